@@ -1,0 +1,38 @@
+"""Stable Diffusion, opened stage by stage. The names here load what they need when they are first used."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+from sdlearn.threads import WAITING, says_nothing_of_waiting
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "load": "sdlearn.loading",
+    "Components": "sdlearn.loading",
+    "text_to_image": "sdlearn.pipeline",
+    "Painter": "sdlearn.widgets",
+    "draw": "sdlearn.drawing",
+    "masks": "sdlearn.drawing",
+    "Scene": "sdlearn.picturebook",
+    "compose": "sdlearn.picturebook",
+    "random_scene": "sdlearn.picturebook",
+}
+
+__all__ = list(_HOME)
+
+if "torch" not in sys.modules and says_nothing_of_waiting(os.environ):
+    os.environ.update(WAITING)
+
+
+def __getattr__(name: str):
+    if name not in _HOME:
+        raise AttributeError(f"module 'sdlearn' has no attribute {name!r}; it offers {', '.join(__all__)}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,68 @@
+"""CLIP: a text tower and an image tower that meet in one space, by the symmetric contrastive loss.
+
+Every batch holds scenes beside their twins, which differ in one word or in the order of two (Yuksekgonul et
+al. 2023, "hard negatives"): to tell them apart, the text tower has to bind each colour to its thing.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import CLIPConfig, CLIPModel, CLIPTextModel, CLIPTokenizer
+
+from sdlearn.train.data import TRAIN, TWIN, captions, pictures, to_tensor
+from sdlearn.train.loop import Batch, Recipe, fit
+
+RECIPE = Recipe(steps=1300, batch=128, learning_rate=1e-3, weight_decay=0.1)
+IMAGE_SIDE, PATCH_SIDE, WIDTH, LAYERS, HEADS = 128, 16, 128, 4, 4
+MAX_LOGIT_SCALE = math.log(100)
+
+
+def make(tokenizer: CLIPTokenizer) -> CLIPModel:
+    tower = dict(hidden_size=WIDTH, intermediate_size=4 * WIDTH, num_hidden_layers=LAYERS, num_attention_heads=HEADS)
+    ends = dict(
+        bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
+    )
+    text = dict(**tower, **ends, vocab_size=len(tokenizer), max_position_embeddings=tokenizer.model_max_length)
+    vision = dict(**tower, image_size=IMAGE_SIDE, patch_size=PATCH_SIDE)
+    return CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=WIDTH))
+
+
+class Objective(torch.nn.Module):
+    """Each picture finds its caption, each caption its picture (Radford et al. 2021, Figure 3)."""
+
+    def __init__(self, clip: CLIPModel):
+        super().__init__()
+        self.clip = clip
+
+    def forward(self, pixels: torch.Tensor, tokens: torch.Tensor) -> Batch:
+        with torch.no_grad():
+            self.clip.logit_scale.clamp_(max=MAX_LOGIT_SCALE)
+        output = self.clip(input_ids=tokens, pixel_values=pixels, return_loss=True)
+        found = output.logits_per_image.argmax(dim=1) == torch.arange(len(pixels), device=pixels.device)
+        return {"loss": output.loss, "found": found.float(), "temperature": 1 / self.clip.logit_scale.exp()}
+
+
+def pairs(
+    store: tuple[np.ndarray, np.ndarray], tokens: tuple[torch.Tensor, torch.Tensor], batch: int, step: int, process: int
+) -> Batch:
+    """Half a batch of pages, then their twins."""
+    pages = np.random.default_rng((12, step, process)).choice(len(store[0]), batch // 2, replace=False)
+    pixels = np.concatenate([drawn[pages] for drawn in store])
+    return {"pixels": to_tensor(pixels), "tokens": torch.cat([text[pages] for text in tokens])}
+
+
+def train(out: Path, work: Path, recipe: Recipe = RECIPE, start: Path | None = None, pages: int = 10_000) -> None:
+    """Train CLIP into `out/clip` and its text tower, which the U-Net reads, into `out/text_encoder`."""
+    tokenizer = CLIPTokenizer.from_pretrained(out / "tokenizer")
+    clip = CLIPModel.from_pretrained(start / "clip").float() if start else make(tokenizer)
+    store = tuple(pictures(work / "cache", pages, IMAGE_SIDE, book) for book in (TRAIN, TWIN))
+    texts = captions(pages, TRAIN) + captions(pages, TWIN)
+    tokens = tokenizer(texts, padding="longest", return_tensors="pt").input_ids.split(pages)
+    trained = fit(Objective(clip), partial(pairs, store, tokens, recipe.batch), recipe, work / "clip")
+    trained.clip.half().save_pretrained(out / "clip")
+    CLIPTextModel.from_pretrained(out / "clip").save_pretrained(out / "text_encoder")

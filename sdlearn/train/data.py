@@ -1,0 +1,73 @@
+"""Drawn pictures for training, made once with all cores and kept in a memory-mapped file."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache, partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from sdlearn.drawing import draw_array
+from sdlearn.picturebook import Scene, random_scene, twin
+
+TRAIN, JUDGE, TEST, TWIN = 1, 2, 3, 4
+"""Which book a scene is from: its seed is (book, page), so books never share a page's random numbers."""
+
+
+def scene_at(page: int, book: int = TRAIN, held_out: bool = False) -> Scene:
+    """One page of a book: always the same scene for the same numbers. A twin differs from its page by one change."""
+    rng = np.random.default_rng((book, page, held_out))
+    if book == TWIN:
+        return twin(scene_at(page), rng)
+    return random_scene(rng, held_out or (book == JUDGE and page % 4 == 0))
+
+
+@cache
+def captions(count: int, book: int = TRAIN) -> list[str]:
+    return [scene_at(page, book).caption for page in range(count)]
+
+
+def pictures(folder: Path, count: int, size: int, book: int = TRAIN) -> np.ndarray:
+    """The first `count` pages, drawn: uint8 [count, size, size, 3], from the cache in `folder` or drawn now."""
+    file = folder / f"book{book}-{count}x{size}.npy"
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        _draw_all(file, count, size, book)
+    return np.load(file, mmap_mode="r")
+
+
+def _draw_all(file: Path, count: int, size: int, book: int) -> None:
+    unfinished = file.with_suffix(f".{os.getpid()}")
+    store = np.lib.format.open_memmap(unfinished, "w+", np.uint8, (count, size, size, 3))
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        drawn = pool.map(partial(_draw_page, size=size, book=book), range(count), chunksize=32)
+        for page, picture in tqdm(enumerate(drawn), total=count, desc=f"drawing {size}²"):
+            store[page] = picture
+    store.flush()
+    unfinished.rename(file)
+
+
+def _draw_page(page: int, size: int, book: int) -> np.ndarray:
+    return draw_array(scene_at(page, book), size)
+
+
+def to_tensor(pictures: np.ndarray) -> torch.Tensor:
+    """uint8 [n, height, width, 3] to float32 [n, 3, height, width] in [-1, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def to_array(pixels: torch.Tensor) -> np.ndarray:
+    """float [n, 3, height, width] in [-1, 1] to uint8 [n, height, width, 3]."""
+    return ((pixels.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+
+
+def contact_sheet(pictures: np.ndarray, columns: int) -> np.ndarray:
+    """Pictures [n, height, width, 3] side by side, `columns` to a row; n must fill the rows."""
+    n, height, width, depth = pictures.shape
+    rows = pictures.reshape(n // columns, columns, height, width, depth)
+    return rows.transpose(0, 2, 1, 3, 4).reshape(-1, columns * width, depth)

@@ -1,0 +1,81 @@
+"""Training the judge, on drawn pictures only, blurred and dimmed at random so that it reads calmly."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from sdlearn.judge import SIDE, STRIDE, Judge, save
+from sdlearn.picturebook import COLOURS, KINDS, PLACES, Scene
+from sdlearn.train.data import JUDGE, pictures, scene_at, to_tensor
+from sdlearn.train.loop import Batch, Recipe, fit
+
+RECIPE = Recipe(steps=1000, batch=32, learning_rate=2e-3, weight_decay=1e-3)
+GRID = SIDE // STRIDE
+NO_COLOUR = -100
+
+
+def targets(scene: Scene) -> tuple[np.ndarray, np.ndarray, int]:
+    """Maps to learn: a round bump of height 1 at each thing's centre, its colour there, and the place."""
+    centres = (np.arange(GRID) + 0.5) / GRID
+    kinds = np.zeros((len(KINDS), GRID, GRID), np.float32)
+    colours = np.full((GRID, GRID), NO_COLOUR)
+    for thing in scene.things:
+        row, column = int(thing.y * GRID), int(thing.x * GRID)
+        y, x = centres[row], centres[column]
+        bump = np.exp(-((centres - x) ** 2 + (centres[:, None] - y) ** 2) * GRID**2 / 2)
+        np.maximum(kinds[KINDS.index(thing.kind)], bump, out=kinds[KINDS.index(thing.kind)])
+        colours[max(0, row - 1) : row + 2, max(0, column - 1) : column + 2] = COLOURS.index(thing.colour)
+    return kinds, colours, list(PLACES).index(scene.place)
+
+
+class Objective(torch.nn.Module):
+    """Focal loss for the centres (Zhou et al. 2019, Eq. 1), cross-entropy for colours and places."""
+
+    def __init__(self, judge: Judge):
+        super().__init__()
+        self.judge = judge
+
+    def forward(self, pixels: torch.Tensor, kinds: torch.Tensor, colours: torch.Tensor, places: torch.Tensor) -> Batch:
+        kind_map, colour_map, place = self.judge(disturb(pixels))
+        sure = kind_map.sigmoid().clamp(1e-4, 1 - 1e-4)
+        at_centre = kinds == 1
+        hit = -((1 - sure) ** 2 * sure.log())[at_centre].sum()
+        miss = -((1 - kinds) ** 4 * sure**2 * (1 - sure).log())[~at_centre].sum()
+        centre = (hit + miss) / at_centre.sum()
+        colour = F.cross_entropy(colour_map, colours, ignore_index=NO_COLOUR)
+        where = F.cross_entropy(place, places)
+        return {"loss": centre + colour + where, "centre": centre, "colour": colour, "place": where}
+
+
+def disturb(pixels: torch.Tensor) -> torch.Tensor:
+    """Some pictures blurred, all a little brighter or darker, with a little noise."""
+    n = len(pixels)
+    blurred = F.avg_pool2d(F.pad(pixels, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    mix = torch.rand(n, 1, 1, 1, device=pixels.device) * (torch.rand(n, 1, 1, 1, device=pixels.device) < 0.5)
+    gain = 1 + 0.1 * (torch.rand(n, 1, 1, 1, device=pixels.device) - 0.5)
+    shift = 0.1 * (torch.rand(n, 1, 1, 1, device=pixels.device) - 0.5)
+    noise = 0.06 * torch.rand(n, 1, 1, 1, device=pixels.device) * torch.randn_like(pixels)
+    return (pixels + mix * (blurred - pixels)) * gain + shift + noise
+
+
+def pages_with_targets(store: np.ndarray, batch: int, step: int, process: int) -> Batch:
+    pages = np.random.default_rng((14, step, process)).integers(len(store), size=batch)
+    kinds, colours, places = zip(*[targets(scene_at(int(page), JUDGE)) for page in pages], strict=True)
+    return {
+        "pixels": to_tensor(store[pages]),
+        "kinds": torch.from_numpy(np.stack(kinds)),
+        "colours": torch.from_numpy(np.stack(colours)),
+        "places": torch.tensor(places),
+    }
+
+
+def train(out: Path, work: Path, recipe: Recipe = RECIPE, pages: int = 12_000) -> None:
+    """Train the judge into `judge` beside the folder `out`."""
+    store = pictures(work / "cache", pages, SIDE, JUDGE)
+    trained = fit(Objective(Judge()), partial(pages_with_targets, store, recipe.batch), recipe, work / "judge")
+    save(trained.judge, out.parent / "judge")

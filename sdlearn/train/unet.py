@@ -1,0 +1,164 @@
+"""The noise predictor: a U-Net that reads noisy latents, a timestep and 77 text states, and names the noise.
+
+Loss: the squared error of the predicted noise (Ho et al. 2020, Eq. 14), weighted by min-SNR-5 (Hang et al.
+2023, Eq. 8) so that easy and hard timesteps pull alike. One caption in ten is dropped, for guidance (Ho and
+Salimans 2022). Small pictures first, as the big one was trained: a step at 4×16×16 costs a sixteenth of one
+at 4×64×64.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    PNDMScheduler,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
+from PIL import Image
+from tqdm.auto import tqdm
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from sdlearn.train.data import TEST, captions, contact_sheet, pictures, scene_at, to_tensor
+from sdlearn.train.loop import Batch, Recipe, fit
+
+RECIPE = {
+    128: Recipe(steps=3000, batch=64, learning_rate=1e-3, warmup=200),
+    256: Recipe(steps=1200, batch=32, learning_rate=6e-4),
+    512: Recipe(steps=350, batch=16, learning_rate=4e-4, warmup=50),
+}
+PAGES = {128: 20_000, 256: 6_000, 512: 2_000}
+LEVELS = (32, 64, 128, 160)
+CAPTION_DROPOUT = 0.1
+MAX_SNR = 5.0
+
+
+def make(text_width: int) -> UNet2DConditionModel:
+    return UNet2DConditionModel(
+        sample_size=64,
+        block_out_channels=LEVELS,
+        down_block_types=("DownBlock2D",) + ("CrossAttnDownBlock2D",) * 3,
+        up_block_types=("CrossAttnUpBlock2D",) * 3 + ("UpBlock2D",),
+        layers_per_block=1,
+        norm_num_groups=8,
+        cross_attention_dim=text_width,
+        attention_head_dim=4,
+    )
+
+
+def make_scheduler() -> PNDMScheduler:
+    """The configuration of Stable Diffusion 1.5's scheduler."""
+    return PNDMScheduler(
+        num_train_timesteps=1000,
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        skip_prk_steps=True,
+        set_alpha_to_one=False,
+        steps_offset=1,
+    )
+
+
+class Objective(torch.nn.Module):
+    """Sample a latent, a timestep and noise; mix; predict the noise."""
+
+    def __init__(self, unet: UNet2DConditionModel, alphas_cumprod: torch.Tensor, no_caption: torch.Tensor):
+        super().__init__()
+        self.unet = unet
+        self.register_buffer("alphas_cumprod", alphas_cumprod, persistent=False)
+        self.register_buffer("no_caption", no_caption, persistent=False)
+
+    def forward(self, mean: torch.Tensor, spread: torch.Tensor, states: torch.Tensor) -> Batch:
+        latents = mean + spread * torch.randn_like(mean)
+        noise = torch.randn_like(latents)
+        t = torch.randint(len(self.alphas_cumprod), (len(latents),), device=latents.device)
+        alpha_bar = self.alphas_cumprod[t]
+        kept, added = alpha_bar.sqrt()[:, None, None, None], (1 - alpha_bar).sqrt()[:, None, None, None]
+        dropped = torch.rand(len(latents), device=latents.device) < CAPTION_DROPOUT
+        states = torch.where(dropped[:, None, None], self.no_caption, states)
+        predicted = self.unet(kept * latents + added * noise, t, states).sample
+        error = (predicted - noise).square().mean(dim=(1, 2, 3))
+        snr = alpha_bar / (1 - alpha_bar)
+        return {"loss": (error * snr.clamp(max=MAX_SNR) / snr).mean(), "error": error.mean()}
+
+
+@torch.no_grad()
+def encode_pictures(vae: AutoencoderKL, store: np.ndarray, file: Path) -> np.ndarray:
+    """Mean and spread of the scaled latents of every picture: float16 [count, 2, 4, h, w], cached in `file`."""
+    if not file.exists():
+        found = []
+        for first in tqdm(range(0, len(store), 8), desc=f"encoding {store.shape[1]}²"):
+            posterior = vae.encode(to_tensor(store[first : first + 8])).latent_dist
+            found.append(torch.stack([posterior.mean, posterior.std], dim=1) * vae.config.scaling_factor)
+        unfinished = file.with_suffix(".unfinished.npy")
+        np.save(unfinished, torch.cat(found).half().numpy())
+        unfinished.rename(file)
+    return np.load(file, mmap_mode="r")
+
+
+@torch.no_grad()
+def encode_captions(tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel, texts: list[str]) -> torch.Tensor:
+    """Text states of every caption: float16 [count, 77, width]."""
+    found = []
+    for first in tqdm(range(0, len(texts), 256), desc="encoding captions"):
+        tokens = tokenizer(texts[first : first + 256], padding="max_length", truncation=True, return_tensors="pt")
+        found.append(text_encoder(tokens.input_ids).last_hidden_state.half())
+    return torch.cat(found)
+
+
+def latents_with_text(latents: np.ndarray, states: torch.Tensor, batch: int, step: int, process: int) -> Batch:
+    pages = np.random.default_rng((13, step, process)).integers(len(latents), size=batch)
+    mean, spread = torch.from_numpy(latents[pages]).float().unbind(dim=1)
+    return {
+        "mean": mean.contiguous(memory_format=torch.channels_last),
+        "spread": spread,
+        "states": states[torch.from_numpy(pages)].float(),
+    }
+
+
+def paint(objective: Objective, file: Path, pipeline: StableDiffusionPipeline, size: int) -> None:
+    """Eight unseen prompts, drawn by the model as it is now."""
+    pipeline.unet = objective.unet
+    pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
+    prompts = [scene_at(page, TEST).caption for page in range(8)]
+    noise = torch.Generator().manual_seed(0)
+    drawn = pipeline(prompts, size, size, 20, guidance_scale=4.0, generator=noise, output_type="np").images
+    Image.fromarray(contact_sheet((drawn * 255).round().astype(np.uint8), 4)).save(file)
+
+
+def train(
+    out: Path, work: Path, recipe: dict[int, Recipe] = RECIPE, start: Path | None = None, pages: dict[int, int] = PAGES
+) -> None:
+    """Train the U-Net through its sizes, from small to large, and save the whole pipeline into `out`."""
+    tokenizer = CLIPTokenizer.from_pretrained(out / "tokenizer")
+    text_encoder = CLIPTextModel.from_pretrained(out / "text_encoder").float().eval()
+    vae = AutoencoderKL.from_pretrained(out / "vae").float().eval()
+    unet = UNet2DConditionModel.from_pretrained(start / "unet") if start else make(text_encoder.config.hidden_size)
+    pipeline = StableDiffusionPipeline(
+        vae, text_encoder, tokenizer, unet, make_scheduler(), None, None, requires_safety_checker=False
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    states = encode_captions(tokenizer, text_encoder, ["", *captions(max(pages[size] for size in recipe))])
+    objective = Objective(unet.float(), pipeline.scheduler.alphas_cumprod, states[0].float())
+    objective.to(memory_format=torch.channels_last)
+    for size, stage in recipe.items():
+        store = pictures(work / "cache", pages[size], size)
+        latents = encode_pictures(vae, store, work / "cache" / f"latents-{pages[size]}x{size}.npy")
+        batch_at = partial(latents_with_text, latents, states[1:], stage.batch)
+        stage_sample = partial(paint, pipeline=pipeline, size=size)
+        fit(objective, batch_at, stage, work / f"unet-{size}", stage_sample)
+        save(pipeline, objective.unet, out)
+
+
+def save(pipeline: StableDiffusionPipeline, unet: UNet2DConditionModel, out: Path) -> None:
+    """The pipeline in half precision, in diffusers' own layout; the parts in memory stay as they are."""
+    pipeline.unet, pipeline.scheduler = unet, make_scheduler()
+    pipeline.save_pretrained(out)
+    for folder in ("unet", "vae", "text_encoder"):
+        part = type(getattr(pipeline, folder)).from_pretrained(out / folder)
+        part.half().save_pretrained(out / folder)

@@ -1,0 +1,125 @@
+"""The autoencoder: pictures 3×H×W to latents 4×H/8×W/8 and back.
+
+Loss: how far the picture that comes back is from the one that went in, plus a small pull of the latents
+towards a standard normal (Kingma and Welling 2013, Eq. 10). The big one adds a perceptual and an
+adversarial term (Rombach et al. 2022, Section 3.1); drawn pictures have no texture that would need them.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL
+from PIL import Image
+
+from sdlearn.train.data import TEST, contact_sheet, pictures, to_array, to_tensor
+from sdlearn.train.loop import Batch, Recipe, fit
+
+RECIPE = Recipe(steps=2600, batch=8, learning_rate=1.5e-3, weight_decay=1e-4)
+CROP = 128
+KL_WEIGHT = 2e-5
+LEVELS = (16, 32, 64, 96)
+
+
+def make() -> AutoencoderKL:
+    """A new autoencoder that starts out close to shrinking and enlarging: it learns several times faster so."""
+    vae = AutoencoderKL(
+        block_out_channels=LEVELS,
+        down_block_types=("DownEncoderBlock2D",) * len(LEVELS),
+        up_block_types=("UpDecoderBlock2D",) * len(LEVELS),
+        layers_per_block=1,
+        latent_channels=4,
+        norm_num_groups=2,
+        sample_size=512,
+        mid_block_add_attention=False,
+    )
+    _start_near_identity(vae)
+    return vae
+
+
+@torch.no_grad()
+def _start_near_identity(vae: AutoencoderKL) -> None:
+    """Convolutions between blocks pass their channels through, ResNet blocks add little, latents have little noise."""
+    for name, module in vae.named_modules():
+        if not isinstance(module, torch.nn.Conv2d) or name.endswith("conv1"):
+            continue
+        if name.endswith("conv2"):
+            module.weight *= 0.1
+        else:
+            module.weight.mul_(0.3).add_(torch.nn.init.dirac_(torch.empty_like(module.weight)))
+            module.bias.zero_()
+    vae.quant_conv.weight[vae.config.latent_channels :] = 0
+    vae.quant_conv.bias[vae.config.latent_channels :] = -6
+
+
+class Objective(torch.nn.Module):
+    """Reconstruction plus KL; with `decoder_only` the latents stay exactly as they are."""
+
+    def __init__(self, vae: AutoencoderKL, decoder_only: bool = False):
+        super().__init__()
+        self.vae = vae
+        self.decoder_only = decoder_only
+        if decoder_only:
+            vae.encoder.requires_grad_(False)
+            vae.quant_conv.requires_grad_(False)
+
+    def forward(self, pixels: torch.Tensor) -> Batch:
+        posterior = self.vae.encode(pixels).latent_dist
+        restored = self.vae.decode(posterior.sample()).sample
+        square, absolute = F.mse_loss(restored, pixels), F.l1_loss(restored, pixels)
+        kl = posterior.kl().mean() / posterior.mean[0].numel()
+        loss = square + 0.2 * absolute + KL_WEIGHT * kl
+        return {"loss": loss, "square": square, "absolute": absolute, "kl": kl}
+
+
+def crops(store: np.ndarray, batch: int, step: int, process: int) -> Batch:
+    """Random crops of 512² pictures at full, half and quarter size: one code for every size of picture."""
+    rng = np.random.default_rng((11, step, process))
+    found = []
+    for page in rng.integers(len(store), size=batch):
+        shrink = int(rng.choice([1, 2, 4], p=[0.3, 0.3, 0.4]))
+        side = CROP * shrink
+        top, left = rng.integers(0, store.shape[1] - side + 1, size=2)
+        piece = store[page, top : top + side, left : left + side].astype(np.float32)
+        found.append(piece.reshape(CROP, shrink, CROP, shrink, 3).mean(axis=(1, 3)))
+    pixels = to_tensor(np.stack(found))
+    return {"pixels": pixels.contiguous(memory_format=torch.channels_last)}
+
+
+def paint(objective: Objective, file: Path, tests: torch.Tensor) -> None:
+    """Test pictures above their round trips."""
+    vae = objective.vae
+    restored = vae.decode(vae.encode(tests).latent_dist.mean).sample
+    print(f" PSNR {psnr(restored, tests):.2f} dB", flush=True)
+    Image.fromarray(contact_sheet(to_array(torch.cat([tests, restored])), len(tests))).save(file)
+
+
+def psnr(restored: torch.Tensor, pixels: torch.Tensor) -> float:
+    """Mean peak signal-to-noise ratio in dB of pictures [n, 3, h, w] in [-1, 1]."""
+    error = ((restored.clamp(-1, 1) - pixels) / 2).square().mean(dim=(1, 2, 3))
+    return (-10 * error.log10()).mean().item()
+
+
+@torch.no_grad()
+def measure_scaling_factor(vae: AutoencoderKL, pixels: torch.Tensor) -> float:
+    """One over the standard deviation of the latents (Rombach et al. 2022, Appendix G)."""
+    latents = torch.cat([vae.encode(piece).latent_dist.sample() for piece in pixels.split(8)])
+    return 1 / latents.std().item()
+
+
+def train(out: Path, work: Path, recipe: Recipe = RECIPE, start: Path | None = None, pages: int = 2500) -> None:
+    """Train the autoencoder into `out/vae`; from `start`, only its decoder, so that the latents keep their meaning."""
+    store = pictures(work / "cache", pages, 512)
+    tests = to_tensor(pictures(work / "cache", 4, 512, TEST))
+    vae = AutoencoderKL.from_pretrained(start / "vae") if start else make()
+    objective = Objective(vae, decoder_only=start is not None).to(memory_format=torch.channels_last)
+    batch_at = partial(crops, store, recipe.batch)
+    trained = fit(objective, batch_at, recipe, work / "vae", partial(paint, tests=tests))
+    if start is None:
+        sample = to_tensor(pictures(work / "cache", 256, 256))
+        trained.vae.register_to_config(scaling_factor=round(measure_scaling_factor(trained.vae, sample), 5))
+    trained.vae.half().save_pretrained(out / "vae")
