@@ -74,7 +74,12 @@ def main():
     if choice.what == "test":
         command += ["pytest"] + rest
     else:
-        command += ["jupyterlab", "--notebook-dir", str(ROOT / "notebooks"), "--LabApp.default_url=/lab/tree/00_start_here.ipynb"]
+        command += [
+            "jupyterlab",
+            "--notebook-dir",
+            str(ROOT / "notebooks"),
+            "--LabApp.default_url=/lab/tree/00_start_here.ipynb",
+        ]
         command += ["--no-browser"] * choice.no_browser + rest
     try:
         sys.exit(subprocess.call(command, cwd=str(ROOT), env=environment()))
@@ -116,7 +121,10 @@ def prepare():
     """Make the environment anew. The stamp is written last: without it nothing that is there is trusted."""
     free = shutil.disk_usage(str(ROOT)).free / 1e9
     if free < NEEDED_GB:
-        stop("The disk has %.1f GB free; the course's packages need about %d GB. Free some and try again." % (free, NEEDED_GB))
+        stop(
+            "The disk has %.1f GB free; the course's packages need about %d GB. Free some and try again."
+            % (free, NEEDED_GB)
+        )
     try:
         import ensurepip  # noqa: F401
         import venv
@@ -138,7 +146,9 @@ def prepare():
 
 def install():
     command = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "-r", "requirements.txt"]
-    pip = subprocess.Popen(command, cwd=str(ROOT), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+    pip = subprocess.Popen(
+        command, cwd=str(ROOT), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True
+    )
     said = []
     try:
         for line in pip.stdout:

@@ -146,7 +146,9 @@ def _stands(relation: str | None, matches: list[Seen | None]) -> bool | None:
 
 def save(judge: Judge, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: value.half().contiguous() for name, value in judge.state_dict().items()}, folder / "judge.safetensors")
+    save_file(
+        {name: value.half().contiguous() for name, value in judge.state_dict().items()}, folder / "judge.safetensors"
+    )
 
 
 def load_judge(folder: Path) -> Judge:

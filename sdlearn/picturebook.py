@@ -203,10 +203,7 @@ def _row(rng: np.random.Generator, kind: str, size: str) -> float:
 
 def _caption(rng: np.random.Generator, things: tuple[Thing, ...], relation: str | None, place: str) -> str:
     named = [_noun_phrase(thing, says_size=rng.random() < 0.4) for thing in things]
-    if len(named) == 3:
-        phrase = f"{named[0]}, {named[1]} and {named[2]}"
-    else:
-        phrase = f" {relation} ".join(named)
+    phrase = f"{named[0]}, {named[1]} and {named[2]}" if len(named) == 3 else f" {relation} ".join(named)
     wording = WORDINGS[rng.choice(len(WORDINGS), p=[0.55, 0.15, 0.15, 0.15])]
     return wording.format(things=phrase, place=PLACES[place])
 

@@ -69,7 +69,10 @@ def car() -> Iterator[Part]:
 
 
 def cat() -> Iterator[Part]:
-    yield smooth((0.2, -0.46), (0.40, -0.40), (0.42, -0.10), (0.34, 0.06), (0.27, 0.0), (0.31, -0.14), (0.2, -0.30)), "dark"
+    yield (
+        smooth((0.2, -0.46), (0.40, -0.40), (0.42, -0.10), (0.34, 0.06), (0.27, 0.0), (0.31, -0.14), (0.2, -0.30)),
+        "dark",
+    )
     yield smooth((-0.24, -0.49), (-0.20, -0.1), (-0.1, 0.1), (0.14, 0.1), (0.24, -0.1), (0.28, -0.49)), "main"
     yield polygon((-0.26, 0.22), (-0.24, 0.50), (-0.04, 0.36)), "main"
     yield polygon((0.30, 0.22), (0.28, 0.50), (0.08, 0.36)), "main"
@@ -97,7 +100,10 @@ def boat() -> Iterator[Part]:
 def fish() -> Iterator[Part]:
     yield polygon((0.20, 0.0), (0.50, 0.26), (0.42, 0.0), (0.50, -0.26)), "dark"
     yield smooth((-0.08, 0.22), (0.08, 0.36), (0.2, 0.16)), "dark"
-    yield smooth((-0.50, -0.01), (-0.30, 0.20), (0.0, 0.26), (0.28, 0.06), (0.28, -0.06), (0.0, -0.26), (-0.30, -0.20)), "main"
+    yield (
+        smooth((-0.50, -0.01), (-0.30, 0.20), (0.0, 0.26), (0.28, 0.06), (0.28, -0.06), (0.0, -0.26), (-0.30, -0.20)),
+        "main",
+    )
     yield ellipse(0.02, -0.03, 0.09, 0.12), "light"
     yield ellipse(-0.29, 0.06, 0.07, 0.07), CREAM
     yield ellipse(-0.30, 0.06, 0.035, 0.035), DARK
@@ -115,7 +121,15 @@ def flower() -> Iterator[Part]:
 
 def star() -> Iterator[Part]:
     corners = [(np.sin(np.pi * k / 5), np.cos(np.pi * k / 5)) for k in range(10)]
-    yield polygon(*[((0.52 if k % 2 == 0 else 0.24) * x, (0.52 if k % 2 == 0 else 0.24) * y - 0.03) for k, (x, y) in enumerate(corners)]), "main"
+    yield (
+        polygon(
+            *[
+                ((0.52 if k % 2 == 0 else 0.24) * x, (0.52 if k % 2 == 0 else 0.24) * y - 0.03)
+                for k, (x, y) in enumerate(corners)
+            ]
+        ),
+        "main",
+    )
 
 
 def heart() -> Iterator[Part]:
@@ -128,19 +142,34 @@ def heart() -> Iterator[Part]:
 
 def balloon() -> Iterator[Part]:
     yield polygon((-0.20, -0.10), (-0.10, -0.34), (0.10, -0.34), (0.20, -0.10)), CREAM
-    yield smooth((0, 0.50), (0.25, 0.41), (0.36, 0.17), (0.28, -0.06), (0.13, -0.2), (-0.13, -0.2), (-0.28, -0.06), (-0.36, 0.17), (-0.25, 0.41)), "main"
+    yield (
+        smooth(
+            (0, 0.50),
+            (0.25, 0.41),
+            (0.36, 0.17),
+            (0.28, -0.06),
+            (0.13, -0.2),
+            (-0.13, -0.2),
+            (-0.28, -0.06),
+            (-0.36, 0.17),
+            (-0.25, 0.41),
+        ),
+        "main",
+    )
     yield smooth((0, 0.50), (0.11, 0.17), (0.05, -0.2), (-0.05, -0.2), (-0.11, 0.17)), "light"
     yield box(-0.11, -0.50, 0.11, -0.32), BROWN
 
 
 def kite() -> Iterator[Part]:
-    yield smooth((0.0, -0.2), (0.06, -0.3), (-0.02, -0.4), (0.06, -0.5), (0.0, -0.42), (-0.06, -0.4), (0.02, -0.3)), "dark"
+    yield (
+        smooth((0.0, -0.2), (0.06, -0.3), (-0.02, -0.4), (0.06, -0.5), (0.0, -0.42), (-0.06, -0.4), (0.02, -0.3)),
+        "dark",
+    )
     yield polygon((0, 0.50), (0.34, 0.16), (0, -0.26), (-0.34, 0.16)), "main"
     yield polygon((0, 0.50), (0.34, 0.16), (0, 0.16)), "light"
     yield polygon((0, 0.16), (0, -0.26), (-0.34, 0.16)), "dark"
 
 
 SHAPES: dict[str, Callable[[], Iterator[Part]]] = {
-    shape.__name__: shape
-    for shape in (house, tree, car, cat, mushroom, boat, fish, flower, star, heart, balloon, kite)
+    shape.__name__: shape for shape in (house, tree, car, cat, mushroom, boat, fish, flower, star, heart, balloon, kite)
 }

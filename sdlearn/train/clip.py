@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from transformers import CLIPConfig, CLIPModel, CLIPTextModel, CLIPTokenizer
 
-from sdlearn.train.data import TRAIN, TWIN, captions, pictures, to_tensor
+from sdlearn.images import to_pixels
+from sdlearn.train.data import TRAIN, TWIN, captions, pictures
 from sdlearn.train.loop import Batch, Recipe, fit
 
 RECIPE = Recipe(steps=1300, batch=128, learning_rate=1e-3, weight_decay=0.1)
@@ -53,7 +54,7 @@ def pairs(
     """Half a batch of pages, then their twins."""
     pages = np.random.default_rng((12, step, process)).choice(len(store[0]), batch // 2, replace=False)
     pixels = np.concatenate([drawn[pages] for drawn in store])
-    return {"pixels": to_tensor(pixels), "tokens": torch.cat([text[pages] for text in tokens])}
+    return {"pixels": to_pixels(pixels), "tokens": torch.cat([text[pages] for text in tokens])}
 
 
 def train(out: Path, work: Path, recipe: Recipe = RECIPE, start: Path | None = None, pages: int = 10_000) -> None:

@@ -9,7 +9,6 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-import torch
 from tqdm.auto import tqdm
 
 from sdlearn.drawing import draw_array
@@ -54,20 +53,3 @@ def _draw_all(file: Path, count: int, size: int, book: int) -> None:
 
 def _draw_page(page: int, size: int, book: int) -> np.ndarray:
     return draw_array(scene_at(page, book), size)
-
-
-def to_tensor(pictures: np.ndarray) -> torch.Tensor:
-    """uint8 [n, height, width, 3] to float32 [n, 3, height, width] in [-1, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
-
-
-def to_array(pixels: torch.Tensor) -> np.ndarray:
-    """float [n, 3, height, width] in [-1, 1] to uint8 [n, height, width, 3]."""
-    return ((pixels.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-
-
-def contact_sheet(pictures: np.ndarray, columns: int) -> np.ndarray:
-    """Pictures [n, height, width, 3] side by side, `columns` to a row; n must fill the rows."""
-    n, height, width, depth = pictures.shape
-    rows = pictures.reshape(n // columns, columns, height, width, depth)
-    return rows.transpose(0, 2, 1, 3, 4).reshape(-1, columns * width, depth)

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from sdlearn.images import to_pixels
 from sdlearn.judge import SIDE, STRIDE, Judge, save
 from sdlearn.picturebook import COLOURS, KINDS, PLACES, Scene
-from sdlearn.train.data import JUDGE, pictures, scene_at, to_tensor
+from sdlearn.train.data import JUDGE, pictures, scene_at
 from sdlearn.train.loop import Batch, Recipe, fit
 
 RECIPE = Recipe(steps=1000, batch=32, learning_rate=2e-3, weight_decay=1e-3)
@@ -67,7 +68,7 @@ def pages_with_targets(store: np.ndarray, batch: int, step: int, process: int) -
     pages = np.random.default_rng((14, step, process)).integers(len(store), size=batch)
     kinds, colours, places = zip(*[targets(scene_at(int(page), JUDGE)) for page in pages], strict=True)
     return {
-        "pixels": to_tensor(store[pages]),
+        "pixels": to_pixels(store[pages]),
         "kinds": torch.from_numpy(np.stack(kinds)),
         "colours": torch.from_numpy(np.stack(colours)),
         "places": torch.tensor(places),

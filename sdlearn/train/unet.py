@@ -24,7 +24,8 @@ from PIL import Image
 from tqdm.auto import tqdm
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from sdlearn.train.data import TEST, captions, contact_sheet, pictures, scene_at, to_tensor
+from sdlearn.images import contact_sheet, to_pixels
+from sdlearn.train.data import TEST, captions, pictures, scene_at
 from sdlearn.train.loop import Batch, Recipe, fit
 
 RECIPE = {
@@ -93,7 +94,7 @@ def encode_pictures(vae: AutoencoderKL, store: np.ndarray, file: Path) -> np.nda
     if not file.exists():
         found = []
         for first in tqdm(range(0, len(store), 8), desc=f"encoding {store.shape[1]}²"):
-            posterior = vae.encode(to_tensor(store[first : first + 8])).latent_dist
+            posterior = vae.encode(to_pixels(store[first : first + 8])).latent_dist
             found.append(torch.stack([posterior.mean, posterior.std], dim=1) * vae.config.scaling_factor)
         unfinished = file.with_suffix(".unfinished.npy")
         np.save(unfinished, torch.cat(found).half().numpy())

@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from PIL import Image
 
-from sdlearn.train.data import TEST, contact_sheet, pictures, to_array, to_tensor
+from sdlearn.images import contact_sheet, to_pictures, to_pixels
+from sdlearn.train.data import TEST, pictures
 from sdlearn.train.loop import Batch, Recipe, fit
 
 RECIPE = Recipe(steps=2600, batch=8, learning_rate=1.5e-3, weight_decay=1e-4)
@@ -86,7 +87,7 @@ def crops(store: np.ndarray, batch: int, step: int, process: int) -> Batch:
         top, left = rng.integers(0, store.shape[1] - side + 1, size=2)
         piece = store[page, top : top + side, left : left + side].astype(np.float32)
         found.append(piece.reshape(CROP, shrink, CROP, shrink, 3).mean(axis=(1, 3)))
-    pixels = to_tensor(np.stack(found))
+    pixels = to_pixels(np.stack(found))
     return {"pixels": pixels.contiguous(memory_format=torch.channels_last)}
 
 
@@ -95,7 +96,7 @@ def paint(objective: Objective, file: Path, tests: torch.Tensor) -> None:
     vae = objective.vae
     restored = vae.decode(vae.encode(tests).latent_dist.mean).sample
     print(f" PSNR {psnr(restored, tests):.2f} dB", flush=True)
-    Image.fromarray(contact_sheet(to_array(torch.cat([tests, restored])), len(tests))).save(file)
+    Image.fromarray(contact_sheet(to_pictures(torch.cat([tests, restored])), len(tests))).save(file)
 
 
 def psnr(restored: torch.Tensor, pixels: torch.Tensor) -> float:
@@ -114,12 +115,12 @@ def measure_scaling_factor(vae: AutoencoderKL, pixels: torch.Tensor) -> float:
 def train(out: Path, work: Path, recipe: Recipe = RECIPE, start: Path | None = None, pages: int = 2500) -> None:
     """Train the autoencoder into `out/vae`; from `start`, only its decoder, so that the latents keep their meaning."""
     store = pictures(work / "cache", pages, 512)
-    tests = to_tensor(pictures(work / "cache", 4, 512, TEST))
+    tests = to_pixels(pictures(work / "cache", 4, 512, TEST))
     vae = AutoencoderKL.from_pretrained(start / "vae") if start else make()
     objective = Objective(vae, decoder_only=start is not None).to(memory_format=torch.channels_last)
     batch_at = partial(crops, store, recipe.batch)
     trained = fit(objective, batch_at, recipe, work / "vae", partial(paint, tests=tests))
     if start is None:
-        sample = to_tensor(pictures(work / "cache", 256, 256))
+        sample = to_pixels(pictures(work / "cache", 256, 256))
         trained.vae.register_to_config(scaling_factor=round(measure_scaling_factor(trained.vae, sample), 5))
     trained.vae.half().save_pretrained(out / "vae")

@@ -1,0 +1,286 @@
+"""`load`: a Stable Diffusion as its components, by the field's names, frozen and on the best device there is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import diffusers
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers.schedulers.scheduling_utils import SchedulerMixin
+from httpx import HTTPError
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import LocalEntryNotFoundError
+from safetensors import SafetensorError
+from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
+from transformers.utils import logging as transformers_logging
+
+TINY = Path(__file__).resolve().parents[1] / "assets" / "tiny-sd"
+CHECKSUMS = "SHA256SUMS"
+
+SD15 = {
+    # repository: (revision, files)
+    "stable-diffusion-v1-5/stable-diffusion-v1-5": (
+        "451f4fe16113bff5a5d2269ed5ad43b0592e9a14",
+        (
+            "model_index.json",
+            "scheduler/*.json",
+            "tokenizer/*",
+            "*/config.json",
+            "text_encoder/model{v}.safetensors",
+            *tuple(f"{part}/diffusion_pytorch_model{{v}}.safetensors" for part in ("unet", "vae")),
+        ),
+    ),
+    "openai/clip-vit-large-patch14": (
+        "32bd64288804d66eefd0ccbe215aa642df71cc41",
+        ("config.json", "model.safetensors"),
+    ),
+}
+KNOWN = ("tiny", "sd15")
+
+CLASSES = {
+    "tokenizer": CLIPTokenizer,
+    "text_encoder": CLIPTextModel,
+    "clip": CLIPModel,
+    "vae": AutoencoderKL,
+    "unet": UNet2DConditionModel,
+}
+
+
+@dataclass(frozen=True, repr=False)
+class Components:
+    """The parts of one Stable Diffusion. `clip` (with the image tower) is None where the folder has none."""
+
+    name: str
+    tokenizer: CLIPTokenizer
+    text_encoder: CLIPTextModel
+    clip: CLIPModel | None
+    vae: AutoencoderKL
+    unet: UNet2DConditionModel
+    scheduler: SchedulerMixin
+
+    @property
+    def device(self) -> torch.device:
+        return self.unet.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.unet.dtype
+
+    @property
+    def factor(self) -> int:
+        """How many pixels one latent place stands for, along a side."""
+        return 2 ** (len(self.vae.config.block_out_channels) - 1)
+
+    @property
+    def side(self) -> int:
+        """The side of the pictures that the U-Net was trained to make, in pixels."""
+        return self.unet.config.sample_size * self.factor
+
+    def __repr__(self) -> str:
+        dtype = str(self.dtype).removeprefix("torch.")
+        return "\n".join([f"{self.name!r} on {self.device}, {dtype}", *map(self._line, [*CLASSES, "scheduler"])])
+
+    def _line(self, part: str) -> str:
+        found = getattr(self, part)
+        size = f"{found.num_parameters() / 1e6:8.2f} M" if hasattr(found, "num_parameters") else ""
+        return f"  {part:<12}  {type(found).__name__:<20}  {size:>10}  {self._shapes(part)}"
+
+    def _shapes(self, part: str) -> str:
+        if getattr(self, part) is None:
+            return "this folder has no image tower"
+        count, width = self.tokenizer.model_max_length, self.unet.config.cross_attention_dim
+        latent = f"{self.unet.config.in_channels}×{self.unet.config.sample_size}×{self.unet.config.sample_size}"
+        return {
+            "tokenizer": lambda: f"text → {count} tokens of {len(self.tokenizer)}",
+            "text_encoder": lambda: f"{count} tokens → {count}×{width}",
+            "clip": lambda: (
+                f"3×{self.clip.config.vision_config.image_size}×{self.clip.config.vision_config.image_size}"
+                f" or text → {self.clip.config.projection_dim}"
+            ),
+            "vae": lambda: f"3×{self.side}×{self.side} ↔ {latent}",
+            "unet": lambda: f"{latent}, t, {count}×{width} → {latent}",
+            "scheduler": lambda: (
+                f"{self.scheduler.config.num_train_timesteps} steps, predicts {self.scheduler.config.prediction_type}"
+            ),
+        }[part]()
+
+
+def load(
+    name_or_path: str | Path = "tiny",
+    device: str | torch.device | None = None,
+    dtype: torch.dtype | None = None,
+) -> Components:
+    """Load a Stable Diffusion as its components.
+
+    Args:
+        name_or_path: `"tiny"`, the small one in this repository (no network); `"sd15"`, Stable Diffusion 1.5
+            (fetched once, then cached); or a Stable Diffusion 1.x or 2.x folder in diffusers' layout.
+        device: by default CUDA, else Apple's MPS, else the CPU.
+        dtype: by default float16 on CUDA and float32 elsewhere.
+
+    Raises:
+        ValueError: an unknown name, or a device or dtype that cannot be used here.
+        FileNotFoundError: a folder that lacks a component.
+        OSError: weights that are damaged, or neither cached nor within reach.
+        MemoryError: a model that does not fit on the device.
+    """
+    device = _usable_device(device)
+    dtype = _usable_dtype(dtype, device)
+    folder, clip_folder, variant = _find(name_or_path, dtype)
+    with _without_bars():
+        parts = {part: _read(part, folder / part, dtype, variant) for part in CLASSES if part != "clip"}
+        parts["clip"] = _read("clip", clip_folder, dtype, None) if clip_folder.exists() else None
+    parts["scheduler"] = _read_scheduler(folder)
+    for part in parts.values():
+        if isinstance(part, torch.nn.Module):
+            _place(part.eval().requires_grad_(False), device, str(name_or_path))
+    return Components(name=str(name_or_path), **parts)
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """Reading from the disk takes no progress bar."""
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.enable_progress_bar()
+
+
+def best_device() -> torch.device:
+    """CUDA, else Apple's MPS, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _usable_device(device: str | torch.device | None) -> torch.device:
+    if device is None:
+        return best_device()
+    try:
+        found = torch.device(device)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise ValueError(
+            f"device: {device!r} cannot be used here; the best one there is: {str(best_device())!r}"
+        ) from error
+    return found
+
+
+def _usable_dtype(dtype: torch.dtype | None, device: torch.device) -> torch.dtype:
+    if dtype is None:
+        return torch.float16 if device.type == "cuda" else torch.float32
+    allowed = [torch.float32, torch.bfloat16] + [torch.float16] * (device.type != "cpu")
+    if dtype not in allowed:
+        names = ", ".join(str(choice) for choice in allowed)
+        raise ValueError(f"dtype: {dtype!r} does not work on {device.type!r}; choose one of {names}")
+    return dtype
+
+
+def _find(name_or_path: str | Path, dtype: torch.dtype) -> tuple[Path, Path, str | None]:
+    """The pipeline's folder, CLIP's folder, and the variant of the weights to read."""
+    if name_or_path == "tiny":
+        check_files(TINY)
+        return TINY, TINY / "clip", None
+    if name_or_path == "sd15":
+        variant = "fp16" if dtype == torch.float16 else None
+        folder, clip_folder = (_fetch(repository, variant) for repository in SD15)
+        return folder, clip_folder, variant
+    if not isinstance(name_or_path, str | Path):
+        raise ValueError(f"name_or_path: a name or a folder, got {type(name_or_path).__name__}")
+    folder = Path(name_or_path).expanduser()
+    if not folder.is_dir():
+        raise ValueError(
+            f"name_or_path: {str(name_or_path)!r} is neither a known name ({', '.join(map(repr, KNOWN))}) nor a folder"
+        )
+    check_layout(folder)
+    return folder, folder / "clip", None
+
+
+def check_layout(folder: Path) -> None:
+    """Raise FileNotFoundError unless every component of a Stable Diffusion is in the folder."""
+    needed = ["model_index.json", "scheduler", *(part for part in CLASSES if part != "clip")]
+    missing = [part for part in needed if not (folder / part).exists()]
+    if missing:
+        raise FileNotFoundError(
+            f"{folder} is no Stable Diffusion in diffusers' layout: it lacks {', '.join(missing)}. "
+            "Give the folder that holds model_index.json."
+        )
+
+
+def check_files(folder: Path) -> None:
+    """Compare every file of a shipped folder with its checksum; raise OSError at the first that differs."""
+    sums = folder / CHECKSUMS
+    if not sums.exists():
+        raise FileNotFoundError(
+            f"{folder} is not there: the small model comes with the course's repository. Install sdlearn from a clone "
+            "of it (pip install -e .)."
+        )
+    for line in sums.read_text().splitlines():
+        expected, name = line.split("  ", 1)
+        file = folder / name
+        if not file.exists() or hashlib.sha256(file.read_bytes()).hexdigest() != expected:
+            what = "is altered or cut short" if file.exists() else "is missing"
+            raise OSError(f"{file} {what}. Get it back with: git checkout -- {file}")
+
+
+def _fetch(repository: str, variant: str | None) -> Path:
+    """The repository's folder in the cache; what is not there yet is downloaded, its size said first."""
+    revision, patterns = SD15[repository]
+    files = [pattern.format(v=f".{variant}" if variant else "") for pattern in patterns]
+    where = {"repo_id": repository, "revision": revision, "allow_patterns": files}
+    cached = _cached(where)
+    if cached:
+        return cached
+    try:
+        todo = [file for file in snapshot_download(**where, dry_run=True) if file.will_download]
+        size = sum(file.file_size or 0 for file in todo) / 1e9
+        print(f"Downloading {len(todo)} files of {repository}: {size:.2f} GB, once.")
+        return Path(snapshot_download(**where))
+    except (HTTPError, OSError) as error:
+        raise OSError(
+            f"{repository} is not in the cache and could not be downloaded ({error}). Connect to the network once, "
+            "or stay with load('tiny'), which needs none."
+        ) from error
+
+
+def _cached(where: dict) -> Path | None:
+    """The folder of an earlier download, if nothing in it is missing."""
+    try:
+        folder = Path(snapshot_download(**where, local_files_only=True))
+    except LocalEntryNotFoundError:
+        return None
+    return folder if all(any(folder.glob(pattern)) for pattern in where["allow_patterns"]) else None
+
+
+def _read(part: str, folder: Path, dtype: torch.dtype, variant: str | None):
+    """One component from its folder, from safetensors only and without the network."""
+    try:
+        if part == "tokenizer":
+            return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+        options = {"use_safetensors": True, "local_files_only": True, "variant": variant}
+        options["dtype" if part in ("text_encoder", "clip") else "torch_dtype"] = dtype
+        return CLASSES[part].from_pretrained(folder, **options)
+    except (SafetensorError, json.JSONDecodeError, OSError, ValueError) as error:
+        raise OSError(f"{part}: {folder} cannot be read as {CLASSES[part].__name__}: {error}") from error
+
+
+def _read_scheduler(folder: Path) -> SchedulerMixin:
+    name = json.loads((folder / "model_index.json").read_text())["scheduler"][1]
+    return getattr(diffusers, name).from_pretrained(folder / "scheduler", local_files_only=True)
+
+
+def _place(module: torch.nn.Module, device: torch.device, name: str) -> None:
+    try:
+        module.to(device)
+    except torch.OutOfMemoryError as error:
+        raise MemoryError(
+            f"{name!r} does not fit on {device}: close other notebooks, or load it with dtype=torch.float16 or on "
+            "another device."
+        ) from error

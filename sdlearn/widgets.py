@@ -1,0 +1,119 @@
+"""What a learner moves and clicks. Widgets hold the state; everything they show is computed elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import html
+import threading
+
+import ipywidgets
+from PIL import Image
+
+from sdlearn.images import to_jpeg
+from sdlearn.loading import Components
+from sdlearn.pipeline import latents_to_images, text_to_latents
+from sdlearn.text import split_words
+
+
+class Painter(ipywidgets.VBox):
+    """A text box, a button, and the picture filling in from noise.
+
+    Drawing runs on its own thread, so Stop works at once and the notebook stays free. A new drawing stops the
+    one before. `picture` is the last whole picture, `prompt` the text in the box, `error` what went wrong last.
+    """
+
+    def __init__(
+        self, model: Components, prompt: str = "", picture: Image.Image | None = None, steps: int = 25, every: int = 4
+    ):
+        self.model, self.picture, self.error = model, picture, None
+        self.steps, self.every = steps, every
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        full = ipywidgets.Layout(width="512px")
+        self.text = ipywidgets.Text(prompt, description="Prompt", continuous_update=False, layout=full)
+        self.seed = ipywidgets.BoundedIntText(0, 0, 2**31 - 1, description="Seed", layout={"width": "170px"})
+        self.guidance = ipywidgets.FloatSlider(
+            7.5, min=1, max=15, step=0.5, description="Guidance", readout_format=".1f"
+        )
+        self.draw_button = ipywidgets.Button(description="Draw", icon="paint-brush", button_style="primary")
+        self.stop_button = ipywidgets.Button(description="Stop", icon="stop", disabled=True)
+        self.progress = ipywidgets.IntProgress(0, 0, steps, layout=full)
+        self.said = ipywidgets.HTML()
+        self.image = ipywidgets.Image(format="jpeg", width=512, height=512, value=_jpeg_or_grey(picture, model.side))
+        self.draw_button.on_click(lambda _: self.draw())
+        self.stop_button.on_click(lambda _: self.stop())
+        self.text.observe(lambda _: self.draw(), names="value")
+        controls = ipywidgets.HBox([self.seed, self.guidance])
+        buttons = ipywidgets.HBox([self.draw_button, self.stop_button])
+        super().__init__([self.text, controls, buttons, self.progress, self.said, self.image])
+
+    @property
+    def prompt(self) -> str:
+        return self.text.value
+
+    @property
+    def running(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def draw(self) -> None:
+        """Start drawing the prompt in the box; an unfinished drawing is given up."""
+        with self._lock:
+            self._stop.set()
+            self._stop = threading.Event()
+            self._thread = threading.Thread(target=self._draw, args=(self._stop,), daemon=True)
+            self.error = None
+            self.stop_button.disabled = False
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Give up the drawing at its next step; what has been shown stays."""
+        self._stop.set()
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait until the drawing has ended: for scripts and tests."""
+        if self._thread:
+            self._thread.join(timeout)
+
+    def _draw(self, stop: threading.Event) -> None:
+        try:
+            self._say(_about_words(split_words(self.model.tokenizer, self.prompt)))
+            for step in text_to_latents(
+                self.model, self.prompt, steps=self.steps, guidance=self.guidance.value, seed=self.seed.value
+            ):
+                if stop.is_set():
+                    break
+                last = step.index + 1 == step.count
+                self.progress.max, self.progress.value = step.count, step.index + 1
+                if last or step.index % self.every == 0:
+                    picture = latents_to_images(self.model, step.latents)[0]
+                    self.image.value = to_jpeg(picture)
+                    self.picture = picture if last else self.picture
+        except Exception as error:
+            self.error = error
+            self._say(f"<b>{type(error).__name__}</b>: {html.escape(str(error))}")
+        with self._lock:
+            if stop is self._stop:
+                self.stop_button.disabled = True
+
+    def _say(self, text: str) -> None:
+        self.said.value = text
+
+    def _repr_mimebundle_(self, **kwargs) -> dict:
+        """The widget, with the picture beside it for readers without a kernel."""
+        bundle = super()._repr_mimebundle_(**kwargs)
+        return {**bundle, "image/jpeg": base64.b64encode(self.image.value).decode()}
+
+    def __repr__(self) -> str:
+        return f"Painter({self.prompt!r}, seed={self.seed.value}, guidance={self.guidance.value:g})"
+
+
+def _jpeg_or_grey(picture: Image.Image | None, side: int) -> bytes:
+    return to_jpeg(picture or Image.new("RGB", (side, side), "#8c8c8c"))
+
+
+def _about_words(split: list[str]) -> str:
+    if not split:
+        return ""
+    words = ", ".join(html.escape(word) for word in split)
+    return f"Known only in pieces: <b>{words}</b>. The model has seldom or never read this as a word."
