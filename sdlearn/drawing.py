@@ -96,7 +96,7 @@ def _paint(paint: Paint, colour: str) -> tuple[float, float, float]:
 def _layer(thing: Thing, size: int) -> tuple[np.ndarray, int, int]:
     """The thing alone, shaded: float32 [h, w, 4] with coverage last, and its top left corner in the picture."""
     side, cx, cy = thing.side * size, thing.x * size, thing.y * size
-    reach = 0.54 * side + 1
+    reach = 0.58 * side + 1
     left, top = max(0, int(cx - reach)), max(0, int(cy - reach))
     right, bottom = min(size, int(cx + reach) + 1), min(size, int(cy + reach) + 1)
     width, height = right - left, bottom - top
@@ -104,6 +104,7 @@ def _layer(thing: Thing, size: int) -> tuple[np.ndarray, int, int]:
     pen = renderer.new_gc()
     pen.set_linewidth(0.022 * side)
     pen.set_joinstyle("round")
+    pen.set_snap(False)  # else small drawings have their boxes moved to whole pixels
     place = Affine2D().scale(side).translate(cx - left, bottom - cy)
     for path, paint in _parts(thing.kind):
         fill = _paint(paint, thing.colour)

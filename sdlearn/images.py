@@ -34,3 +34,9 @@ def to_jpeg(picture: Image.Image, quality: int = 90) -> bytes:
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=quality)
     return file.getvalue()
+
+
+def psnr(first: Float[Tensor, "n 3 h w"], second: Float[Tensor, "n 3 h w"]) -> float:
+    """Mean peak signal-to-noise ratio in dB of pixels in [-1, 1]; infinite for equal pictures."""
+    error = ((first.clamp(-1, 1) - second) / 2).square().mean(dim=(1, 2, 3))
+    return (-10 * error.log10()).mean().item()

@@ -7,7 +7,7 @@ Held out of training, so that generalisation can be measured (`is_held_out`):
 
 - colour-thing pairs with ``(3 * kind + colour) % 8 == 0``, each counted from 0 in `KINDS` and `COLOURS`:
   one colour of every kind is never seen;
-- scenes holding two kinds with ``(kind + other kind) % 6 == 5``: eleven of the 66 pairs of different kinds.
+- scenes holding two kinds with ``(kind + other kind) % 6 == 5``: twelve of the 66 pairs of different kinds.
 """
 
 from __future__ import annotations

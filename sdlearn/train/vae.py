@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from PIL import Image
 
-from sdlearn.images import contact_sheet, to_pictures, to_pixels
+from sdlearn.images import contact_sheet, psnr, to_pictures, to_pixels
 from sdlearn.train.data import TEST, pictures
 from sdlearn.train.loop import Batch, Recipe, fit
 
@@ -97,12 +97,6 @@ def paint(objective: Objective, file: Path, tests: torch.Tensor) -> None:
     restored = vae.decode(vae.encode(tests).latent_dist.mean).sample
     print(f" PSNR {psnr(restored, tests):.2f} dB", flush=True)
     Image.fromarray(contact_sheet(to_pictures(torch.cat([tests, restored])), len(tests))).save(file)
-
-
-def psnr(restored: torch.Tensor, pixels: torch.Tensor) -> float:
-    """Mean peak signal-to-noise ratio in dB of pictures [n, 3, h, w] in [-1, 1]."""
-    error = ((restored.clamp(-1, 1) - pixels) / 2).square().mean(dim=(1, 2, 3))
-    return (-10 * error.log10()).mean().item()
 
 
 @torch.no_grad()

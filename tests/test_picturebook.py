@@ -1,0 +1,110 @@
+"""The world: captions are true of their scenes, held-out scenes stay out, bad input is named."""
+
+import numpy as np
+import pytest
+
+from sdlearn import picturebook
+from sdlearn.picturebook import COLOURS, KINDS, PLACES, SIZES, compose, is_held_out, random_scene, twin
+
+
+def scenes(count, held_out=False):
+    return [random_scene(np.random.default_rng((7, i)), held_out) for i in range(count)]
+
+
+def pairs(scene):
+    return [(thing.colour, thing.kind) for thing in scene.things]
+
+
+def test_the_same_seed_gives_the_same_scene():
+    assert scenes(20) == scenes(20)
+    assert len({scene.caption for scene in scenes(50)}) > 40
+
+
+@pytest.mark.parametrize("held_out", [False, True])
+def test_scenes_keep_to_their_part_of_the_world(held_out):
+    assert all(is_held_out(pairs(scene)) == held_out for scene in scenes(300, held_out))
+
+
+def test_one_colour_of_every_kind_and_twelve_pairs_of_kinds_are_held_out():
+    unseen = [(c, k) for c in COLOURS for k in KINDS if is_held_out([(c, k)])]
+    assert sorted({kind for _, kind in unseen}) == sorted(KINDS)
+    assert len(unseen) == len(KINDS)
+    pairs_of_kinds = {(a, b) for i, a in enumerate(KINDS) for j, b in enumerate(KINDS) if i < j and (i + j) % 6 == 5}
+    assert len(pairs_of_kinds) == 12
+
+
+def test_captions_name_every_thing_in_order_and_the_place():
+    for scene in scenes(200):
+        at = [scene.caption.index(f"{thing.colour} {thing.kind}") for thing in scene.things]
+        assert at == sorted(at) or len(set(pairs(scene))) < len(at)
+        assert PLACES[scene.place] in scene.caption
+        if len(scene.things) == 2:
+            assert f" {scene.relation} " in scene.caption
+
+
+def test_captions_use_known_words_and_articles():
+    known = set(picturebook.words())
+    for scene in scenes(300):
+        words = scene.caption.replace(",", "").split()
+        assert set(words) <= known
+        for article, word in zip(words, words[1:], strict=False):
+            if article in ("a", "an"):
+                assert (article == "an") == (word[0] in "aeiou"), scene.caption
+
+
+def test_things_stand_as_the_relation_says():
+    for scene in scenes(400):
+        if scene.relation in ("left of", "right of", "above", "below"):
+            first, second = scene.things
+            stands = {
+                "left of": first.x < second.x,
+                "right of": first.x > second.x,
+                "above": first.y < second.y,
+                "below": first.y > second.y,
+            }
+            assert stands[scene.relation], scene
+
+
+def test_things_stay_inside_and_apart():
+    for scene in scenes(400):
+        for i, thing in enumerate(scene.things):
+            half = thing.side / 2
+            assert 0 <= thing.x - half
+            assert thing.x + half <= 1
+            assert 0 <= thing.y - half
+            assert thing.y + half <= 1
+            for other in scene.things[:i]:
+                reach = (thing.side + other.side) / 2 - 1e-9
+                assert abs(thing.x - other.x) >= reach or abs(thing.y - other.y) >= reach, scene
+
+
+def test_a_twin_differs_from_its_scene_and_stays_in_the_training_part():
+    for i, scene in enumerate(scenes(200)):
+        other = twin(scene, np.random.default_rng(i))
+        before = (pairs(scene), scene.place, scene.relation)
+        assert (pairs(other), other.place, other.relation) != before
+        assert not is_held_out(pairs(other))
+        assert len(other.things) == len(scene.things)
+
+
+def test_compose_takes_what_it_is_told():
+    scene = compose([("red", "star"), ("blue", "house")], "snow", "above", ("small", "big"), rng=3)
+    assert (scene.place, scene.relation) == ("snow", "above")
+    assert [thing.side for thing in scene.things] == [SIZES["small"], SIZES["big"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([], "snow"), "1 to 3 things, got 0"),
+        (([("red", "dragon")], "snow"), "unknown kind 'dragon'; the picture book has house, tree"),
+        (([("beige", "house")], "snow"), "unknown colour 'beige'"),
+        (([("red", "house")], "moon"), "unknown place 'moon'"),
+        (([("red", "house"), ("blue", "tree")], "snow", "above"), "relation: 'above' does not fit"),
+        (([("red", "house")], "snow", None, ("huge",)), "sizes: one of"),
+        (([("red", "house"), ("red", "tree"), ("red", "car")], "snow", None, ("big", "big", "small")), "at most one"),
+    ],
+)
+def test_bad_scenes_are_refused_by_name(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        compose(*arguments)
