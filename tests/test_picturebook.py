@@ -1,5 +1,7 @@
 """The world: captions are true of their scenes, held-out scenes stay out, bad input is named."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -47,7 +49,7 @@ def test_captions_use_known_words_and_articles():
     for scene in scenes(300):
         words = scene.caption.replace(",", "").split()
         assert set(words) <= known
-        for article, word in zip(words, words[1:], strict=False):
+        for article, word in itertools.pairwise(words):
             if article in ("a", "an"):
                 assert (article == "an") == (word[0] in "aeiou"), scene.caption
 
@@ -69,9 +71,9 @@ def test_things_stay_inside_and_apart():
     for scene in scenes(400):
         for i, thing in enumerate(scene.things):
             half = thing.side / 2
-            assert 0 <= thing.x - half
+            assert thing.x - half >= 0
             assert thing.x + half <= 1
-            assert 0 <= thing.y - half
+            assert thing.y - half >= 0
             assert thing.y + half <= 1
             for other in scene.things[:i]:
                 reach = (thing.side + other.side) / 2 - 1e-9

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from accelerate import PartialState
 from transformers import CLIPConfig, CLIPModel, CLIPTextModel, CLIPTokenizer
 
 from sdlearn.images import to_pixels
@@ -65,5 +66,7 @@ def train(out: Path, work: Path, recipe: Recipe = RECIPE, start: Path | None = N
     texts = captions(pages, TRAIN) + captions(pages, TWIN)
     tokens = tokenizer(texts, padding="longest", return_tensors="pt").input_ids.split(pages)
     trained = fit(Objective(clip), partial(pairs, store, tokens, recipe.batch), recipe, work / "clip")
+    if not PartialState().is_main_process:
+        return
     trained.clip.half().save_pretrained(out / "clip")
     CLIPTextModel.from_pretrained(out / "clip").save_pretrained(out / "text_encoder")

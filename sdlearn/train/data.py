@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+from accelerate import PartialState
 from tqdm.auto import tqdm
 
 from sdlearn.drawing import draw_array
@@ -34,14 +34,15 @@ def captions(count: int, book: int = TRAIN) -> list[str]:
 def pictures(folder: Path, count: int, size: int, book: int = TRAIN) -> np.ndarray:
     """The first `count` pages, drawn: uint8 [count, size, size, 3], from the cache in `folder` or drawn now."""
     file = folder / f"book{book}-{count}x{size}.npy"
-    if not file.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        _draw_all(file, count, size, book)
+    with PartialState().main_process_first():
+        if not file.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            _draw_all(file, count, size, book)
     return np.load(file, mmap_mode="r")
 
 
 def _draw_all(file: Path, count: int, size: int, book: int) -> None:
-    unfinished = file.with_suffix(f".{os.getpid()}")
+    unfinished = file.with_suffix(".unfinished")
     store = np.lib.format.open_memmap(unfinished, "w+", np.uint8, (count, size, size, 3))
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
         drawn = pool.map(partial(_draw_page, size=size, book=book), range(count), chunksize=32)

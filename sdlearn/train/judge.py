@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from accelerate import PartialState
 
 from sdlearn.images import to_pixels
 from sdlearn.judge import SIDE, STRIDE, Judge, save
@@ -79,4 +80,5 @@ def train(out: Path, work: Path, recipe: Recipe = RECIPE, pages: int = 12_000) -
     """Train the judge into `judge` beside the folder `out`."""
     store = pictures(work / "cache", pages, SIDE, JUDGE)
     trained = fit(Objective(Judge()), partial(pages_with_targets, store, recipe.batch), recipe, work / "judge")
-    save(trained.judge, out.parent / "judge")
+    if PartialState().is_main_process:
+        save(trained.judge, out.parent / "judge")

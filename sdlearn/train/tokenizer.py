@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from accelerate import PartialState
 from tokenizers import Tokenizer, pre_tokenizers
 from tokenizers.models import BPE
 from tokenizers.trainers import BpeTrainer
@@ -23,6 +24,8 @@ LENGTH = 77
 
 def train(out: Path, pages: int = 20_000) -> None:
     """Learn the merges from the captions of `pages` pages and save the tokenizer as `out/tokenizer`."""
+    if not PartialState().is_main_process:
+        return
     tokenizer = make(captions(pages))
     tokenizer.save_pretrained(out / "tokenizer")
     tokenizer.backend_tokenizer.model.save(str(out / "tokenizer"))  # vocab.json and merges.txt, as SD 1.5 has them

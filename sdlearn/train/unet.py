@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from accelerate import PartialState
 from diffusers import (
     AutoencoderKL,
     DDIMScheduler,
@@ -91,15 +92,20 @@ class Objective(torch.nn.Module):
 @torch.no_grad()
 def encode_pictures(vae: AutoencoderKL, store: np.ndarray, file: Path) -> np.ndarray:
     """Mean and spread of the scaled latents of every picture: float16 [count, 2, 4, h, w], cached in `file`."""
-    if not file.exists():
-        found = []
-        for first in tqdm(range(0, len(store), 8), desc=f"encoding {store.shape[1]}²"):
-            posterior = vae.encode(to_pixels(store[first : first + 8])).latent_dist
-            found.append(torch.stack([posterior.mean, posterior.std], dim=1) * vae.config.scaling_factor)
-        unfinished = file.with_suffix(".unfinished.npy")
-        np.save(unfinished, torch.cat(found).half().numpy())
-        unfinished.rename(file)
+    with PartialState().main_process_first():
+        if not file.exists():
+            _encode_all(vae, store, file)
     return np.load(file, mmap_mode="r")
+
+
+def _encode_all(vae: AutoencoderKL, store: np.ndarray, file: Path) -> None:
+    found = []
+    for first in tqdm(range(0, len(store), 8), desc=f"encoding {store.shape[1]}²"):
+        posterior = vae.encode(to_pixels(store[first : first + 8])).latent_dist
+        found.append(torch.stack([posterior.mean, posterior.std], dim=1) * vae.config.scaling_factor)
+    unfinished = file.with_suffix(".unfinished.npy")
+    np.save(unfinished, torch.cat(found).half().numpy())
+    unfinished.rename(file)
 
 
 @torch.no_grad()
@@ -158,6 +164,8 @@ def train(
 
 def save(pipeline: StableDiffusionPipeline, unet: UNet2DConditionModel, out: Path) -> None:
     """The pipeline in half precision, in diffusers' own layout; the parts in memory stay as they are."""
+    if not PartialState().is_main_process:
+        return
     pipeline.unet, pipeline.scheduler = unet, make_scheduler()
     pipeline.save_pretrained(out)
     for folder in ("unet", "vae", "text_encoder"):

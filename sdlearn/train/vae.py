@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from accelerate import PartialState
 from diffusers import AutoencoderKL
 from PIL import Image
 
@@ -117,4 +118,5 @@ def train(out: Path, work: Path, recipe: Recipe = RECIPE, start: Path | None = N
     if start is None:
         sample = to_pixels(pictures(work / "cache", 256, 256))
         trained.vae.register_to_config(scaling_factor=round(measure_scaling_factor(trained.vae, sample), 5))
-    trained.vae.half().save_pretrained(out / "vae")
+    if PartialState().is_main_process:
+        trained.vae.half().save_pretrained(out / "vae")

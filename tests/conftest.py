@@ -1,0 +1,74 @@
+"""Small random components with odd shapes: quick, and a swapped axis or a typed-in size shows at once."""
+
+import pytest
+import torch
+from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel
+
+from sdlearn.loading import Components
+from sdlearn.train import tokenizer as tokenizer_training
+from sdlearn.train.unet import make_scheduler
+
+WIDTH = 24
+
+
+def small_unet(**changes) -> UNet2DConditionModel:
+    torch.manual_seed(0)
+    config = dict(
+        sample_size=8,
+        block_out_channels=(8, 16),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        layers_per_block=1,
+        norm_num_groups=4,
+        cross_attention_dim=WIDTH,
+        attention_head_dim=2,
+    )
+    return UNet2DConditionModel(**{**config, **changes}).eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="session")
+def random_model() -> Components:
+    """A Stable Diffusion with random weights, latents of another size and shape than the shipped one's."""
+    torch.manual_seed(0)
+    tokenizer = tokenizer_training.make(["a red house", "a blue tree in the snow"])
+    config = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=WIDTH,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=3,
+        max_position_embeddings=77,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    vae = AutoencoderKL(
+        block_out_channels=(8, 8, 16),
+        down_block_types=("DownEncoderBlock2D",) * 3,
+        up_block_types=("UpDecoderBlock2D",) * 3,
+        norm_num_groups=4,
+        scaling_factor=0.7,
+        sample_size=32,
+    )
+    text_encoder = CLIPTextModel(config)
+    for part in (vae, text_encoder):
+        part.eval().requires_grad_(False)
+    return Components("random", tokenizer, text_encoder, None, vae, small_unet(), make_scheduler())
+
+
+@pytest.fixture(scope="session")
+def random_pipeline(random_model) -> StableDiffusionPipeline:
+    """The same parts in diffusers' own pipeline."""
+    m = random_model
+    pipeline = StableDiffusionPipeline(
+        m.vae,
+        m.text_encoder,
+        m.tokenizer,
+        m.unet,
+        PNDMScheduler.from_config(m.scheduler.config),
+        None,
+        None,
+        requires_safety_checker=False,
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline

@@ -1,0 +1,184 @@
+"""Training: a killed run goes on as if nothing had happened, on one process or two; losses are what they say."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from conftest import WIDTH, small_unet
+from safetensors.torch import load_file
+from torch.testing import assert_close
+
+from sdlearn.train import unet as unet_training
+from sdlearn.train.clip import Objective as ClipObjective
+from sdlearn.train.data import JUDGE, TRAIN, TWIN, captions, pictures, scene_at
+from sdlearn.train.judge import targets
+from sdlearn.train.loop import Recipe, fit, learning_rate_at
+from sdlearn.train.unet import make_scheduler
+from sdlearn.train.vae import Objective as VaeObjective
+from sdlearn.train.vae import crops, make
+
+RECIPE = Recipe(steps=8, batch=4, learning_rate=0.01, warmup=2)
+
+
+class Line(torch.nn.Module):
+    """Learns y = 2x with noise of its own, so that random numbers matter too."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(3))
+
+    def forward(self, x):
+        return {"loss": (self.weight * x - 2 * x + 0.1 * torch.randn_like(x)).square().mean()}
+
+
+def batch_at(step, process):
+    return {"x": torch.full((4, 3), float(step + 1))}
+
+
+def test_a_killed_run_ends_where_an_unbroken_one_does(tmp_path):
+    unbroken = fit(Line(), batch_at, RECIPE, tmp_path / "unbroken", save_every=3)
+
+    def killed_at(step, process):
+        if step == 5:
+            raise KeyboardInterrupt
+        return batch_at(step, process)
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(Line(), killed_at, RECIPE, tmp_path / "broken", save_every=3)
+    (tmp_path / "broken" / "unfinished").mkdir()
+    resumed = fit(Line(), batch_at, RECIPE, tmp_path / "broken", save_every=3)
+    assert torch.equal(unbroken.weight, resumed.weight)
+    assert not (tmp_path / "broken" / "unfinished").exists()
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path):
+    first = fit(Line(), batch_at, RECIPE, tmp_path)
+    again = fit(Line(), lambda *_: pytest.fail("trained again"), RECIPE, tmp_path)
+    assert torch.equal(first.weight, again.weight)
+
+
+def test_the_log_holds_the_losses(tmp_path):
+    fit(Line(), batch_at, RECIPE, tmp_path)
+    last = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
+    assert last["step"] == RECIPE.steps
+    assert last["loss"] > 0
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
+    with pytest.raises(FloatingPointError, match="the loss of run is nan at step 8"):
+        fit(Line(), lambda *_: {"x": torch.tensor([float("nan")] * 3)}, RECIPE, tmp_path / "run")
+
+
+def test_the_learning_rate_warms_up_and_ends_near_zero():
+    rates = [learning_rate_at(step, Recipe(steps=100, batch=1, learning_rate=1.0, warmup=10)) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == pytest.approx(1.0, abs=0.03)
+    assert rates[-1] < 0.001
+
+
+def test_accelerate_trains_on_two_processes(tmp_path):
+    """Tokenizer, then two steps of CLIP on two CPU processes, each with its own half of the batch."""
+    train = ["-m", "sdlearn.train"]
+    paths = ["--out", str(tmp_path / "out"), "--work", str(tmp_path / "work")]
+    small = ["--steps", "2", "--batch", "8", "--pages", "24"]
+    subprocess.run([sys.executable, *train, "tokenizer", *paths, "--pages", "24"], check=True, capture_output=True)
+    launch = [
+        sys.executable,
+        "-m",
+        "accelerate.commands.launch",
+        "--cpu",
+        "--num_processes",
+        "2",
+        "--num_machines",
+        "1",
+    ]
+    launch += ["--mixed_precision", "no", "--dynamo_backend", "no", "--num_cpu_threads_per_process", "1"]
+    done = subprocess.run([*launch, *train, "clip", *paths, *small], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    log = (tmp_path / "work" / "clip" / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in log] == [2]
+    assert all(v.isfinite().all() for v in load_file(tmp_path / "out" / "clip" / "model.safetensors").values())
+
+
+# --- data -----------------------------------------------------------------------------------------
+
+
+def test_drawn_pages_are_cached_and_true(tmp_path):
+    store = pictures(tmp_path, 3, 32)
+    assert store.shape == (3, 32, 32, 3)
+    assert (pictures(tmp_path, 3, 32) == store).all()
+    assert len({page.tobytes() for page in store}) == 3
+
+
+def test_books_do_not_share_pages():
+    assert not set(captions(200, TRAIN)[:50]) >= set(captions(200, JUDGE)[:50])
+    assert all(scene_at(page, TWIN).caption != scene_at(page, TRAIN).caption for page in range(30))
+
+
+def test_the_judges_targets_stand_at_the_things():
+    scene = scene_at(1, JUDGE)
+    kinds, colours, _ = targets(scene)
+    assert (kinds == 1).sum() == len(scene.things)
+    assert (colours >= 0).any()
+
+
+# --- losses ---------------------------------------------------------------------------------------
+
+
+def test_the_noise_loss_is_the_weighted_squared_error():
+    """A predictor that answers zero is off by the noise itself: its error is 1 at every timestep."""
+    alphas = make_scheduler().alphas_cumprod
+    objective = unet_training.Objective(small_unet(), alphas, torch.zeros(77, WIDTH))
+    objective.unet.forward = lambda sample, t, states: type("Out", (), {"sample": torch.zeros_like(sample)})
+    torch.manual_seed(0)
+    mean = torch.zeros(4000, 4, 2, 2)
+    losses = objective(mean, mean, torch.zeros(4000, 1, 1))
+    snr = alphas / (1 - alphas)
+    assert losses["error"] == pytest.approx(1, abs=0.03)
+    assert losses["loss"] == pytest.approx((snr.clamp(max=5) / snr).mean().item(), abs=0.03)
+
+
+def test_one_caption_in_ten_is_dropped():
+    seen = []
+    objective = unet_training.Objective(small_unet(), make_scheduler().alphas_cumprod, torch.full((1, 1), -1.0))
+    objective.unet.forward = lambda sample, t, states: (
+        seen.append(states) or type("Out", (), {"sample": torch.zeros_like(sample)})
+    )
+    mean = torch.zeros(5000, 1, 1, 1)
+    objective(mean, mean, torch.ones(5000, 1, 1))
+    assert (seen[0] == -1).float().mean() == pytest.approx(0.1, abs=0.015)
+
+
+def test_training_only_the_decoder_leaves_the_latents_alone():
+    vae = make()
+    before = {name: value.clone() for name, value in vae.state_dict().items()}
+    objective = VaeObjective(vae, decoder_only=True)
+    objective(torch.rand(1, 3, 32, 48))["loss"].backward()
+    torch.optim.SGD([p for p in objective.parameters() if p.grad is not None], lr=0.1).step()
+    for name, value in vae.state_dict().items():
+        fixed = name.startswith(("encoder", "quant_conv"))
+        assert torch.equal(value, before[name]) or not fixed, name
+    assert not torch.equal(vae.decoder.conv_out.weight, before["decoder.conv_out.weight"])
+
+
+def test_crops_are_pictures_in_range(tmp_path):
+    pixels = crops(pictures(tmp_path, 2, 512), 6, 0, 0)["pixels"]
+    assert pixels.shape == (6, 3, 128, 128)
+    assert -1 <= pixels.min() < -0.1 < 0.1 < pixels.max() <= 1
+
+
+def test_clips_temperature_is_clipped_and_its_hits_are_counted():
+    class Given(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.logit_scale = torch.nn.Parameter(torch.tensor(9.0))
+
+    clip = Given()
+    objective = ClipObjective(clip)
+    logits = torch.randn(5, 5)
+    clip.forward = lambda **_: type("Out", (), {"logits_per_image": logits, "loss": logits.sum()})
+    output = objective(torch.zeros(5, 1), torch.zeros(5, 1))
+    assert_close(output["temperature"], torch.tensor(0.01))
+    assert output["found"].mean() == (logits.argmax(1) == torch.arange(5)).float().mean()
