@@ -15,6 +15,7 @@ _HOME = {
     "Components": "sdlearn.loading",
     "text_to_image": "sdlearn.pipeline",
     "Painter": "sdlearn.widgets",
+    "load_ipython_extension": "sdlearn.notebook",
     "draw": "sdlearn.drawing",
     "masks": "sdlearn.drawing",
     "Scene": "sdlearn.picturebook",

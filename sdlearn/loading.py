@@ -230,6 +230,15 @@ def check_files(folder: Path) -> None:
             raise OSError(f"{file} {what}. Get it back with: git checkout -- {file}")
 
 
+def write_checksums(folder: Path) -> None:
+    """Note the checksum of every file of weights and configuration, for `check_files`."""
+    files = sorted(file for file in folder.rglob("*") if file.suffix in (".safetensors", ".json", ".txt"))
+    lines = [
+        f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.relative_to(folder).as_posix()}" for file in files
+    ]
+    (folder / CHECKSUMS).write_text("\n".join(lines) + "\n")
+
+
 def _fetch(repository: str, variant: str | None) -> Path:
     """The repository's folder in the cache; what is not there yet is downloaded, its size said first."""
     revision, patterns = SD15[repository]

@@ -77,8 +77,9 @@ def is_held_out(things: list[tuple[str, str]]) -> bool:
     return unseen_pair or unseen_company
 
 
-def random_scene(rng: np.random.Generator, held_out: bool = False, count: int | None = None) -> Scene:
+def random_scene(rng: np.random.Generator | int, held_out: bool = False, count: int | None = None) -> Scene:
     """A random scene of 1 to 3 things (or `count`) from the training part of the world, or the held-out part."""
+    rng = np.random.default_rng(rng)
     count = count or int(rng.choice([1, 2, 3], p=[0.35, 0.45, 0.2]))
     while True:
         kinds = rng.choice(KINDS, count)

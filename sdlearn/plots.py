@@ -24,9 +24,9 @@ STAGES = {
 }
 
 
-def new_figure(height: float) -> Figure:
+def new_figure(height: float, layout: str | None = "constrained") -> Figure:
     """A figure of the course's one width, on white in light and dark pages alike."""
-    return Figure(figsize=(WIDTH, height), dpi=100, facecolor=PAPER, layout="constrained")
+    return Figure(figsize=(WIDTH, height), dpi=100, facecolor=PAPER, layout=layout)
 
 
 def pipeline(model: Components, lit: str | None = None) -> Figure:
@@ -34,7 +34,7 @@ def pipeline(model: Components, lit: str | None = None) -> Figure:
     count, width = model.tokenizer.model_max_length, model.unet.config.cross_attention_dim
     channels, side = model.unet.config.in_channels, model.side // model.factor
     latents, pixels = f"{channels}×{side}×{side}", f"3×{model.side}×{model.side}"
-    figure = new_figure(2.9)
+    figure = new_figure(2.9, layout=None)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, 100), ylim=(0, 32))
     axes.axis("off")

@@ -30,7 +30,10 @@ def parse() -> argparse.Namespace:
 
 
 def main(choice: argparse.Namespace) -> None:
-    from sdlearn.train import clip, judge, tokenizer, unet, vae  # here, so that --help needs no torch
+    from accelerate import PartialState  # here, so that --help needs no torch
+
+    from sdlearn.loading import write_checksums
+    from sdlearn.train import clip, judge, tokenizer, unet, vae
 
     def changed(recipe):
         given = {name: value for name in ("steps", "batch") if (value := getattr(choice, name))}
@@ -52,6 +55,8 @@ def main(choice: argparse.Namespace) -> None:
         unet.train(**paths, recipe=stages, start=choice.start, pages=counts)
     if "judge" in wanted:
         judge.train(**paths, recipe=changed(judge.RECIPE), **pages)
+    if PartialState().is_main_process:
+        write_checksums(choice.out)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,74 @@
+"""`python benchmarks/speed.py`: how long the small model takes, as times and as ratios taken in one run.
+
+Times vary with the machine and with what else it does; ratios much less. No test depends on either.
+"""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+
+def seconds(work: Callable[[], object], repeat: int = 3) -> float:
+    """The median time of `repeat` runs after one that warms up."""
+    work()
+    times = []
+    for _ in range(repeat):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def python_seconds(code: str, repeat: int = 3) -> float:
+    """The median time that fresh interpreters report; `code` prints it."""
+    runs = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(repeat)
+    ]
+    return statistics.median(float(run.stdout.split()[-1]) for run in runs)
+
+
+CLOCK = "import time; start = time.perf_counter(); {work}; print(time.perf_counter() - start)"
+LIBRARIES = (
+    "from diffusers import AutoencoderKL, UNet2DConditionModel, PNDMScheduler; "
+    "from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer; import sdlearn.loading"
+)
+
+
+def main() -> None:
+    load = f"{LIBRARIES}; import sdlearn; " + CLOCK.format(work="sdlearn.load()")
+    rows = [
+        ("import sdlearn", python_seconds(CLOCK.format(work="import sdlearn"))),
+        ("load('tiny') after its libraries", python_seconds(load)),
+    ]
+    import torch
+    from diffusers import DDIMScheduler, StableDiffusionPipeline
+
+    import sdlearn
+
+    model = sdlearn.load(device="cpu")
+    model = type(model)(**{**vars(model), "scheduler": DDIMScheduler.from_config(model.scheduler.config)})
+    pipeline = StableDiffusionPipeline(
+        model.vae, model.text_encoder, model.tokenizer, model.unet, model.scheduler, None, None, False
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    for size in (256, 512):
+        ours = seconds(lambda size=size: sdlearn.text_to_image(model, "a red house", size=size, steps=20))
+        theirs = seconds(lambda size=size: pipeline("a red house", size, size, 20))
+        rows += [
+            (f"{size}², 20 guided steps and the decoder", ours),
+            (f"{size}², the same by diffusers' pipeline", theirs),
+        ]
+        print(f"{size}²: ours / diffusers' = {ours / theirs:.3f}")
+    for name, value in rows:
+        print(f"{value:8.2f} s  {name}")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e9 if sys.platform == "darwin" else 1e6)
+    print(f"{peak:8.2f} GB peak memory of this process, {torch.get_num_threads()} threads")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,13 @@
+"""How pictures look in a notebook: `%load_ext sdlearn` shows figures and pictures as JPEG, so files stay small."""
+
+from __future__ import annotations
+
+from PIL import Image
+
+
+def load_ipython_extension(shell) -> None:
+    """Called by `%load_ext sdlearn`."""
+    from IPython.core.pylabtools import select_figure_formats
+
+    select_figure_formats(shell, {"jpeg"}, pil_kwargs={"quality": 85})
+    shell.display_formatter.formatters["image/png"].for_type(Image.Image, lambda picture: None)
