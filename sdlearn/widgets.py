@@ -9,6 +9,7 @@ import threading
 import ipywidgets
 from PIL import Image
 
+from sdlearn.denoising import Step
 from sdlearn.images import to_jpeg
 from sdlearn.loading import Components
 from sdlearn.pipeline import latents_to_images, text_to_latents
@@ -58,10 +59,11 @@ class Painter(ipywidgets.VBox):
 
     def draw(self) -> None:
         """Start drawing the prompt in the box; an unfinished drawing is given up."""
+        wanted = {"prompt": self.prompt, "guidance": self.guidance.value, "seed": self.seed.value}
         with self._lock:
             self._stop.set()
             self._stop = threading.Event()
-            self._thread = threading.Thread(target=self._draw, args=(self._stop,), daemon=True)
+            self._thread = threading.Thread(target=self._draw, args=(wanted, self._stop), daemon=True)
             self.error = None
             self.stop_button.disabled = False
             self._thread.start()
@@ -75,26 +77,30 @@ class Painter(ipywidgets.VBox):
         if self._thread:
             self._thread.join(timeout)
 
-    def _draw(self, stop: threading.Event) -> None:
+    def _draw(self, wanted: dict, stop: threading.Event) -> None:
         try:
-            self._say(_about_words(split_words(self.model.tokenizer, self.prompt)))
-            for step in text_to_latents(
-                self.model, self.prompt, steps=self.steps, guidance=self.guidance.value, seed=self.seed.value
-            ):
-                if stop.is_set():
-                    break
+            self._say(_about_words(split_words(self.model.tokenizer, wanted["prompt"])))
+            for step in text_to_latents(self.model, steps=self.steps, **wanted):
                 last = step.index + 1 == step.count
-                self.progress.max, self.progress.value = step.count, step.index + 1
-                if last or step.index % self.every == 0:
-                    picture = latents_to_images(self.model, step.latents)[0]
-                    self.image.value = to_jpeg(picture)
-                    self.picture = picture if last else self.picture
+                due = last or step.index % self.every == 0
+                picture = latents_to_images(self.model, step.latents)[0] if due else None
+                with self._lock:
+                    if stop.is_set():
+                        break
+                    self._show(step, picture, last)
         except Exception as error:
             self.error = error
             self._say(f"<b>{type(error).__name__}</b>: {html.escape(str(error))}")
         with self._lock:
             if stop is self._stop:
                 self.stop_button.disabled = True
+
+    def _show(self, step: Step, picture: Image.Image | None, last: bool) -> None:
+        self.progress.max, self.progress.value = step.count, step.index + 1
+        if picture:
+            self.image.value = to_jpeg(picture)
+        if last:
+            self.picture = picture
 
     def _say(self, text: str) -> None:
         self.said.value = text
