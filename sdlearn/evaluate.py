@@ -21,11 +21,28 @@ from sdlearn.images import contact_sheet, psnr, to_pictures, to_pixels
 from sdlearn.judge import Judge, Verdict, judge_picture, load_judge
 from sdlearn.loading import Components, load
 from sdlearn.picturebook import Scene, compose
-from sdlearn.pipeline import text_to_latents
+from sdlearn.pipeline import text_to_image, text_to_latents
+from sdlearn.plots import strip
 from sdlearn.train.data import TEST, scene_at
 
 CARD_START, CARD_END = "<!-- figures: written by python -m sdlearn.evaluate -->", "<!-- end of figures -->"
 CHOICES = 64
+
+SAMPLES = (
+    "a red house left of a blue tree in the snow",
+    "a yellow star above a green boat at night",
+    "a pink cat in a meadow",
+    "an orange car and a white flower, in the desert",
+    "a purple fish right of a red mushroom on the beach",
+    "a blue balloon, a yellow house and a red tree at sunset",
+    "on the beach, a big white boat",
+    "a green kite above an orange cat in a meadow",
+    "a picture of a yellow mushroom in the snow",
+    "a white heart above a blue car at night",
+    "a small red flower left of a big purple house in the desert",
+    "a pink star at sunset",
+)
+"""The twelve prompts of the README; prompt k is drawn with seed k."""
 
 Row = tuple[str, str, str, str]
 """Figure, measured, must, aim."""
@@ -148,6 +165,12 @@ def measure(
     ]
 
 
+def draw_samples(model: Components, file: Path, guidance: float) -> None:
+    """The README's twelve pictures, one sample of each prompt and no second try."""
+    pictures = [text_to_image(model, prompt, guidance=guidance, seed=seed) for seed, prompt in enumerate(SAMPLES)]
+    strip(pictures, SAMPLES, columns=4).savefig(file, pil_kwargs={"quality": 88})
+
+
 def _worst(found: dict[str, float]) -> float:
     return min(value for name, value in found.items() if name != "whole")
 
@@ -187,7 +210,11 @@ def main() -> None:
     parser.add_argument("--guidance", type=float, default=4.0)
     parser.add_argument("--sheet", type=Path, help="save contact sheets of the samples here")
     parser.add_argument("--card", type=Path, help="write the table into this model card")
+    parser.add_argument("--samples", type=Path, help="only draw the README's twelve samples into this file")
     choice = parser.parse_args()
+    if choice.samples:
+        draw_samples(load(choice.model), choice.samples, choice.guidance)
+        return
     rows = measure(
         load(choice.model),
         load_judge(choice.judge),

@@ -31,9 +31,9 @@ SD15 = {
             "model_index.json",
             "scheduler/*.json",
             "tokenizer/*",
-            "*/config.json",
+            *(f"{part}/config.json" for part in ("text_encoder", "unet", "vae")),
             "text_encoder/model{v}.safetensors",
-            *tuple(f"{part}/diffusion_pytorch_model{{v}}.safetensors" for part in ("unet", "vae")),
+            *(f"{part}/diffusion_pytorch_model{{v}}.safetensors" for part in ("unet", "vae")),
         ),
     ),
     "openai/clip-vit-large-patch14": (

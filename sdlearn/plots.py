@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import fill
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -76,16 +77,16 @@ def _box(axes, place: tuple[float, float, float, float], stage: tuple[str, str],
 
 
 def strip(pictures: Sequence[Image.Image | np.ndarray], titles: Sequence[str], columns: int = 6) -> Figure:
-    """Pictures side by side, a title above each."""
+    """Pictures side by side, a title above each, in lines that fit."""
     if len(pictures) != len(titles):
         raise ValueError(f"titles: one for each of the {len(pictures)} pictures, got {len(titles)}")
     columns = min(columns, len(pictures))
     rows = -(-len(pictures) // columns)
-    figure = new_figure(rows * (WIDTH / columns + 0.25))
+    figure = new_figure(rows * (WIDTH / columns + 0.4))
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
         axes.axis("off")
     for axes, picture, title in zip(grid.flat, pictures, titles, strict=False):
         axes.imshow(np.asarray(picture))
-        axes.set_title(title, fontsize=9, color=INK)
+        axes.set_title(fill(title, int(144 / columns)), fontsize=9, color=INK)
     return figure

@@ -18,6 +18,7 @@ from transformers import CLIPConfig, CLIPModel, CLIPTextModel, CLIPTokenizer
 from sdlearn.images import to_pixels
 from sdlearn.train.data import TRAIN, TWIN, captions, pictures
 from sdlearn.train.loop import Batch, Recipe, fit
+from sdlearn.train.shipping import save_half
 
 RECIPE = Recipe(steps=1300, batch=128, learning_rate=1e-3, weight_decay=0.1)
 IMAGE_SIDE, PATCH_SIDE, WIDTH, LAYERS, HEADS = 128, 16, 128, 4, 4
@@ -68,5 +69,5 @@ def train(out: Path, work: Path, recipe: Recipe = RECIPE, start: Path | None = N
     trained = fit(Objective(clip), partial(pairs, store, tokens, recipe.batch), recipe, work / "clip")
     if not PartialState().is_main_process:
         return
-    trained.clip.half().save_pretrained(out / "clip")
-    CLIPTextModel.from_pretrained(out / "clip").save_pretrained(out / "text_encoder")
+    save_half(trained.clip, out / "clip")
+    save_half(CLIPTextModel.from_pretrained(out / "clip"), out / "text_encoder")

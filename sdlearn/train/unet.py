@@ -28,6 +28,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from sdlearn.images import contact_sheet, to_pixels
 from sdlearn.train.data import TEST, captions, pictures, scene_at
 from sdlearn.train.loop import Batch, Recipe, fit
+from sdlearn.train.shipping import save_half
 
 RECIPE = {
     128: Recipe(steps=3000, batch=64, learning_rate=1e-3, warmup=200),
@@ -163,11 +164,10 @@ def train(
 
 
 def save(pipeline: StableDiffusionPipeline, unet: UNet2DConditionModel, out: Path) -> None:
-    """The pipeline in half precision, in diffusers' own layout; the parts in memory stay as they are."""
+    """The pipeline in half precision, in diffusers' own layout."""
     if not PartialState().is_main_process:
         return
     pipeline.unet, pipeline.scheduler = unet, make_scheduler()
     pipeline.save_pretrained(out)
     for folder in ("unet", "vae", "text_encoder"):
-        part = type(getattr(pipeline, folder)).from_pretrained(out / folder)
-        part.half().save_pretrained(out / folder)
+        save_half(getattr(pipeline, folder), out / folder)

@@ -20,6 +20,7 @@ from PIL import Image
 from sdlearn.images import contact_sheet, psnr, to_pictures, to_pixels
 from sdlearn.train.data import TEST, pictures
 from sdlearn.train.loop import Batch, Recipe, fit
+from sdlearn.train.shipping import save_half
 
 RECIPE = Recipe(steps=2600, batch=8, learning_rate=1.5e-3, weight_decay=1e-4)
 CROP = 128
@@ -119,4 +120,4 @@ def train(out: Path, work: Path, recipe: Recipe = RECIPE, start: Path | None = N
         sample = to_pixels(pictures(work / "cache", 256, 256))
         trained.vae.register_to_config(scaling_factor=round(measure_scaling_factor(trained.vae, sample), 5))
     if PartialState().is_main_process:
-        trained.vae.half().save_pretrained(out / "vae")
+        save_half(trained.vae, out / "vae")
