@@ -61,7 +61,7 @@ def fit(
     )
     trained = [p for p in objective.parameters() if p.requires_grad]
     objective, optimizer = accelerator.prepare(objective, optimizer)
-    ema = EMAModel(trained, decay=recipe.ema_decay, use_ema_warmup=True, power=0.75)
+    ema = EMAModel(trained, decay=recipe.ema_decay, use_ema_warmup=True, power=0.75, foreach=True)
     ema.to(accelerator.device)
     accelerator.register_for_checkpointing(ema)
     first = _resume(accelerator, work)

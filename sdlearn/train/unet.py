@@ -102,8 +102,8 @@ def encode_pictures(vae: AutoencoderKL, store: np.ndarray, file: Path) -> np.nda
 def _encode_all(vae: AutoencoderKL, store: np.ndarray, file: Path) -> None:
     found = []
     for first in tqdm(range(0, len(store), 8), desc=f"encoding {store.shape[1]}²"):
-        posterior = vae.encode(to_pixels(store[first : first + 8])).latent_dist
-        found.append(torch.stack([posterior.mean, posterior.std], dim=1) * vae.config.scaling_factor)
+        posterior = vae.encode(to_pixels(store[first : first + 8]).to(vae.device)).latent_dist
+        found.append(torch.stack([posterior.mean, posterior.std], dim=1).cpu() * vae.config.scaling_factor)
     unfinished = file.with_suffix(".unfinished.npy")
     np.save(unfinished, torch.cat(found).half().numpy())
     unfinished.rename(file)
@@ -115,7 +115,7 @@ def encode_captions(tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel, texts
     found = []
     for first in tqdm(range(0, len(texts), 256), desc="encoding captions"):
         tokens = tokenizer(texts[first : first + 256], padding="max_length", truncation=True, return_tensors="pt")
-        found.append(text_encoder(tokens.input_ids).last_hidden_state.half())
+        found.append(text_encoder(tokens.input_ids.to(text_encoder.device)).last_hidden_state.half().cpu())
     return torch.cat(found)
 
 
@@ -149,7 +149,7 @@ def train(
     unet = UNet2DConditionModel.from_pretrained(start / "unet") if start else make(text_encoder.config.hidden_size)
     pipeline = StableDiffusionPipeline(
         vae, text_encoder, tokenizer, unet, make_scheduler(), None, None, requires_safety_checker=False
-    )
+    ).to(PartialState().device)
     pipeline.set_progress_bar_config(disable=True)
     states = encode_captions(tokenizer, text_encoder, ["", *captions(max(pages[size] for size in recipe))])
     objective = Objective(unet.float(), pipeline.scheduler.alphas_cumprod, states[0].float())

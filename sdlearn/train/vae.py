@@ -96,7 +96,7 @@ def crops(store: np.ndarray, batch: int, step: int, process: int) -> Batch:
 def paint(objective: Objective, file: Path, tests: torch.Tensor) -> None:
     """Test pictures above their round trips."""
     vae = objective.vae
-    restored = vae.decode(vae.encode(tests).latent_dist.mean).sample
+    restored = vae.decode(vae.encode(tests.to(vae.device)).latent_dist.mean).sample.cpu()
     print(f" PSNR {psnr(restored, tests):.2f} dB", flush=True)
     Image.fromarray(contact_sheet(to_pictures(torch.cat([tests, restored])), len(tests))).save(file)
 
@@ -104,7 +104,7 @@ def paint(objective: Objective, file: Path, tests: torch.Tensor) -> None:
 @torch.no_grad()
 def measure_scaling_factor(vae: AutoencoderKL, pixels: torch.Tensor) -> float:
     """One over the standard deviation of the latents (Rombach et al. 2022, Appendix G)."""
-    latents = torch.cat([vae.encode(piece).latent_dist.sample() for piece in pixels.split(8)])
+    latents = torch.cat([vae.encode(piece.to(vae.device)).latent_dist.sample() for piece in pixels.split(8)])
     return 1 / latents.std().item()
 
 
