@@ -1,6 +1,8 @@
 """`python -m sdlearn.train all`: make the small Stable Diffusion from nothing, or go on where it stopped.
 
-Run it under `accelerate launch` for several processes or machines. A run that was stopped continues from its
+Run it under `accelerate launch` for several processes or machines; on a CPU, one process of one thread a core
+is the fastest: `accelerate launch --cpu --num_processes 2 --num_cpu_threads_per_process 1 -m sdlearn.train all`.
+A run that was stopped continues from its
 last checkpoint; `--from` continues from finished weights instead, and then the autoencoder trains its decoder
 only, so that latents keep their meaning.
 """
