@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sdlearn.arguments import number, whole_number
+from sdlearn.noising import Schedule, clean_from_noise, clean_from_velocity
 
 
 @dataclass(frozen=True, repr=False)
@@ -78,9 +79,6 @@ def denoise(
 
 
 def predict_clean(scheduler: SchedulerMixin, seen: Tensor, predicted: Tensor, t: Tensor) -> Tensor:
-    """x̂₀ from what the U-Net saw and said (Ho et al. 2020, Eq. 15; Salimans and Ho 2022, Appendix D for v)."""
-    alpha_bar = scheduler.alphas_cumprod[int(t)].item()
-    kept, added = alpha_bar**0.5, (1 - alpha_bar) ** 0.5
-    if scheduler.config.prediction_type == "v_prediction":
-        return kept * seen - added * predicted
-    return (seen - added * predicted) / kept
+    """x̂₀ from what the U-Net saw and said, for models that predict the noise and for those that predict v."""
+    undo = clean_from_velocity if scheduler.config.prediction_type == "v_prediction" else clean_from_noise
+    return undo(Schedule.of(scheduler), seen, int(t), predicted)

@@ -10,6 +10,7 @@ from conftest import WIDTH, small_unet
 from safetensors.torch import load_file
 from torch.testing import assert_close
 
+from sdlearn.noising import Schedule
 from sdlearn.train import unet as unet_training
 from sdlearn.train.clip import Objective as ClipObjective
 from sdlearn.train.data import JUDGE, TRAIN, TWIN, captions, pictures, scene_at
@@ -129,20 +130,20 @@ def test_the_judges_targets_stand_at_the_things():
 
 def test_the_noise_loss_is_the_weighted_squared_error():
     """A predictor that answers zero is off by the noise itself: its error is 1 at every timestep."""
-    alphas = make_scheduler().alphas_cumprod
-    objective = unet_training.Objective(small_unet(), alphas, torch.zeros(77, WIDTH))
+    schedule = Schedule.of(make_scheduler())
+    objective = unet_training.Objective(small_unet(), schedule, torch.zeros(77, WIDTH))
     objective.unet.forward = lambda sample, t, states: type("Out", (), {"sample": torch.zeros_like(sample)})
     torch.manual_seed(0)
     mean = torch.zeros(4000, 4, 2, 2)
     losses = objective(mean, mean, torch.zeros(4000, 1, 1))
-    snr = alphas / (1 - alphas)
+    snr = schedule.snr
     assert losses["error"] == pytest.approx(1, abs=0.03)
     assert losses["loss"] == pytest.approx((snr.clamp(max=5) / snr).mean().item(), abs=0.03)
 
 
 def test_one_caption_in_ten_is_dropped():
     seen = []
-    objective = unet_training.Objective(small_unet(), make_scheduler().alphas_cumprod, torch.full((1, 1), -1.0))
+    objective = unet_training.Objective(small_unet(), Schedule.of(make_scheduler()), torch.full((1, 1), -1.0))
     objective.unet.forward = lambda sample, t, states: (
         seen.append(states) or type("Out", (), {"sample": torch.zeros_like(sample)})
     )

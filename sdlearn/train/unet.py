@@ -26,6 +26,7 @@ from tqdm.auto import tqdm
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from sdlearn.images import contact_sheet, to_pixels
+from sdlearn.noising import Schedule, add_noise
 from sdlearn.train.data import TEST, captions, pictures, scene_at
 from sdlearn.train.loop import Batch, Recipe, fit
 from sdlearn.train.shipping import save_half
@@ -72,23 +73,22 @@ def make_scheduler() -> PNDMScheduler:
 class Objective(torch.nn.Module):
     """Sample a latent, a timestep and noise; mix; predict the noise."""
 
-    def __init__(self, unet: UNet2DConditionModel, alphas_cumprod: torch.Tensor, no_caption: torch.Tensor):
+    def __init__(self, unet: UNet2DConditionModel, schedule: Schedule, no_caption: torch.Tensor):
         super().__init__()
         self.unet = unet
-        self.register_buffer("alphas_cumprod", alphas_cumprod, persistent=False)
+        self.schedule = schedule
         self.register_buffer("no_caption", no_caption, persistent=False)
 
     def forward(self, mean: torch.Tensor, spread: torch.Tensor, states: torch.Tensor) -> Batch:
         latents = mean + spread * torch.randn_like(mean)
         noise = torch.randn_like(latents)
-        t = torch.randint(len(self.alphas_cumprod), (len(latents),), device=latents.device)
-        alpha_bar = self.alphas_cumprod[t]
-        kept, added = alpha_bar.sqrt()[:, None, None, None], (1 - alpha_bar).sqrt()[:, None, None, None]
+        t = torch.randint(len(self.schedule), (len(latents),))
         dropped = torch.rand(len(latents), device=latents.device) < CAPTION_DROPOUT
         states = torch.where(dropped[:, None, None], self.no_caption, states)
-        predicted = self.unet(kept * latents + added * noise, t, states).sample
+        noisy = add_noise(self.schedule, latents, t, noise)
+        predicted = self.unet(noisy, t.to(latents.device), states).sample
         error = (predicted - noise).square().mean(dim=(1, 2, 3))
-        snr = alpha_bar / (1 - alpha_bar)
+        snr = self.schedule.snr[t].to(latents.device)
         return {"loss": (error * snr.clamp(max=MAX_SNR) / snr).mean(), "error": error.mean()}
 
 
@@ -154,7 +154,7 @@ def train(
     ).to(PartialState().device)
     pipeline.set_progress_bar_config(disable=True)
     states = encode_captions(tokenizer, text_encoder, ["", *captions(max(pages[size] for size in recipe))])
-    objective = Objective(unet.float(), pipeline.scheduler.alphas_cumprod, states[0].float())
+    objective = Objective(unet.float(), Schedule.of(pipeline.scheduler), states[0].float())
     objective.to(memory_format=torch.channels_last)
     for size, stage in recipe.items():
         store = pictures(work / "cache", pages[size], size)

@@ -1,0 +1,173 @@
+"""Forward noising: from a picture, or its latents, to noise; one step at a time or all at once.
+
+t counts from 0, the first and smallest step, to T - 1. After step t a share ᾱ_t of the variance is still the
+picture's and 1 - ᾱ_t is noise. Nothing here has learned anything: it is arithmetic on tensors of any shape.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from diffusers.schedulers.scheduling_utils import SchedulerMixin
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from sdlearn.arguments import number, whole_number
+
+SCHEDULES = ("linear", "scaled_linear", "cosine")
+Time = int | Int[Tensor, "n"]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How much noise each step adds: β of every step, and what follows from it."""
+
+    betas: Float[Tensor, "T"]
+
+    @classmethod
+    def named(cls, name: str, steps: int = 1000, start: float = 0.00085, end: float = 0.012) -> Schedule:
+        """A schedule by its name; `start` and `end` are Stable Diffusion's, and cosine has no use for them.
+
+        linear: Ho et al. 2020, Section 4; scaled_linear, linear in √β: Stable Diffusion's configuration;
+        cosine: Nichol and Dhariwal 2021, Eq. 17.
+        """
+        whole_number("steps", steps, 1, 100_000)
+        start = number("start", start, 0, 1)
+        end = number("end", end, start, 1)
+        if name == "linear":
+            return cls(torch.linspace(start, end, steps))
+        if name == "scaled_linear":
+            return cls(torch.linspace(start**0.5, end**0.5, steps) ** 2)
+        if name == "cosine":
+            kept = torch.cos((torch.linspace(0, 1, steps + 1, dtype=torch.float64) + 0.008) / 1.008 * torch.pi / 2) ** 2
+            return cls((1 - kept[1:] / kept[:-1]).clamp(max=0.999).float())
+        raise ValueError(f"name: one of {', '.join(SCHEDULES)}, got {name!r}")
+
+    @classmethod
+    def of(cls, scheduler: SchedulerMixin) -> Schedule:
+        """The schedule that a scheduler of diffusers uses."""
+        return cls(scheduler.betas)
+
+    @cached_property
+    def alphas(self) -> Float[Tensor, "T"]:
+        """α = 1 - β: the share of the variance that one step keeps."""
+        return 1 - self.betas
+
+    @cached_property
+    def alpha_bars(self) -> Float[Tensor, "T"]:
+        """ᾱ: the share of the variance that all steps up to t keep."""
+        return self.alphas.cumprod(dim=0)
+
+    @cached_property
+    def kept(self) -> Float[Tensor, "T"]:
+        """√ᾱ: what the picture is multiplied by."""
+        return self.alpha_bars.sqrt()
+
+    @cached_property
+    def added(self) -> Float[Tensor, "T"]:
+        """√(1 - ᾱ): what the noise is multiplied by."""
+        return (1 - self.alpha_bars).sqrt()
+
+    @cached_property
+    def snr(self) -> Float[Tensor, "T"]:
+        """Signal-to-noise ratio ᾱ / (1 - ᾱ)."""
+        return self.alpha_bars / (1 - self.alpha_bars)
+
+    def __len__(self) -> int:
+        return len(self.betas)
+
+    def __repr__(self) -> str:
+        first, last = self.betas[0], self.betas[-1]
+        return f"Schedule of {len(self)} steps, β {first:.5f} to {last:.5f}, last ᾱ {self.alpha_bars[-1]:.5f}"
+
+    def at(self, values: Float[Tensor, "T"], t: Time, like: Tensor) -> Tensor:
+        """The values at t, shaped to multiply `like` [n, ...]: one t for all, or one for each of the n.
+
+        Raises:
+            TypeError: a t that is not whole. ValueError: one outside [0, T), or as many as fit nothing.
+        """
+        found = torch.as_tensor(t)
+        if found.is_floating_point() or found.dtype == torch.bool:
+            raise TypeError(f"t: a whole number from 0 to {len(self) - 1}, got {t!r}")
+        if found.numel() == 0 or found.min() < 0 or found.max() >= len(self):
+            raise ValueError(f"t: a whole number from 0 to {len(self) - 1}, got {t!r}")
+        if found.ndim > 1 or (found.ndim == 1 and len(found) != len(like)):
+            raise ValueError(f"t: one number, or one for each of the {len(like)}, got shape {tuple(found.shape)}")
+        picked = values[found.to(values.device)].to(device=like.device, dtype=like.dtype)
+        return picked.reshape(-1, *[1] * (like.ndim - 1)) if found.ndim else picked
+
+
+def add_noise_once(
+    schedule: Schedule, before: Float[Tensor, "n *rest"], t: Time, noise: Float[Tensor, "n *rest"]
+) -> Float[Tensor, "n *rest"]:
+    """Step t alone: x_t = √(1 - β_t) x_{t-1} + √β_t ε (Ho et al. 2020, Eq. 2)."""
+    _same_shape(before, noise, "noise")
+    kept, added = schedule.at(schedule.alphas.sqrt(), t, before), schedule.at(schedule.betas.sqrt(), t, before)
+    return kept * before + added * noise
+
+
+def add_noise(
+    schedule: Schedule, clean: Float[Tensor, "n *rest"], t: Time, noise: Float[Tensor, "n *rest"]
+) -> Float[Tensor, "n *rest"]:
+    """All steps up to t at once: x_t = √ᾱ_t x_0 + √(1 - ᾱ_t) ε (Ho et al. 2020, Eq. 4)."""
+    _same_shape(clean, noise, "noise")
+    kept, added = schedule.at(schedule.kept, t, clean), schedule.at(schedule.added, t, clean)
+    return kept * clean + added * noise
+
+
+def posterior(
+    schedule: Schedule, noisy: Float[Tensor, "n *rest"], clean: Float[Tensor, "n *rest"], t: Time
+) -> tuple[Float[Tensor, "n *rest"], Tensor]:
+    """Mean and variance of q(x_{t-1} | x_t, x_0), for t ≥ 1 (Ho et al. 2020, Eq. 6 and 7)."""
+    _same_shape(clean, noisy, "noisy")
+    if torch.as_tensor(t).min() < 1:
+        raise ValueError(f"t: a step has one before it only from 1 on, got {t!r}")
+    before = torch.cat([torch.ones(1), schedule.alpha_bars[:-1].cpu()]).to(schedule.betas)
+    left = 1 - schedule.alpha_bars
+    of_clean = schedule.at(before.sqrt() * schedule.betas / left, t, clean)
+    of_noisy = schedule.at(schedule.alphas.sqrt() * (1 - before) / left, t, noisy)
+    variance = schedule.at((1 - before) / left * schedule.betas, t, noisy)
+    return of_clean * clean + of_noisy * noisy, variance
+
+
+def clean_from_noise(
+    schedule: Schedule, noisy: Float[Tensor, "n *rest"], t: Time, noise: Float[Tensor, "n *rest"]
+) -> Float[Tensor, "n *rest"]:
+    """x̂₀ from x_t and its noise: the closed form solved for the picture (Ho et al. 2020, Eq. 15)."""
+    _same_shape(noisy, noise, "noise")
+    kept, added = schedule.at(schedule.kept, t, noisy), schedule.at(schedule.added, t, noisy)
+    return (noisy - added * noise) / kept
+
+
+def noise_from_clean(
+    schedule: Schedule, noisy: Float[Tensor, "n *rest"], t: Time, clean: Float[Tensor, "n *rest"]
+) -> Float[Tensor, "n *rest"]:
+    """ε from x_t and x_0: the closed form solved for the noise."""
+    _same_shape(noisy, clean, "clean")
+    kept, added = schedule.at(schedule.kept, t, noisy), schedule.at(schedule.added, t, noisy)
+    return (noisy - kept * clean) / added
+
+
+def velocity(
+    schedule: Schedule, clean: Float[Tensor, "n *rest"], t: Time, noise: Float[Tensor, "n *rest"]
+) -> Float[Tensor, "n *rest"]:
+    """v = √ᾱ_t ε - √(1 - ᾱ_t) x_0, what some models predict in place of ε (Salimans and Ho 2022, Appendix D)."""
+    _same_shape(clean, noise, "noise")
+    kept, added = schedule.at(schedule.kept, t, clean), schedule.at(schedule.added, t, clean)
+    return kept * noise - added * clean
+
+
+def clean_from_velocity(
+    schedule: Schedule, noisy: Float[Tensor, "n *rest"], t: Time, predicted: Float[Tensor, "n *rest"]
+) -> Float[Tensor, "n *rest"]:
+    """x̂₀ from x_t and v."""
+    _same_shape(noisy, predicted, "predicted")
+    kept, added = schedule.at(schedule.kept, t, noisy), schedule.at(schedule.added, t, noisy)
+    return kept * noisy - added * predicted
+
+
+def _same_shape(expected: Tensor, given: Tensor, name: str) -> None:
+    if given.shape != expected.shape:
+        raise ValueError(f"{name}: shape {tuple(expected.shape)} like the picture's, got {tuple(given.shape)}")
