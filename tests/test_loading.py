@@ -168,9 +168,25 @@ def test_diffusers_loads_the_shipped_model_unmodified(no_network):
     pipeline.set_progress_bar_config(disable=True)
     picture = pipeline("a red house", 64, 64, 2).images[0]
     assert picture.size == (64, 64)
-    config = json.loads((TINY / "scheduler" / "scheduler_config.json").read_text())
-    assert config["beta_schedule"] == "scaled_linear"
-    assert (config["beta_start"], config["beta_end"], config["num_train_timesteps"]) == (0.00085, 0.012, 1000)
+
+
+def test_the_shipped_scheduler_is_configured_as_stable_diffusions():
+    expected = {
+        "_class_name": "PNDMScheduler",
+        "beta_end": 0.012,
+        "beta_schedule": "scaled_linear",
+        "beta_start": 0.00085,
+        "clip_sample": False,
+        "num_train_timesteps": 1000,
+        "prediction_type": "epsilon",
+        "set_alpha_to_one": False,
+        "skip_prk_steps": True,
+        "steps_offset": 1,
+        "trained_betas": None,
+    }
+    found = json.loads((TINY / "scheduler" / "scheduler_config.json").read_text())
+    assert {name: found.get(name) for name in expected} == expected
+    assert not diffusers.DDIMScheduler.from_config(load().scheduler.config).config.clip_sample
 
 
 def test_the_text_encoder_is_clips_text_tower():

@@ -59,7 +59,7 @@ def make(text_width: int) -> UNet2DConditionModel:
 
 def make_scheduler() -> PNDMScheduler:
     """The configuration of Stable Diffusion 1.5's scheduler."""
-    return PNDMScheduler(
+    scheduler = PNDMScheduler(
         num_train_timesteps=1000,
         beta_start=0.00085,
         beta_end=0.012,
@@ -68,6 +68,8 @@ def make_scheduler() -> PNDMScheduler:
         set_alpha_to_one=False,
         steps_offset=1,
     )
+    scheduler.register_to_config(clip_sample=False)  # for DDIM made from it: latents go beyond [-1, 1]
+    return scheduler
 
 
 class Objective(torch.nn.Module):
