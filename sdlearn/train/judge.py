@@ -16,7 +16,7 @@ from sdlearn.picturebook import COLOURS, KINDS, PLACES, Scene
 from sdlearn.train.data import JUDGE, pictures, scene_at
 from sdlearn.train.loop import Batch, Recipe, fit
 
-RECIPE = Recipe(steps=1000, batch=32, learning_rate=2e-3, weight_decay=1e-3)
+RECIPE = Recipe(steps=800, batch=32, learning_rate=2e-3, weight_decay=1e-3)
 GRID = SIDE // STRIDE
 NO_COLOUR = -100
 
