@@ -88,5 +88,5 @@ def strip(pictures: Sequence[Image.Image | np.ndarray], titles: Sequence[str], c
         axes.axis("off")
     for axes, picture, title in zip(grid.flat, pictures, titles, strict=False):
         axes.imshow(np.asarray(picture))
-        axes.set_title(fill(title, int(144 / columns)), fontsize=9, color=INK)
+        axes.set_title(fill(title, int(116 / columns)), fontsize=9, color=INK)
     return figure
