@@ -36,7 +36,7 @@ RECIPE = {
     256: Recipe(steps=3000, batch=16, learning_rate=1e-3),
     512: Recipe(steps=400, batch=8, learning_rate=4e-4, warmup=50),
 }
-"""For each of two processes: on two cores, two of one thread each train 1.7 times faster than one of two threads."""
+"""For each of two processes: on two cores, two of one thread each train faster than one of two threads."""
 
 PAGES = {128: 16_000, 256: 5_000, 512: 1_400}
 LEVELS = (32, 64, 128, 160)
