@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from sdlearn.train import unet as unet_training
 from sdlearn.train.clip import Objective as ClipObjective
 from sdlearn.train.data import JUDGE, TRAIN, TWIN, pictures, scene_at
 from sdlearn.train.judge import targets
-from sdlearn.train.loop import Recipe, fit, learning_rate_at
+from sdlearn.train.loop import KernelMuon, Recipe, fit, learning_rate_at, make_optimizers
 from sdlearn.train.unet import make_scheduler
 from sdlearn.train.vae import Objective as VaeObjective
 from sdlearn.train.vae import crops, make
@@ -38,8 +39,21 @@ def batch_at(step, process):
     return {"x": torch.full((4, 3), float(step + 1))}
 
 
-def test_a_killed_run_ends_where_an_unbroken_one_does(tmp_path):
-    unbroken = fit(Line(), batch_at, RECIPE, tmp_path / "unbroken", save_every=3)
+class Plane(torch.nn.Module):
+    """The same with a matrix, large enough to be Muon's."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(5, 6))
+        self.shift = torch.nn.Parameter(torch.zeros(5))
+
+    def forward(self, x):
+        return {"loss": (self.weight.sum(dim=1) + self.shift - x.mean() + 0.1 * torch.randn(5)).square().mean()}
+
+
+@pytest.mark.parametrize(("model", "recipe"), [(Line, RECIPE), (Plane, replace(RECIPE, muon=True))])
+def test_a_killed_run_ends_where_an_unbroken_one_does(tmp_path, model, recipe):
+    unbroken = fit(model(), batch_at, recipe, tmp_path / "unbroken", save_every=3)
 
     def killed_at(step, process):
         if step == 5:
@@ -47,9 +61,9 @@ def test_a_killed_run_ends_where_an_unbroken_one_does(tmp_path):
         return batch_at(step, process)
 
     with pytest.raises(KeyboardInterrupt):
-        fit(Line(), killed_at, RECIPE, tmp_path / "broken", save_every=3)
+        fit(model(), killed_at, recipe, tmp_path / "broken", save_every=3)
     (tmp_path / "broken" / "unfinished").mkdir()
-    resumed = fit(Line(), batch_at, RECIPE, tmp_path / "broken", save_every=3)
+    resumed = fit(model(), batch_at, recipe, tmp_path / "broken", save_every=3)
     assert torch.equal(unbroken.weight, resumed.weight)
     assert not (tmp_path / "broken" / "unfinished").exists()
 
@@ -79,28 +93,47 @@ def test_the_learning_rate_warms_up_and_ends_near_zero():
     assert rates[-1] < 0.001
 
 
-def test_accelerate_trains_on_two_processes(tmp_path):
-    """Tokenizer, then two steps of CLIP on two CPU processes, each with its own half of the batch."""
+def test_two_processes_train_together(tmp_path):
+    """Tokenizer, then two steps of CLIP on two CPU processes, each with its own batch."""
     train = ["-m", "sdlearn.train"]
     paths = ["--out", str(tmp_path / "out"), "--work", str(tmp_path / "work")]
     small = ["--steps", "2", "--batch", "8", "--pages", "24"]
     subprocess.run([sys.executable, *train, "tokenizer", *paths, "--pages", "24"], check=True, capture_output=True)
-    launch = [
-        sys.executable,
-        "-m",
-        "accelerate.commands.launch",
-        "--cpu",
-        "--num_processes",
-        "2",
-        "--num_machines",
-        "1",
-    ]
-    launch += ["--mixed_precision", "no", "--dynamo_backend", "no", "--num_cpu_threads_per_process", "1"]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     done = subprocess.run([*launch, *train, "clip", *paths, *small], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    log = (tmp_path / "work" / "clip" / "log.jsonl").read_text().splitlines()
-    assert [json.loads(line)["step"] for line in log] == [2]
+    work = tmp_path / "work" / "clip"
+    assert [json.loads(line)["step"] for line in (work / "log.jsonl").read_text().splitlines()] == [2]
+    assert len(list((work / "step-0000002").glob("random_states_*.pkl"))) == 2
     assert all(v.isfinite().all() for v in load_file(tmp_path / "out" / "clip" / "model.safetensors").values())
+
+
+# --- optimizers -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_muon_turns_every_kernel_by_an_orthogonal_matrix(layout):
+    torch.manual_seed(0)
+    conv = torch.nn.Conv2d(6, 8, 3, bias=False).to(memory_format=layout)
+    before = conv.weight.detach().clone()
+    muon = KernelMuon([conv.weight], lr=0.1, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
+    conv.weight.grad = torch.randn_like(before).contiguous(memory_format=layout)
+    muon.step()
+    change = (conv.weight.detach() - before).flatten(1)
+    strengths = torch.linalg.svdvals(change) / (0.1 * 0.2 * (6 * 9) ** 0.5)
+    assert ((strengths > 0.5) & (strengths < 1.5)).all()
+
+
+def test_every_parameter_has_one_optimizer():
+    unet = small_unet().requires_grad_(True)
+    trained = list(unet.parameters())
+    adamw, muon = make_optimizers(trained, Recipe(1, 1, 1e-3, muon=True))
+    held = [p for group in adamw.param_groups for p in group["params"]] + muon.kernels
+    assert len(held) == len(trained)
+    assert {id(p) for p in held} == {id(p) for p in trained}
+    ends = {id(unet.conv_in.weight), id(unet.conv_out.weight)}
+    assert not ends & {id(kernel) for kernel in muon.kernels}
+    assert len(make_optimizers(trained, Recipe(1, 1, 1e-3))) == 1
 
 
 # --- data -----------------------------------------------------------------------------------------
@@ -128,17 +161,26 @@ def test_the_judges_targets_stand_at_the_things():
 # --- losses ---------------------------------------------------------------------------------------
 
 
-def test_the_noise_loss_is_the_weighted_squared_error():
-    """A predictor that answers zero is off by the noise itself: its error is 1 at every timestep."""
+def test_the_noise_loss_is_the_squared_error_where_it_counts():
+    """A predictor that errs only where there is little noise: there it is seen as seldom as min-SNR-5 says."""
     schedule = Schedule.of(make_scheduler())
     objective = unet_training.Objective(small_unet(), schedule, torch.zeros(77, WIDTH))
-    objective.unet.forward = lambda sample, t, states: type("Out", (), {"sample": torch.zeros_like(sample)})
+    drawn = []
+
+    def predict(sample, t, states):
+        drawn.append(t)
+        return type("Out", (), {"sample": torch.zeros_like(sample)})
+
+    objective.unet.forward = predict
     torch.manual_seed(0)
-    mean = torch.zeros(4000, 4, 2, 2)
-    losses = objective(mean, mean, torch.zeros(4000, 1, 1))
-    snr = schedule.snr
-    assert losses["error"] == pytest.approx(1, abs=0.03)
-    assert losses["loss"] == pytest.approx((snr.clamp(max=5) / snr).mean().item(), abs=0.03)
+    mean = torch.zeros(20_000, 4, 2, 2)
+    losses = objective(mean, mean, torch.zeros(20_000, 1, 1))
+    assert losses["loss"] == pytest.approx(1, abs=0.03)
+    weight = schedule.snr.clamp(max=5) / schedule.snr
+    easy = schedule.snr > 20
+    expected = (weight[easy].sum() / weight.sum()).item()
+    assert easy[drawn[0]].float().mean() == pytest.approx(expected, abs=0.01)
+    assert expected < 0.5 * easy.float().mean()
 
 
 def test_one_caption_in_ten_is_dropped():

@@ -1,10 +1,10 @@
 """`python -m sdlearn.train all`: make the small Stable Diffusion from nothing, or go on where it stopped.
 
-Run it under `accelerate launch` for several processes or machines; on a CPU, one process of one thread a core
-is the fastest: `accelerate launch --cpu --num_processes 2 --num_cpu_threads_per_process 1 -m sdlearn.train all`.
-A run that was stopped continues from its
-last checkpoint; `--from` continues from finished weights instead, and then the autoencoder trains its decoder
-only, so that latents keep their meaning.
+On a GPU run it under `accelerate launch`. On a CPU one process of one thread for each core is the fastest, and
+bfloat16 where the CPU has it (`accelerate launch` starts only one process on a CPU):
+`ACCELERATE_MIXED_PRECISION=bf16 torchrun --standalone --nproc_per_node 2 -m sdlearn.train all`.
+A run that was stopped continues from its last checkpoint; `--from` continues from finished weights instead, and then
+the autoencoder trains its decoder only, so that latents keep their meaning.
 """
 
 from __future__ import annotations
@@ -32,10 +32,13 @@ def parse() -> argparse.Namespace:
 
 
 def main(choice: argparse.Namespace) -> None:
-    from accelerate import PartialState  # here, so that --help needs no torch
+    import torch  # here, so that --help needs none of it
+    from accelerate import PartialState
 
     from sdlearn.loading import write_checksums
     from sdlearn.train import clip, judge, tokenizer, unet, vae
+
+    state = PartialState(cpu=not torch.cuda.is_available())  # the first one decides how processes talk
 
     def changed(recipe):
         given = {name: value for name in ("steps", "batch") if (value := getattr(choice, name))}
@@ -57,7 +60,7 @@ def main(choice: argparse.Namespace) -> None:
         unet.train(**paths, recipe=stages, start=choice.start, pages=counts)
     if "judge" in wanted:
         judge.train(**paths, recipe=changed(judge.RECIPE), **pages)
-    if PartialState().is_main_process:
+    if state.is_main_process:
         write_checksums(choice.out)
 
 

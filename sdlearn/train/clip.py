@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import PartialState
-from transformers import CLIPConfig, CLIPModel, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTextModel, CLIPTokenizer
 
 from sdlearn.images import to_pixels
 from sdlearn.train.data import TRAIN, TWIN, captions, pictures
@@ -33,6 +33,16 @@ def make(tokenizer: CLIPTokenizer) -> CLIPModel:
     text = dict(**tower, **ends, vocab_size=len(tokenizer), max_position_embeddings=tokenizer.model_max_length)
     vision = dict(**tower, image_size=IMAGE_SIDE, patch_size=PATCH_SIDE)
     return CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=WIDTH))
+
+
+def make_image_processor() -> CLIPImageProcessorPil:
+    """Shrinks and crops to the image tower's side; pixels in [-1, 1], as everywhere else here."""
+    return CLIPImageProcessorPil(
+        size={"shortest_edge": IMAGE_SIDE},
+        crop_size={"height": IMAGE_SIDE, "width": IMAGE_SIDE},
+        image_mean=[0.5] * 3,
+        image_std=[0.5] * 3,
+    )
 
 
 class Objective(torch.nn.Module):
@@ -70,4 +80,5 @@ def train(out: Path, work: Path, recipe: Recipe = RECIPE, start: Path | None = N
     if not PartialState().is_main_process:
         return
     save_half(trained.clip, out / "clip")
+    make_image_processor().save_pretrained(out / "clip")
     save_half(CLIPTextModel.from_pretrained(out / "clip"), out / "text_encoder")

@@ -22,6 +22,10 @@ from tqdm.auto import tqdm
 Batch = dict[str, torch.Tensor]
 
 
+FEWEST = 4
+"""Kernels to or from as few channels as a latent has are left to AdamW."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How long and how fast to train. `batch` is for one process."""
@@ -34,6 +38,8 @@ class Recipe:
     ema_decay: float = 0.999
     clip_norm: float = 1.0
     seed: int = 0
+    muon: bool = False
+    """Muon for the kernels in place of AdamW."""
 
 
 def fit(
@@ -52,15 +58,9 @@ def fit(
         sample: paints how far the training has come, into the file it is given.
     """
     accelerator = Accelerator()
-    optimizer = torch.optim.AdamW(
-        objective.parameters(),
-        lr=recipe.learning_rate,
-        betas=(0.9, 0.99),
-        weight_decay=recipe.weight_decay,
-        fused=True,
-    )
+    objective.to(accelerator.device)
     trained = [p for p in objective.parameters() if p.requires_grad]
-    objective, optimizer = accelerator.prepare(objective, optimizer)
+    objective, *optimizers = accelerator.prepare(objective, *make_optimizers(trained, recipe))
     ema = EMAModel(trained, decay=recipe.ema_decay, use_ema_warmup=True, power=0.75, foreach=True)
     ema.to(accelerator.device)
     accelerator.register_for_checkpointing(ema)
@@ -72,13 +72,14 @@ def fit(
         batch = {
             name: value.to(accelerator.device) for name, value in batch_at(step, accelerator.process_index).items()
         }
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate_at(step, recipe)
         losses = objective(**batch)
         accelerator.backward(losses["loss"])
         accelerator.clip_grad_norm_(trained, recipe.clip_norm)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate_at(step, recipe)
+            optimizer.step()
+            optimizer.zero_grad()
         ema.step(trained)
         done = step + 1
         if accelerator.is_main_process and (done % 25 == 0 or done == recipe.steps):
@@ -89,6 +90,43 @@ def fit(
                 _sample_with(ema, trained, lambda: sample(accelerator.unwrap_model(objective), work / "sample.png"))
     ema.copy_to(trained)
     return accelerator.unwrap_model(objective).eval()
+
+
+def make_optimizers(trained: list[torch.nn.Parameter], recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """AdamW for everything; or Muon for the kernels between hidden channels and AdamW for the rest."""
+    shared = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
+    kernels = [p for p in trained if recipe.muon and p.ndim > 1 and min(p.shape[:2]) > FEWEST]
+    rest = [p for p in trained if not any(p is kernel for kernel in kernels)]
+    adamw = torch.optim.AdamW(rest, betas=(0.9, 0.99), fused=True, **shared)
+    return [adamw, KernelMuon(kernels, adjust_lr_fn="match_rms_adamw", **shared)] if kernels else [adamw]
+
+
+class KernelMuon(torch.optim.Muon):
+    """torch's Muon (Jordan et al. 2024), which takes matrices, for kernels of any rank: a row for each output channel.
+
+    The matrices are views of the kernels, which therefore must stay where they are.
+    """
+
+    def __init__(self, kernels: list[torch.nn.Parameter], **options):
+        self.kernels = kernels
+        super().__init__([torch.nn.Parameter(as_matrix(kernel.data)) for kernel in kernels], **options)
+
+    def step(self, closure=None):
+        for matrix, kernel in zip(self.param_groups[0]["params"], self.kernels, strict=True):
+            matrix.grad = None if kernel.grad is None else as_matrix(kernel.grad)
+        return super().step(closure)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        for kernel in self.kernels:
+            kernel.grad = None
+        super().zero_grad(set_to_none)
+
+
+def as_matrix(kernel: torch.Tensor) -> torch.Tensor:
+    """A kernel [out, in, ...] as a view [out, everything else], in the order in which it lies in memory."""
+    if kernel.ndim > 2 and kernel.is_contiguous(memory_format=torch.channels_last):
+        kernel = kernel.permute(0, 2, 3, 1)
+    return kernel.view(len(kernel), -1)
 
 
 def learning_rate_at(step: int, recipe: Recipe) -> float:
