@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from diffusers import UNet2DConditionModel
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from sdlearn.arguments import number, whole_number
@@ -35,14 +35,23 @@ class Step:
         return f"Step {self.index + 1} of {self.count}: t={self.t}, latents {'×'.join(map(str, self.latents.shape))}"
 
 
-def check_denoising(scheduler: SchedulerMixin, steps: int, guidance: float) -> None:
+def check_denoising(scheduler: SchedulerMixin, steps: int, guidance: float, strength: float = 1.0) -> None:
     whole_number("steps", steps, 1, scheduler.config.num_train_timesteps)
     number("guidance", guidance, 0, 100)
+    number("strength", strength, 0, 1)
+    if int(strength * steps) < 1:
+        raise ValueError(f"strength: at least {1 / steps:g} for {steps} steps, else no step is left, got {strength}")
 
 
-def draw_noise(shape: tuple[int, ...], seed: int, like: Tensor) -> Tensor:
-    """Standard normal noise, the same for a seed on every device: drawn on the CPU in float32, then moved."""
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(like)
+def seeded(seed: int) -> torch.Generator:
+    """A generator on the CPU: the same numbers for a seed on every device."""
+    return torch.Generator().manual_seed(whole_number("seed", seed, 0, 2**63 - 1))
+
+
+def draw_noise(shape: tuple[int, ...], seed: int | torch.Generator, like: Tensor) -> Tensor:
+    """Standard normal noise from a seed, or from a generator that goes on: drawn in float32 where it is, then moved."""
+    generator = seed if isinstance(seed, torch.Generator) else seeded(seed)
+    return torch.randn(shape, generator=generator, device=generator.device).to(like)
 
 
 @torch.no_grad()
@@ -54,28 +63,78 @@ def denoise(
     empty_states: Float[Tensor, "n places width"],
     steps: int = 25,
     guidance: float = 7.5,
+    start: Float[Tensor, "n c h w"] | None = None,
+    strength: float = 1.0,
+    mask: Float[Tensor, "n 1 h w"] | None = None,
 ) -> Iterator[Step]:
-    """Yield every step from noise to latents.
+    """Yield every step from noise to latents; with `start`, from a picture's noised latents.
 
     Guidance is `eps_uncond + guidance * (eps_text - eps_uncond)` (Ho and Salimans 2022, with w = guidance - 1);
     at 1 the caption is followed as it is, and the U-Net runs once a step in place of twice.
+
+    Args:
+        start: scaled latents of a picture.
+        strength: the part of the steps that is done from there (Meng et al. 2022); 1 is all of them.
+        mask: 1 where to draw; elsewhere `start` is put back after every step.
+
+    Raises:
+        TypeError, ValueError: naming the argument, before the U-Net runs.
     """
-    check_denoising(scheduler, steps, guidance)
-    scheduler = type(scheduler).from_config(scheduler.config)
-    scheduler.set_timesteps(steps, device=noise.device)
+    check_denoising(scheduler, steps, guidance, strength)
+    _check_shapes(unet, noise, states, empty_states, start)
+    scheduler, timesteps = ladder(scheduler, steps, strength if start is not None else 1.0, noise.device)
     latents = noise * scheduler.init_noise_sigma
-    for index, t in enumerate(scheduler.timesteps):
+    if start is not None and not (mask is not None and strength == 1):
+        latents = scheduler.add_noise(start, noise, timesteps[:1])
+    for index, t in enumerate(timesteps):
         seen = scheduler.scale_model_input(latents, t)
-        if guidance == 1:
-            unconditional, conditional = None, unet(seen, t, states).sample
-            predicted = conditional
-        else:
-            both = unet(torch.cat([seen, seen]), t, torch.cat([empty_states, states])).sample
-            unconditional, conditional = both.chunk(2)
-            predicted = unconditional + guidance * (conditional - unconditional)
+        unconditional, conditional = _predict(unet, seen, t, states, empty_states, guidance)
+        predicted = conditional if unconditional is None else unconditional + guidance * (conditional - unconditional)
         clean = predict_clean(scheduler, seen, predicted, t)
         latents = scheduler.step(predicted, t, latents).prev_sample
-        yield Step(index, len(scheduler.timesteps), int(t), latents, unconditional, conditional, predicted, clean)
+        if mask is not None:
+            following = timesteps[index + 1 : index + 2]
+            kept = scheduler.add_noise(start, noise, following) if len(following) else start
+            latents = mask * latents + (1 - mask) * kept
+        yield Step(index, len(timesteps), int(t), latents, unconditional, conditional, predicted, clean)
+
+
+def ladder(
+    scheduler: SchedulerMixin, steps: int, strength: float = 1.0, device: torch.device | str = "cpu"
+) -> tuple[SchedulerMixin, Int[Tensor, "count"]]:
+    """A fresh scheduler of the same kind, and the timesteps that it goes down; below strength 1 only the lower part."""
+    fresh = type(scheduler).from_config(scheduler.config)
+    fresh.set_timesteps(steps, device=device)
+    skipped = (steps - int(strength * steps)) * fresh.order
+    if skipped and hasattr(fresh, "set_begin_index"):
+        fresh.set_begin_index(skipped)
+    return fresh, fresh.timesteps[skipped:]
+
+
+def _predict(unet, seen, t, states, empty_states, guidance) -> tuple[Tensor | None, Tensor]:
+    """The unconditional and the conditional prediction, in one run of a doubled batch, unconditional first."""
+    if guidance == 1:
+        return None, unet(seen, t, states).sample
+    both = unet(torch.cat([seen, seen]), t, torch.cat([empty_states, states])).sample
+    return tuple(both.chunk(2))
+
+
+def _check_shapes(unet, noise: Tensor, states: Tensor, empty_states: Tensor, start: Tensor | None) -> None:
+    channels, width = unet.config.in_channels, unet.config.cross_attention_dim
+    if noise.ndim != 4 or noise.shape[1] != channels or 0 in noise.shape:
+        raise ValueError(f"noise: shape [n, {channels}, h, w], got {tuple(noise.shape)}")
+    for name, given in (("states", states), ("empty_states", empty_states)):
+        if given.ndim != 3 or len(given) != len(noise) or given.shape[2] != width:
+            raise ValueError(f"{name}: shape [{len(noise)}, places, {width}], got {tuple(given.shape)}")
+    if start is not None and start.shape != noise.shape:
+        raise ValueError(f"start: shape {tuple(noise.shape)} like the noise's, got {tuple(start.shape)}")
+    for name, given in (("noise", noise), ("states", states), ("empty_states", empty_states), ("start", start)):
+        if given is not None and not given.isfinite().all():
+            raise ValueError(f"{name}: finite numbers, got NaN or infinity")
+        if given is not None and (given.device != unet.device or given.dtype != unet.dtype):
+            raise ValueError(
+                f"{name}: {unet.dtype} on {unet.device} like the U-Net, got {given.dtype} on {given.device}"
+            )
 
 
 def predict_clean(scheduler: SchedulerMixin, seen: Tensor, predicted: Tensor, t: Tensor) -> Tensor:

@@ -13,13 +13,56 @@ from torch import Tensor
 
 def to_pixels(pictures: UInt8[np.ndarray, "n h w 3"]) -> Float[Tensor, "n 3 h w"]:
     """8-bit pictures to pixels in [-1, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return torch.tensor(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def to_pictures(pixels: Float[Tensor, "n 3 h w"]) -> UInt8[np.ndarray, "n h w 3"]:
     """Pixels in [-1, 1] to 8-bit pictures; what lies outside is clipped."""
     halved = (pixels.float() / 2 + 0.5).clamp(0, 1)
     return (halved * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+
+
+LARGEST = 4096
+"""The longest side of a picture that is taken in, in pixels."""
+
+
+def to_rgb(name: str, picture: Image.Image | np.ndarray) -> Image.Image:
+    """Any picture as 8-bit RGB. What is transparent becomes white; 16 bits are rounded to 8; floats are in [0, 1].
+
+    Raises:
+        TypeError, ValueError: naming the argument, for what is no picture, empty, not finite or too large.
+    """
+    if isinstance(picture, np.ndarray):
+        picture = _from_array(name, picture)
+    if not isinstance(picture, Image.Image):
+        raise TypeError(f"{name}: a PIL picture or an array [h, w, 3], got {type(picture).__name__}")
+    if 0 in picture.size or max(picture.size) > LARGEST:
+        size = "×".join(map(str, picture.size))
+        raise ValueError(
+            f"{name}: sides from 1 to {LARGEST} pixels, got {size}; picture.thumbnail((1024, 1024)) shrinks"
+        )
+    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
+        deep = np.asarray(picture)
+        picture = _from_array(name, deep if picture.mode == "F" else deep.astype(np.uint16))
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    return picture.convert("RGB")
+
+
+def _from_array(name: str, array: np.ndarray) -> Image.Image:
+    """An array of 8-bit, 16-bit or float numbers, grey or in 1, 3 or 4 channels, as a picture."""
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)) or 0 in array.shape:
+        raise ValueError(f"{name}: shape [h, w], or [h, w, channels] with 1, 3 or 4 channels, got {array.shape}")
+    if array.dtype == np.uint16:
+        array = (array / 257).round().astype(np.uint8)
+    elif np.issubdtype(array.dtype, np.floating):
+        if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
+            raise ValueError(f"{name}: floats are from 0 to 1, got some outside it or not finite")
+        array = (array * 255).round().astype(np.uint8)
+    elif array.dtype != np.uint8:
+        raise TypeError(f"{name}: numbers of 8 bits, 16 bits or floats, got {array.dtype}")
+    return Image.fromarray(array[..., 0] if array.shape[2:] == (1,) else array)
 
 
 def contact_sheet(pictures: UInt8[np.ndarray, "n h w 3"], columns: int) -> UInt8[np.ndarray, "H W 3"]:

@@ -16,7 +16,7 @@ from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError
 from safetensors import SafetensorError
-from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTextModel, CLIPTokenizer
 from transformers.utils import logging as transformers_logging
 
 TINY = Path(__file__).resolve().parents[1] / "assets" / "tiny-sd"
@@ -37,7 +37,7 @@ SD15 = {
     ),
     "openai/clip-vit-large-patch14": (
         "32bd64288804d66eefd0ccbe215aa642df71cc41",
-        ("config.json", "model.safetensors"),
+        ("config.json", "preprocessor_config.json", "model.safetensors"),
     ),
 }
 KNOWN = ("tiny", "sd15")
@@ -46,19 +46,24 @@ CLASSES = {
     "tokenizer": CLIPTokenizer,
     "text_encoder": CLIPTextModel,
     "clip": CLIPModel,
+    "image_processor": CLIPImageProcessorPil,
     "vae": AutoencoderKL,
     "unet": UNet2DConditionModel,
 }
+OF_CLIP = ("clip", "image_processor")
+"""Parts that the pipeline does not need, from CLIP's own folder."""
 
 
 @dataclass(frozen=True, repr=False)
 class Components:
-    """The parts of one Stable Diffusion. `clip` (with the image tower) is None where the folder has none."""
+    """The parts of one Stable Diffusion. `clip`, whole with its image tower, and the `image_processor` that makes
+    its pixels are None where the folder has none."""
 
     name: str
     tokenizer: CLIPTokenizer
     text_encoder: CLIPTextModel
     clip: CLIPModel | None
+    image_processor: CLIPImageProcessorPil | None
     vae: AutoencoderKL
     unet: UNet2DConditionModel
     scheduler: SchedulerMixin
@@ -83,7 +88,8 @@ class Components:
 
     def __repr__(self) -> str:
         dtype = str(self.dtype).removeprefix("torch.")
-        return "\n".join([f"{self.name!r} on {self.device}, {dtype}", *map(self._line, [*CLASSES, "scheduler"])])
+        shown = [part for part in (*CLASSES, "scheduler") if part != "image_processor"]
+        return "\n".join([f"{self.name!r} on {self.device}, {dtype}", *map(self._line, shown)])
 
     def _line(self, part: str) -> str:
         found = getattr(self, part)
@@ -133,8 +139,9 @@ def load(
     dtype = _usable_dtype(dtype, device)
     folder, clip_folder, variant = _find(name_or_path, dtype)
     with _without_bars():
-        parts = {part: _read(part, folder / part, dtype, variant) for part in CLASSES if part != "clip"}
-        parts["clip"] = _read("clip", clip_folder, dtype, None) if clip_folder.exists() else None
+        parts = {part: _read(part, folder / part, dtype, variant) for part in CLASSES if part not in OF_CLIP}
+        for part in OF_CLIP:
+            parts[part] = _read(part, clip_folder, dtype, None) if clip_folder.exists() else None
     parts["scheduler"] = _read_scheduler(folder)
     for part in parts.values():
         if isinstance(part, torch.nn.Module):
@@ -204,7 +211,7 @@ def _find(name_or_path: str | Path, dtype: torch.dtype) -> tuple[Path, Path, str
 
 def check_layout(folder: Path) -> None:
     """Raise FileNotFoundError unless every component of a Stable Diffusion is in the folder."""
-    needed = ["model_index.json", "scheduler", *(part for part in CLASSES if part != "clip")]
+    needed = ["model_index.json", "scheduler", *(part for part in CLASSES if part not in OF_CLIP)]
     missing = [part for part in needed if not (folder / part).exists()]
     if missing:
         raise FileNotFoundError(
@@ -270,8 +277,8 @@ def _cached(where: dict) -> Path | None:
 def _read(part: str, folder: Path, dtype: torch.dtype, variant: str | None):
     """One component from its folder, from safetensors only and without the network."""
     try:
-        if part == "tokenizer":
-            return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+        if part in ("tokenizer", "image_processor"):
+            return CLASSES[part].from_pretrained(folder, local_files_only=True)
         options = {"use_safetensors": True, "local_files_only": True, "variant": variant}
         options["dtype" if part in ("text_encoder", "clip") else "torch_dtype"] = dtype
         return CLASSES[part].from_pretrained(folder, **options)

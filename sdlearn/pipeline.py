@@ -1,24 +1,30 @@
-"""The whole pipeline: text → text states → denoising from noise → decoder → picture."""
+"""The whole pipelines: text to image, image to image, and inpainting."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 
+import numpy as np
+import torch
 from PIL import Image
 
 from sdlearn.arguments import texts, whole_number
-from sdlearn.compression import decode
-from sdlearn.denoising import Step, check_denoising, denoise, draw_noise
-from sdlearn.images import to_pictures
+from sdlearn.compression import decode, encode, scale
+from sdlearn.denoising import Step, check_denoising, denoise, draw_noise, seeded
+from sdlearn.images import LARGEST, to_pictures, to_pixels, to_rgb
 from sdlearn.loading import Components
 from sdlearn.text import encode_text
+
+Size = int | tuple[int, int]
+"""A picture's side, or its height and width, in pixels."""
 
 
 def text_to_latents(
     model: Components,
     prompt: str | list[str],
     negative_prompt: str = "",
-    size: int | None = None,
+    size: Size | None = None,
     steps: int = 25,
     guidance: float = 7.5,
     seed: int = 0,
@@ -26,11 +32,10 @@ def text_to_latents(
     """Yield every denoising step for a prompt, or for a batch of prompts. Arguments as in `text_to_image`."""
     prompts = texts("prompt", prompt)
     check_denoising(model.scheduler, steps, guidance)
-    whole_number("seed", seed, 0, 2**63 - 1)
-    side = picture_side(model, size) // model.factor
-    states = encode_text(model.tokenizer, model.text_encoder, prompts)
-    empty_states = encode_text(model.tokenizer, model.text_encoder, [negative_prompt] * len(prompts))
-    noise = draw_noise((len(prompts), model.unet.config.in_channels, side, side), seed, like=states)
+    generator = seeded(seed)
+    height, width = (side // model.factor for side in picture_size(model, size))
+    states, empty_states = _read(model, prompts, negative_prompt)
+    noise = draw_noise((len(prompts), model.unet.config.in_channels, height, width), generator, like=states)
     yield from denoise(model.unet, model.scheduler, noise, states, empty_states, steps, guidance)
 
 
@@ -38,7 +43,7 @@ def text_to_image(
     model: Components,
     prompt: str | list[str],
     negative_prompt: str = "",
-    size: int | None = None,
+    size: Size | None = None,
     steps: int = 25,
     guidance: float = 7.5,
     seed: int = 0,
@@ -47,17 +52,89 @@ def text_to_image(
 
     Args:
         negative_prompt: what to steer away from; takes the place of the empty caption.
-        size: the picture's side in pixels, a multiple of 64; by default what the model was trained for.
+        size: the picture's side, or its height and width, in pixels; by default what the model was trained for.
         guidance: how strongly to follow the prompt; 1 is not at all more than was learned.
         seed: the noise to start from. The same seed gives the same picture.
 
     Raises:
         TypeError, ValueError: naming the argument, before anything is computed.
     """
-    for step in text_to_latents(model, prompt, negative_prompt, size, steps, guidance, seed):
-        last = step
-    pictures = latents_to_images(model, last.latents)
-    return pictures[0] if isinstance(prompt, str) else pictures
+    return _pictures(model, prompt, text_to_latents(model, prompt, negative_prompt, size, steps, guidance, seed))
+
+
+def image_to_latents(
+    model: Components,
+    picture: Image.Image | np.ndarray,
+    prompt: str | list[str],
+    strength: float = 0.8,
+    mask: Image.Image | np.ndarray | None = None,
+    negative_prompt: str = "",
+    steps: int = 25,
+    guidance: float = 7.5,
+    seed: int = 0,
+) -> Iterator[Step]:
+    """Yield every denoising step from a picture. Arguments as in `image_to_image` and `inpaint`."""
+    prompts = texts("prompt", prompt)
+    check_denoising(model.scheduler, steps, guidance, strength)
+    generator = seeded(seed)
+    start = _fitted(model, "picture", picture)
+    places = None if mask is None else _mask_places(model, mask, start)
+    states, empty_states = _read(model, prompts, negative_prompt)
+    found = encode(model.vae, to_pixels(np.asarray(start)[None]))
+    latents = scale(model.vae, found.sample(generator)).to(states).repeat(len(prompts), 1, 1, 1)
+    noise = draw_noise(tuple(latents.shape), generator, like=states)
+    yield from denoise(
+        model.unet, model.scheduler, noise, states, empty_states, steps, guidance, latents, strength, places
+    )
+
+
+def image_to_image(
+    model: Components,
+    picture: Image.Image | np.ndarray,
+    prompt: str | list[str],
+    strength: float = 0.8,
+    negative_prompt: str = "",
+    steps: int = 25,
+    guidance: float = 7.5,
+    seed: int = 0,
+) -> Image.Image | list[Image.Image]:
+    """Draw a picture anew as a prompt describes it (Meng et al. 2022, SDEdit).
+
+    Args:
+        picture: any picture; sides that the U-Net cannot halve are made to fit, with a warning that says so.
+        strength: how far up the ladder of noise to start, from 0 (the picture as it is) to 1. Of `steps` steps,
+            `int(strength * steps)` are done.
+        negative_prompt, steps, guidance, seed: as in `text_to_image`.
+
+    Raises:
+        TypeError, ValueError: naming the argument, before anything is computed.
+    """
+    found = image_to_latents(model, picture, prompt, strength, None, negative_prompt, steps, guidance, seed)
+    return _pictures(model, prompt, found)
+
+
+def inpaint(
+    model: Components,
+    picture: Image.Image | np.ndarray,
+    mask: Image.Image | np.ndarray,
+    prompt: str | list[str],
+    strength: float = 1.0,
+    negative_prompt: str = "",
+    steps: int = 25,
+    guidance: float = 7.5,
+    seed: int = 0,
+) -> Image.Image | list[Image.Image]:
+    """Draw a part of a picture anew: where the mask is white. After each step the rest is put back, noised alike.
+
+    Args:
+        mask: a picture of the same size; lighter than middle grey means "draw here".
+        picture, prompt, strength, negative_prompt, steps, guidance, seed: as in `image_to_image`.
+
+    Raises:
+        TypeError, ValueError: naming the argument, before anything is computed.
+    """
+    found = image_to_latents(model, picture, prompt, strength, mask, negative_prompt, steps, guidance, seed)
+    return _pictures(model, prompt, found)
 
 
 def latents_to_images(model: Components, latents) -> list[Image.Image]:
@@ -65,14 +142,57 @@ def latents_to_images(model: Components, latents) -> list[Image.Image]:
     return [Image.fromarray(picture) for picture in to_pictures(decode(model.vae, latents))]
 
 
-def picture_side(model: Components, size: int | None) -> int:
-    """The side asked for, or the model's own; the U-Net halves it several times, so it must divide evenly."""
+def picture_size(model: Components, size: Size | None) -> tuple[int, int]:
+    """The height and width asked for, or the model's own; the U-Net halves them several times."""
     if size is None:
-        return model.side
-    least = model.factor * 2 ** (len(model.unet.config.block_out_channels) - 1)
-    whole_number("size", size, least, 4096)
-    if size % least:
-        raise ValueError(
-            f"size: a multiple of {least}, got {size}; the nearest is {max(least, round(size / least) * least)}"
-        )
-    return size
+        return model.side, model.side
+    sides = size if isinstance(size, tuple) else (size, size)
+    if len(sides) != 2:
+        raise ValueError(f"size: a side, or a height and a width, got {size!r}")
+    least = _least_side(model)
+    for side in sides:
+        whole_number("size", side, least, LARGEST)
+        if side % least:
+            raise ValueError(f"size: a multiple of {least}, got {side}; the nearest is {_nearest(side, least)}")
+    return sides
+
+
+def _least_side(model: Components) -> int:
+    return model.factor * 2 ** (len(model.unet.config.block_out_channels) - 1)
+
+
+def _nearest(side: int, least: int) -> int:
+    return max(least, round(side / least) * least)
+
+
+def _read(model: Components, prompts: list[str], negative_prompt: str) -> tuple[torch.Tensor, torch.Tensor]:
+    negative = texts("negative_prompt", negative_prompt) * len(prompts)
+    return tuple(encode_text(model.tokenizer, model.text_encoder, read) for read in (prompts, negative))
+
+
+def _pictures(model: Components, prompt: str | list[str], steps: Iterator[Step]) -> Image.Image | list[Image.Image]:
+    for step in steps:
+        last = step
+    pictures = latents_to_images(model, last.latents)
+    return pictures[0] if isinstance(prompt, str) else pictures
+
+
+def _fitted(model: Components, name: str, picture: Image.Image | np.ndarray) -> Image.Image:
+    """The picture as RGB, its sides the nearest that the U-Net can halve often enough."""
+    found = to_rgb(name, picture)
+    least = _least_side(model)
+    width, height = (_nearest(side, least) for side in found.size)
+    if (width, height) != found.size:
+        was = "×".join(map(str, found.size))
+        warnings.warn(f"{name}: {was} pixels, made {width}×{height}: sides are multiples of {least}", stacklevel=4)
+    return found.resize((width, height), Image.Resampling.LANCZOS)
+
+
+def _mask_places(model: Components, mask: Image.Image | np.ndarray, picture: Image.Image) -> torch.Tensor:
+    """The mask at the size of the latents: 1 where to draw, float [1, 1, h, w]."""
+    grey = to_rgb("mask", mask).convert("L").resize(picture.size, Image.Resampling.LANCZOS)
+    chosen = torch.from_numpy(np.asarray(grey) >= 127.5).float()[None, None]
+    if not chosen.any():
+        raise ValueError("mask: at least one place lighter than middle grey, got none: there is nothing to draw")
+    size = tuple(side // model.factor for side in chosen.shape[-2:])
+    return torch.nn.functional.interpolate(chosen, size).to(model.device, model.dtype)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
@@ -11,6 +12,18 @@ from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from sdlearn.arguments import texts
+
+
+@dataclass(frozen=True)
+class Token:
+    """One of the places that the text tower reads: its number and the piece of the text that it stands for."""
+
+    place: int
+    id: int
+    piece: str
+    """As the vocabulary writes it: `</w>` ends a word, and a letter outside ASCII is written byte by byte."""
+    span: tuple[int, int]
+    """Where in the text the piece stands; empty for the start and end tokens."""
 
 
 def tokenize(tokenizer: CLIPTokenizer, prompts: str | list[str]) -> Int[Tensor, "n places"]:
@@ -35,6 +48,33 @@ def encode_text(
     tokens = tokenize(tokenizer, prompts).to(text_encoder.device)
     with torch.no_grad():
         return text_encoder(tokens).last_hidden_state
+
+
+def pieces(tokenizer: CLIPTokenizer, text: str) -> list[Token]:
+    """The tokens of one text from its start token to its end token, each with its piece. Padding is left out."""
+    read = tokenizer(texts("text", text)[0], return_offsets_mapping=True, truncation=True)
+    written = tokenizer.convert_ids_to_tokens(read.input_ids)
+    return [
+        Token(*found) for found in zip(range(len(written)), read.input_ids, written, read.offset_mapping, strict=True)
+    ]
+
+
+def places_of(tokenizer: CLIPTokenizer, text: str, word: str) -> list[int]:
+    """The places of all pieces of a word, or of several words in a row, wherever the text says it.
+
+    Raises:
+        ValueError: a word that the text does not say, or that was cut off because the text is too long.
+    """
+    spans = [found.span() for found in re.finditer(rf"(?<!\w){re.escape(word.strip())}(?!\w)", text, re.IGNORECASE)]
+    if not word.strip() or not spans:
+        raise ValueError(f"word: {word!r} is not in the prompt {text!r}")
+    read = pieces(tokenizer, text)[1:-1]
+    found = [
+        token.place for token in read if any(token.span[0] < end and start < token.span[1] for start, end in spans)
+    ]
+    if not found:
+        raise ValueError(f"word: {word!r} was cut off: the prompt is longer than {tokenizer.model_max_length} places")
+    return found
 
 
 def split_words(tokenizer: CLIPTokenizer, text: str) -> list[str]:

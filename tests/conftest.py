@@ -5,7 +5,7 @@ import torch
 from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from sdlearn.loading import Components
+from sdlearn.loading import Components, load
 from sdlearn.train import tokenizer as tokenizer_training
 from sdlearn.train.unet import make_scheduler
 
@@ -53,7 +53,13 @@ def random_model() -> Components:
     text_encoder = CLIPTextModel(config)
     for part in (vae, text_encoder):
         part.eval().requires_grad_(False)
-    return Components("random", tokenizer, text_encoder, None, vae, small_unet(), make_scheduler())
+    return Components("random", tokenizer, text_encoder, None, None, vae, small_unet(), make_scheduler())
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Components:
+    """The shipped model."""
+    return load("tiny", device="cpu")
 
 
 @pytest.fixture(scope="session")

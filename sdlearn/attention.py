@@ -1,0 +1,192 @@
+"""Attention maps: where every word is looked for in the picture, and where a place of the picture looks.
+
+`record` watches a U-Net at work. The library's own attention computes the picture, untouched; beside it the
+probabilities softmax(QKᵀ/√d) (Vaswani et al. 2017, Eq. 1) are computed once more from the same queries and
+keys, and only those that were asked for. The picture of a recorded run is the same to the last bit.
+
+Batch order: with guidance the U-Net gets the unconditional half first, then the conditional half, as in diffusers.
+Maps are of the conditional half.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+import torch
+from diffusers import UNet2DConditionModel
+from diffusers.models.attention_processor import Attention
+from diffusers.models.transformers.transformer_2d import Transformer2DModel
+from jaxtyping import Float
+from torch import Tensor
+
+from sdlearn.arguments import number, whole_number
+from sdlearn.maps import CROSS, SELF, Layer, Map, Maps
+
+LIMIT = 2**30
+"""Bytes that the maps of one recording may take, unless told otherwise."""
+
+
+def attention_layers(unet: UNet2DConditionModel) -> list[Layer]:
+    """Every attention of a U-Net in order of computation."""
+    return [layer for layer, _, _ in _watched(unet)]
+
+
+def _watched(unet: UNet2DConditionModel) -> list[tuple[Layer, Transformer2DModel, Attention]]:
+    found = []
+    for path, transformer in unet.named_modules():
+        if not isinstance(transformer, Transformer2DModel):
+            continue
+        for depth, block in enumerate(transformer.transformer_blocks):
+            for kind, module in ((SELF, block.attn1), (CROSS, block.attn2)):
+                if isinstance(module, Attention):
+                    found.append((Layer(_short(path, depth), kind, module.heads), transformer, module))
+    return sorted(found, key=lambda watched: ("down", "mid", "up").index(watched[0].name.split(".")[0]))
+
+
+def _short(path: str, depth: int) -> str:
+    """`down_blocks.1.attentions.0` becomes `down.1.0`; a second transformer block within becomes `down.1.0.1`."""
+    block = path.replace("_blocks", "").replace("_block", "").replace(".attentions", "")
+    return f"{block}.{depth}" if depth else block
+
+
+@contextmanager
+def record(
+    unet: UNet2DConditionModel,
+    places: Sequence[int] | None = None,
+    points: Sequence[tuple[float, float]] = (),
+    layers: Collection[str] | None = None,
+    largest: int | None = None,
+    pictures: int = 1,
+    limit: int = LIMIT,
+) -> Iterator[Maps]:
+    """Record the attention of every run of the U-Net within the block.
+
+    Args:
+        places: places of the text whose cross-attention is wanted; None for all of them, () for none.
+        points: places of the picture, (x, y) in [0, 1), whose self-attention is wanted.
+        layers: names from `attention_layers`; None for all.
+        largest: leave out maps with a longer side than this.
+        pictures: how many pictures are made at once; a U-Net batch of twice as many is a guided one.
+        limit: bytes that the maps may take.
+
+    Raises:
+        ValueError: a layer, place or point that does not exist, or nothing to record at all.
+        MemoryError: maps beyond the limit; what was recorded until then is kept.
+    """
+    watcher = _Watcher(unet, places, points, largest, pictures, limit)
+    known = _watched(unet)
+    _check_layers(layers, known)
+    kinds = [CROSS] * (places is None or len(places) > 0) + [SELF] * (len(points) > 0)
+    wanted = [w for w in known if w[0].kind in kinds and (layers is None or w[0].name in layers)]
+    if not wanted:
+        raise ValueError(f"nothing to record: {len(known)} attentions, kinds asked for: {kinds}, layers: {layers}")
+    with ExitStack() as hooks:
+        for handle in watcher.hooks(wanted):
+            hooks.callback(handle.remove)
+        yield watcher.maps
+
+
+def _check_layers(layers: Collection[str] | None, known: list) -> None:
+    names = {layer.name for layer, _, _ in known}
+    if not names:
+        raise ValueError("unet: it has no attention of a kind that can be recorded")
+    unknown = set(layers or ()) - names
+    if unknown:
+        raise ValueError(f"layers: no {', '.join(sorted(unknown))} in this U-Net, which has {', '.join(sorted(names))}")
+
+
+class _Watcher:
+    """Hooks that note queries, keys and sizes as they pass, and keep the probabilities asked for."""
+
+    def __init__(self, unet, places, points, largest, pictures, limit):
+        self.unet, self.largest, self.limit = unet, largest, limit
+        self.pictures = whole_number("pictures", pictures, 1, 10_000)
+        for place in places or ():
+            whole_number("places", place, 0, 10_000)
+        for x, y in points:
+            number("points", x, 0, 1), number("points", y, 0, 1)
+        self.maps = Maps(None if places is None else tuple(places), tuple(points))
+        self.step, self.t, self.size, self.kept_bytes = -1, -1, (0, 0), 0
+        self.queries: Tensor | None = None
+        self.keys: Tensor | None = None
+
+    def hooks(self, wanted: list[tuple[Layer, Transformer2DModel, Attention]]) -> Iterator:
+        yield self.unet.register_forward_pre_hook(self._starts, with_kwargs=True)
+        for transformer in dict.fromkeys(transformer for _, transformer, _ in wanted):
+            yield transformer.register_forward_pre_hook(self._sees_size, with_kwargs=True)
+        for layer, _, module in wanted:
+            yield module.to_q.register_forward_hook(self._sees_queries)
+            yield module.to_k.register_forward_hook(self._sees_keys)
+            yield module.register_forward_hook(lambda module, _, __, layer=layer: self._keep(layer, module))
+
+    def _starts(self, unet, args, kwargs) -> None:
+        self.step += 1
+        t = kwargs["timestep"] if "timestep" in kwargs else args[1]
+        self.t = int(torch.as_tensor(t).flatten()[0])
+
+    def _sees_size(self, transformer, args, kwargs) -> None:
+        states = args[0] if args else kwargs["hidden_states"]
+        self.size = tuple(states.shape[-2:])
+
+    def _sees_queries(self, module, args, output) -> None:
+        self.queries = output
+
+    def _sees_keys(self, module, args, output) -> None:
+        self.keys = output
+
+    @torch.no_grad()
+    def _keep(self, layer: Layer, module: Attention) -> None:
+        queries, keys = self.queries, self.keys
+        self.queries = self.keys = None
+        if queries is None or keys is None:
+            raise RuntimeError(f"{layer.name} {layer.kind}: its queries and keys did not pass; is it fused?")
+        if self.largest is not None and max(self.size) > self.largest:
+            return
+        queries, keys = self._conditional(queries), self._conditional(keys)
+        if layer.kind == SELF:
+            queries = queries[:, [self._row(x, y) for x, y in self.maps.points]]
+        probabilities = _probabilities(_heads(queries, module.heads), _heads(keys, module.heads), module.scale)
+        self._store(layer, probabilities)
+
+    def _conditional(self, states: Float[Tensor, "batch places width"]) -> Float[Tensor, "n places width"]:
+        """The second half of a guided batch, all of an unguided one."""
+        if len(states) not in (self.pictures, 2 * self.pictures):
+            raise ValueError(
+                f"pictures: {self.pictures} were announced, so a batch of {self.pictures} or {2 * self.pictures}; "
+                f"the U-Net got {len(states)}"
+            )
+        return states[-self.pictures :]
+
+    def _row(self, x: float, y: float) -> int:
+        height, width = self.size
+        return min(int(y * height), height - 1) * width + min(int(x * width), width - 1)
+
+    def _store(self, layer: Layer, probabilities: Float[Tensor, "n heads queries keys"]) -> None:
+        if layer.kind == CROSS:
+            probabilities = probabilities.transpose(2, 3)
+            if self.maps.places is not None:
+                _check_places(self.maps.places, probabilities.shape[2])
+                probabilities = probabilities[:, :, list(self.maps.places)]
+        values = probabilities.unflatten(3, self.size).contiguous()
+        self.kept_bytes += values.nbytes
+        if self.kept_bytes > self.limit:
+            raise MemoryError(
+                f"the maps take more than {self.limit / 1e6:.0f} MB: ask for fewer places, layers or steps, set "
+                "`largest`, or raise `limit`"
+            )
+        self.maps.found.append(Map(self.step, self.t, layer, values))
+
+
+def _check_places(places: tuple[int, ...], count: int) -> None:
+    if max(places) >= count:
+        raise ValueError(f"places: from 0 to {count - 1}, got {max(places)}")
+
+
+def _heads(states: Float[Tensor, "n places width"], heads: int) -> Float[Tensor, "n heads places d"]:
+    return states.unflatten(2, (heads, -1)).transpose(1, 2)
+
+
+def _probabilities(queries: Tensor, keys: Tensor, scale: float) -> Tensor:
+    """softmax(QKᵀ/√d) over the keys, in float32 whatever the network computes in."""
+    return ((queries * scale) @ keys.transpose(-1, -2)).float().softmax(dim=-1)

@@ -1,0 +1,133 @@
+"""Attention maps as values: selected by layer, head, step and size, merged into one picture, scored against masks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from sdlearn.arguments import whole_number
+
+CROSS, SELF = "cross", "self"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One attention of a U-Net: `name` says where ("down.1.0"), `kind` whether it looks at the text or at itself."""
+
+    name: str
+    kind: str
+    heads: int
+
+
+@dataclass(frozen=True, repr=False)
+class Map:
+    """What one layer attended to in one run of the U-Net.
+
+    values: cross-attention: [n, heads, words, h, w], the share of each place's attention that goes to each
+    recorded place of the text. Self-attention: [n, heads, points, h, w], where each chosen point looks.
+    """
+
+    step: int
+    t: int
+    layer: Layer
+    values: Float[Tensor, "n heads chosen h w"]
+
+    def __repr__(self) -> str:
+        return f"Map of {self.layer.name} {self.layer.kind}, t={self.t}: {'×'.join(map(str, self.values.shape))}"
+
+
+@dataclass(repr=False)
+class Maps:
+    """All maps of a recording, in order of computation."""
+
+    places: tuple[int, ...] | None
+    points: tuple[tuple[float, float], ...]
+    found: list[Map] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    def __iter__(self) -> Iterator[Map]:
+        return iter(self.found)
+
+    def __repr__(self) -> str:
+        steps, layers = len({m.step for m in self}), len({m.layer for m in self})
+        return f"Maps: {len(self)} of {layers} layers in {steps} steps, {self.bytes / 1e6:.1f} MB"
+
+    @property
+    def bytes(self) -> int:
+        return sum(m.values.nbytes for m in self)
+
+    def select(
+        self,
+        kind: str | None = None,
+        layers: Collection[str] | None = None,
+        steps: Collection[int] | None = None,
+        side: int | None = None,
+    ) -> Maps:
+        """The maps of some layers (by name), steps (from 0) or sizes (`side`: the longer side)."""
+        kept = [
+            m
+            for m in self
+            if (kind is None or m.layer.kind == kind)
+            and (layers is None or m.layer.name in layers)
+            and (steps is None or m.step in steps)
+            and (side is None or max(m.values.shape[-2:]) == side)
+        ]
+        return Maps(self.places, self.points, kept)
+
+    def of_words(self, places: Sequence[int], head: int | None = None) -> Float[Tensor, "n h w"]:
+        """The share of attention that goes to these places of the text, as one picture [n, h, w].
+
+        The pieces of a word are added up; heads (or one `head`), layers and steps are averaged, smaller maps
+        enlarged to the largest. `sdlearn.text.places_of` gives a word's places.
+        """
+        maps = self.select(kind=CROSS).found
+        columns = [self._column(place) for place in places]
+        return _merge([m.values[:, :, columns].sum(dim=2) for m in maps], head)
+
+    def of_point(self, point: int = 0, head: int | None = None) -> Float[Tensor, "n h w"]:
+        """Where the chosen point looks, as one picture [n, h, w], merged as in `of_words`."""
+        whole_number("point", point, 0, len(self.points) - 1)
+        return _merge([m.values[:, :, point] for m in self.select(kind=SELF)], head)
+
+    def _column(self, place: int) -> int:
+        if self.places is None:
+            return place
+        if place not in self.places:
+            raise ValueError(f"places: {place} was not recorded; recorded are {list(self.places)}")
+        return self.places.index(place)
+
+
+def _merge(maps: list[Float[Tensor, "n heads h w"]], head: int | None) -> Float[Tensor, "n h w"]:
+    if not maps:
+        raise ValueError("no map was recorded that fits; look at the recording's layers, steps and sizes")
+    chosen = [m.mean(dim=1) if head is None else m[:, whole_number("head", head, 0, m.shape[1] - 1)] for m in maps]
+    size = max((m.shape[-2:] for m in chosen), key=lambda s: s[0] * s[1])
+    enlarged = [F.interpolate(m[:, None].float(), size, mode="bilinear")[:, 0] for m in chosen]
+    return torch.stack(enlarged).mean(dim=0)
+
+
+def points_at(heat: Float[Tensor, "h w"], mask: Bool[Tensor, "H W"]) -> bool:
+    """The pointing game: is the centre of the strongest place inside the thing? (Zhang et al. 2016, Section 4.2)"""
+    row, column = divmod(int(heat.argmax()), heat.shape[1])
+    y, x = (row + 0.5) / heat.shape[0], (column + 0.5) / heat.shape[1]
+    return bool(mask[int(y * mask.shape[0]), int(x * mask.shape[1])])
+
+
+def overlap(heat: Float[Tensor, "h w"], mask: Bool[Tensor, "H W"]) -> float:
+    """Intersection over union of the mask and the map's strongest places, as many as the mask has."""
+    enlarged = _enlarge(heat, mask.shape).flatten()
+    strongest = torch.zeros_like(enlarged, dtype=torch.bool)
+    strongest[enlarged.topk(int(mask.sum())).indices] = True
+    mask = mask.flatten()
+    return ((strongest & mask).sum() / (strongest | mask).sum()).item()
+
+
+def _enlarge(heat: Float[Tensor, "h w"], size: tuple[int, int]) -> Float[Tensor, "H W"]:
+    return F.interpolate(heat[None, None].float(), tuple(size), mode="bilinear")[0, 0]

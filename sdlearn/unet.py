@@ -1,0 +1,117 @@
+"""The U-Net looked into: its time embedding, the shapes on its way, its parameters by part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import torch
+from diffusers import UNet2DConditionModel
+from diffusers.models.attention_processor import Attention
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+PARTS = {
+    "conv_in": "input",
+    "time_proj": "time",
+    "time_embedding": "time",
+    "down_blocks": "down",
+    "mid_block": "middle",
+    "up_blocks": "up",
+    "conv_norm_out": "output",
+    "conv_out": "output",
+}
+
+
+@dataclass(frozen=True)
+class Stop:
+    """One block on the way through the U-Net: what it is and the shapes, without the batch, before and after it."""
+
+    name: str
+    part: str
+    kind: str
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    parameters: int
+
+    def __str__(self) -> str:
+        before, after = ("×".join(map(str, shape)) for shape in (self.before, self.after))
+        return f"{self.name:<28} {self.kind:<20} {before:>11} → {after:<11} {self.parameters:>10,}"
+
+
+def time_embedding(
+    unet: UNet2DConditionModel, t: Int[Tensor, "n"]
+) -> tuple[Float[Tensor, "n sinusoids"], Float[Tensor, "n width"]]:
+    """t as sinusoids (Vaswani et al. 2017, Section 3.5), then as the vector that every ResNet block is given."""
+    sinusoids = unet.time_proj(t.to(unet.device)).to(unet.dtype)
+    with torch.no_grad():
+        return sinusoids, unet.time_embedding(sinusoids)
+
+
+@torch.no_grad()
+def tour(
+    unet: UNet2DConditionModel,
+    latents: Float[Tensor, "n c h w"],
+    t: int,
+    states: Float[Tensor, "n places width"],
+) -> Iterator[Stop]:
+    """Run the U-Net once and yield its blocks in order of computation."""
+    seen: list[Stop] = []
+
+    def note(name: str, module: nn.Module, args: tuple, output) -> None:
+        after = output[0] if isinstance(output, tuple) else getattr(output, "sample", output)
+        count = sum(p.numel() for p in module.parameters())
+        part = PARTS[name.split(".")[0]]
+        seen.append(Stop(name, part, type(module).__name__, _shape(args[0]), _shape(after), count))
+
+    with ExitStack() as hooks:
+        for name, module in _blocks(unet):
+            handle = module.register_forward_hook(
+                lambda module, args, output, name=name: note(name, module, args, output)
+            )
+            hooks.callback(handle.remove)
+        unet(latents, t, states)
+    yield from seen
+
+
+def _blocks(unet: UNet2DConditionModel) -> Iterator[tuple[str, nn.Module]]:
+    """The ends of the U-Net and what its down, middle and up blocks consist of."""
+    for name, part in unet.named_children():
+        if not isinstance(part, nn.ModuleList) and name != "mid_block":
+            yield from [(name, part)] if name in PARTS else []
+            continue
+        for path, module in part.named_modules():
+            if path.split(".")[-2:-1] and path.split(".")[-2] in (
+                "resnets",
+                "attentions",
+                "downsamplers",
+                "upsamplers",
+            ):
+                yield f"{name}.{path}", module
+
+
+def _shape(states: Tensor) -> tuple[int, ...]:
+    return tuple(states.shape[1:])
+
+
+def parameters_by_part(unet: UNet2DConditionModel) -> dict[str, int]:
+    """How many numbers were learned in each part of the way: time, input, down, middle, up, output."""
+    counts = dict.fromkeys(PARTS.values(), 0)
+    for name, part in unet.named_children():
+        if name in PARTS:
+            counts[PARTS[name]] += sum(p.numel() for p in part.parameters())
+    return counts
+
+
+def parameters_by_kind(unet: UNet2DConditionModel) -> dict[str, int]:
+    """How many of them are in ResNet blocks, self-attention, cross-attention and everything else."""
+    counts = {"ResNet blocks": 0, "self-attention": 0, "cross-attention": 0}
+    for name, module in unet.named_modules():
+        own = sum(p.numel() for p in module.parameters())
+        if name.split(".")[-2:-1] == ["resnets"]:
+            counts["ResNet blocks"] += own
+        elif isinstance(module, Attention):
+            counts["self-attention" if name.endswith("attn1") else "cross-attention"] += own
+    total = sum(p.numel() for p in unet.parameters())
+    return {**counts, "everything else": total - sum(counts.values())}

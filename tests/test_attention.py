@@ -1,0 +1,202 @@
+"""Recorded maps against softmax(QKᵀ/√d) recomputed in float64, and recording without disturbance."""
+
+import pytest
+import torch
+from conftest import WIDTH, small_unet
+from diffusers import UNet2DModel
+from torch.testing import assert_close
+
+from sdlearn.attention import attention_layers, record
+from sdlearn.maps import overlap, points_at
+from sdlearn.pipeline import text_to_image, text_to_latents
+from sdlearn.text import places_of
+
+PROMPT = "a red house in the snow"
+SHAPE = (4, 6, 10)
+
+
+def run(unet, n=1, places=77):
+    torch.manual_seed(1)
+    return unet(torch.randn(n, *SHAPE), 3, torch.randn(n, places, WIDTH)).sample
+
+
+def recomputed(unet, path, n=1, places=77):
+    """Probabilities of one attention from its own input, in float64: [n, heads, queries, keys]."""
+    module, inputs = unet.get_submodule(path), {}
+
+    def keep(module, args, kwargs):
+        inputs["hidden"], inputs["text"] = args[0], kwargs.get("encoder_hidden_states")
+
+    handle = module.register_forward_pre_hook(keep, with_kwargs=True)
+    run(unet, n, places)
+    handle.remove()
+    hidden = inputs["hidden"].double()
+    text = hidden if inputs["text"] is None else inputs["text"].double()
+    q = hidden @ module.to_q.weight.double().T
+    k = text @ module.to_k.weight.double().T
+    q, k = (x.unflatten(2, (module.heads, -1)).transpose(1, 2) for x in (q, k))
+    return torch.softmax(q @ k.transpose(2, 3) / q.shape[-1] ** 0.5, dim=-1)
+
+
+PATHS = {
+    "down.1.0": "down_blocks.1.attentions.0.transformer_blocks.0.",
+    "mid.0": "mid_block.attentions.0.transformer_blocks.0.",
+    "up.0.1": "up_blocks.0.attentions.1.transformer_blocks.0.",
+}
+
+
+@pytest.mark.parametrize("name", PATHS)
+@pytest.mark.parametrize("n", [1, 3])
+def test_cross_attention_is_the_softmax_over_the_words(name, n):
+    unet = small_unet()
+    with record(unet, layers=[name], pictures=n) as maps:
+        run(unet, n)
+    (found,) = maps
+    expected = recomputed(unet, PATHS[name] + "attn2", n)
+    assert found.values.shape == (n, expected.shape[1], 77, 3, 5)
+    assert_close(found.values.double(), expected.transpose(2, 3).unflatten(3, (3, 5)), rtol=1e-5, atol=1e-7)
+    assert_close(found.values.sum(dim=2), torch.ones(n, expected.shape[1], 3, 5))
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_self_attention_is_where_the_chosen_point_looks(name):
+    unet = small_unet()
+    with record(unet, places=(), points=[(0.9, 0.4), (0.0, 0.99)], layers=[name]) as maps:
+        run(unet)
+    (found,) = maps
+    expected = recomputed(unet, PATHS[name] + "attn1")
+    for index, query in enumerate((1 * 5 + 4, 2 * 5 + 0)):
+        row = expected[:, :, query].unflatten(2, (3, 5))
+        assert_close(found.values[:, :, index].double(), row, rtol=1e-5, atol=1e-7)
+
+
+def test_only_the_conditional_half_is_kept(random_model):
+    with record(random_model.unet, pictures=2) as guided:
+        steps = list(
+            text_to_latents(random_model, [PROMPT, "a blue tree"], "red", size=(32, 48), steps=3, guidance=5.0)
+        )
+    first = guided.select(steps=[0])
+    noise_before_the_first_step = torch.randn(2, 4, 8, 12, generator=torch.Generator().manual_seed(0))
+    from sdlearn.text import encode_text
+
+    states = encode_text(random_model.tokenizer, random_model.text_encoder, [PROMPT, "a blue tree"])
+    with record(random_model.unet, pictures=2) as alone:
+        random_model.unet(noise_before_the_first_step, steps[0].t, states)
+    assert len(first) == len(alone) > 0
+    for one, other in zip(first, alone, strict=True):
+        assert_close(one.values, other.values, rtol=1e-4, atol=1e-6)
+
+
+def test_a_recorded_picture_is_the_same_to_the_last_bit(random_model):
+    plain = list(text_to_latents(random_model, PROMPT, steps=3))
+    with record(random_model.unet, points=[(0.5, 0.5)]) as maps:
+        recorded = list(text_to_latents(random_model, PROMPT, steps=3))
+    assert len(maps) == len({m.step for m in maps}) * len(attention_layers(random_model.unet))
+    for one, other in zip(plain, recorded, strict=True):
+        assert torch.equal(one.latents, other.latents)
+
+
+def hooks_of(unet) -> int:
+    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in unet.modules())
+
+
+def test_nothing_stays_hooked(random_model):
+    with record(random_model.unet):
+        assert hooks_of(random_model.unet) > 0
+    assert hooks_of(random_model.unet) == 0
+    with pytest.raises(KeyError), record(random_model.unet):
+        raise KeyError
+    assert hooks_of(random_model.unet) == 0
+
+
+def test_steps_and_timesteps_are_noted(random_model):
+    with record(random_model.unet, places=[1], layers=["mid.0"]) as maps:
+        steps = list(text_to_latents(random_model, PROMPT, steps=4))
+    assert [m.step for m in maps] == list(range(len(steps)))
+    assert [m.t for m in maps] == [step.t for step in steps]
+
+
+def test_only_what_was_asked_for_is_kept(random_model):
+    with record(random_model.unet, places=[2, 5], largest=3) as small:
+        text_to_image(random_model, PROMPT, steps=2)
+    assert len(small) == 0
+    with record(random_model.unet, places=[2, 5], layers=["down.1.0", "mid.0"], largest=4) as maps:
+        text_to_image(random_model, PROMPT, steps=2)
+    assert {m.layer.name for m in maps} == {"down.1.0", "mid.0"}
+    assert {m.layer.kind for m in maps} == {"cross"}
+    assert all(m.values.shape[2] == 2 for m in maps)
+    assert maps.bytes == sum(m.values.numel() * 4 for m in maps)
+
+
+def test_a_words_map_adds_its_pieces_and_averages_the_rest(random_model):
+    text = "a dragon and a red house"
+    places = places_of(random_model.tokenizer, text, "dragon")
+    with record(random_model.unet) as maps:
+        text_to_image(random_model, text, steps=2)
+    merged = maps.select(layers=["mid.0"]).of_words(places)
+    by_hand = torch.stack([m.values[:, :, places].sum(dim=2).mean(dim=1) for m in maps if m.layer.name == "mid.0"])
+    assert len(places) > 1
+    assert_close(merged, by_hand.mean(dim=0))
+    one_head = maps.select(layers=["mid.0"], steps=[0]).of_words(places, head=1)
+    assert_close(one_head, next(m for m in maps if m.layer.name == "mid.0").values[:, 1, places].sum(dim=1))
+
+
+def test_maps_are_bounded():
+    unet = small_unet()
+    with pytest.raises(MemoryError, match="the maps take more than 0 MB: ask for fewer"), record(unet, limit=20_000):
+        run(unet)
+    assert hooks_of(unet) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"layers": ["up.9.9"]}, ValueError, "layers: no up.9.9 in this U-Net, which has down.1.0, mid.0"),
+        ({"places": (), "points": ()}, ValueError, "nothing to record"),
+        ({"places": [-1]}, ValueError, "places: a whole number"),
+        ({"places": ["house"]}, TypeError, "places: a whole number .*, got 'house'"),
+        ({"points": [(1.5, 0)]}, ValueError, "points: a number from 0 to 1, got 1.5"),
+        ({"pictures": 0}, ValueError, "pictures: a whole number"),
+    ],
+)
+def test_a_recording_of_nothing_is_refused(arguments, error, message):
+    with pytest.raises(error, match=message), record(small_unet(), **arguments):
+        pytest.fail("recorded")
+
+
+def test_places_beyond_the_text_and_other_batches_are_refused():
+    unet = small_unet()
+    with pytest.raises(ValueError, match="places: from 0 to 76, got 77"), record(unet, places=[77]):
+        run(unet)
+    announced = "pictures: 2 were announced, so a batch of 2 or 4; the U-Net got 3"
+    with pytest.raises(ValueError, match=announced), record(unet, pictures=2):
+        run(unet, n=3)
+
+
+def test_a_unet_without_text_attention_is_refused():
+    unet = UNet2DModel(
+        block_out_channels=(8, 16), down_block_types=("DownBlock2D",) * 2, up_block_types=("UpBlock2D",) * 2,
+        norm_num_groups=4, add_attention=False, in_channels=4, out_channels=4,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="unet: it has no attention of a kind that can be recorded"), record(unet):
+        pytest.fail("recorded")
+
+
+def test_fused_projections_are_an_error_not_an_empty_recording():
+    unet = small_unet()
+    unet.fuse_qkv_projections()
+    with pytest.raises(RuntimeError, match="queries and keys did not pass; is it fused"), record(unet):
+        run(unet)
+
+
+def test_the_pointing_game_and_the_overlap():
+    mask = torch.zeros(20, 30, dtype=torch.bool)
+    mask[2:10, 20:28] = True
+    heat = torch.zeros(2, 3)
+    heat[0, 2] = 1.0
+    assert points_at(heat, mask)
+    assert not points_at(heat.flip(1), mask)
+    assert not points_at(heat.flip(0), mask)
+    exact = mask.float()
+    assert overlap(exact, mask) == 1.0
+    assert overlap(exact.flip(1), mask) == 0.0
