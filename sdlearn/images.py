@@ -7,7 +7,8 @@ import io
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from PIL import Image
+from matplotlib.figure import Figure
+from PIL import Image, ImageOps
 from torch import Tensor
 
 
@@ -63,6 +64,18 @@ def _from_array(name: str, array: np.ndarray) -> Image.Image:
     elif array.dtype != np.uint8:
         raise TypeError(f"{name}: numbers of 8 bits, 16 bits or floats, got {array.dtype}")
     return Image.fromarray(array[..., 0] if array.shape[2:] == (1,) else array)
+
+
+def square(picture: Image.Image, side: int) -> Image.Image:
+    """The largest square in the middle of a picture, at this side."""
+    return ImageOps.fit(picture, (side, side), Image.Resampling.LANCZOS)
+
+
+def figure_to_picture(figure: Figure) -> Image.Image:
+    """A Figure, drawn."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    return Image.open(file).convert("RGB")
 
 
 def contact_sheet(pictures: UInt8[np.ndarray, "n h w 3"], columns: int) -> UInt8[np.ndarray, "H W 3"]:

@@ -103,3 +103,11 @@ def test_sd15s_shapes_are_those_of_the_paper(sd15):
     kinds = [stop.kind for stop in stops]
     assert kinds.count("ResnetBlock2D") == 22
     assert kinds.count("Transformer2DModel") == 16
+
+
+def test_parameters_are_counted_where_they_are():
+    unet = small_unet()
+    found = parameters_by_part(unet)
+    assert found["middle"] == sum(p.numel() for p in unet.mid_block.parameters())
+    assert found["up"] == sum(p.numel() for p in unet.up_blocks.parameters())
+    assert found["time"] == sum(p.numel() for p in unet.time_embedding.parameters())

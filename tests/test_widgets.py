@@ -1,16 +1,21 @@
 """Widgets, driven by their traits as a learner's clicks would; figures, by what is on them."""
 
+import base64
 import io
 import threading
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from sdlearn import plots, widgets
-from sdlearn.images import to_jpeg
+import sdlearn.widgets.painter as painter_module
+from sdlearn import plots
+from sdlearn.images import to_jpeg, to_pictures, to_pixels
+from sdlearn.noising import Schedule, add_noise
 from sdlearn.pipeline import text_to_image
-from sdlearn.widgets import Painter
+from sdlearn.widgets import NoiseMixer, Painter, Scrubber
 
 PROMPT = "a red house in the snow"
 
@@ -43,7 +48,7 @@ def test_entering_a_prompt_draws_it(painter):
 
 def test_clicking_draw_draws_and_stop_stops(painter, monkeypatch):
     reached, go = threading.Event(), threading.Event()
-    steps = widgets.text_to_latents
+    steps = painter_module.text_to_latents
 
     def slowly(*args, **kwargs):
         for step in steps(*args, **kwargs):
@@ -51,7 +56,7 @@ def test_clicking_draw_draws_and_stop_stops(painter, monkeypatch):
             reached.set()
             go.wait(20)
 
-    monkeypatch.setattr(widgets, "text_to_latents", slowly)
+    monkeypatch.setattr(painter_module, "text_to_latents", slowly)
     painter.draw_button.click()
     assert reached.wait(20)
     assert painter.running
@@ -85,7 +90,7 @@ def test_unknown_words_are_said_and_escaped(painter):
 
 
 def test_an_error_is_shown_and_kept(painter, monkeypatch):
-    monkeypatch.setattr(widgets, "text_to_latents", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(painter_module, "text_to_latents", lambda *_, **__: 1 / 0)
     painter.draw()
     painter.wait(20)
     assert isinstance(painter.error, ZeroDivisionError)
@@ -124,3 +129,89 @@ def test_a_strip_shows_every_picture_with_its_title():
     figure.savefig(io.BytesIO(), format="png")
     with pytest.raises(ValueError, match="titles: one for each of the 4 pictures, got 1"):
         plots.strip(pictures, ["a"])
+
+
+# --- the scrubber ---------------------------------------------------------------------------------
+
+
+def frames(count=3):
+    return [Image.new("RGB", (20, 10), (60 * i, 0, 0)) for i in range(count)]
+
+
+def test_a_scrubber_holds_every_picture_and_says_where_it_stands():
+    scrubber = Scrubber(frames(), ["0", "500", "999"], name="t =")
+    scrubber.index = 2
+    shown = Image.open(io.BytesIO(scrubber.frames[scrubber.index]))
+    assert abs(shown.getpixel((5, 5))[0] - 120) < 6
+    assert scrubber.label == "999"
+    assert repr(scrubber) == "Scrubber of 3 pictures, t = 999"
+
+
+def test_a_scrubber_stays_within_its_pictures():
+    scrubber = Scrubber(frames(), ["a", "b", "c"])
+    scrubber.index = 7
+    assert scrubber.index == 2
+    scrubber.index = -1
+    assert scrubber.index == 0
+
+
+def test_a_scrubber_takes_figures():
+    scrubber = Scrubber([plots.strip(frames(1), ["a"])], ["only"])
+    assert Image.open(io.BytesIO(scrubber.frames[0])).width == 900
+
+
+@pytest.mark.parametrize("labels", [["a"], []])
+def test_a_scrubber_needs_a_label_for_every_picture(labels):
+    with pytest.raises(ValueError, match="labels: one for each of the 3 pictures"):
+        Scrubber(frames(), labels)
+
+
+def test_a_scrubber_leaves_its_picture_for_readers_without_a_kernel():
+    scrubber = Scrubber(frames(), ["a", "b", "c"])
+    data = scrubber._repr_mimebundle_()
+    data = data[0] if isinstance(data, tuple) else data
+    assert base64.b64decode(data["image/jpeg"]) == scrubber.frames[0]
+    assert "application/vnd.jupyter.widget-view+json" in data
+    assert "0x" not in data["text/plain"]
+
+
+# --- the mixer ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mixer():
+    return NoiseMixer(Image.effect_mandelbrot((64, 48), (-2, -1.2, 1, 1.2), 40))
+
+
+def test_the_mixer_shows_the_closed_form(mixer):
+    mixer.slider.value, mixer.choice.value = 600, "cosine"
+    schedule = Schedule.named("cosine")
+    noise = torch.randn(1, 3, 512, 512, generator=torch.Generator().manual_seed(0))
+    expected = add_noise(schedule, to_pixels(np.asarray(mixer.picture)[None]), 600, noise)
+    assert np.array_equal(mixer.noisy, to_pictures(expected)[0])
+    assert mixer.image.value == to_jpeg(mixer.noisy)
+    assert f"ᾱ = {schedule.alpha_bars[600]:.4f}" in mixer.said.value
+    assert (mixer.t, repr(mixer)) == (600, "NoiseMixer(t=600, schedule='cosine')")
+
+
+def uploaded(mixer, content: bytes, name="mine.png"):
+    file = {"name": name, "type": "image/png", "size": len(content), "content": memoryview(content)}
+    mixer.upload.value = ({**file, "last_modified": datetime.now(UTC)},)
+
+
+def test_the_mixer_takes_a_picture_of_ones_own(mixer):
+    mixer.slider.value = 0
+    file = io.BytesIO()
+    Image.new("RGBA", (30, 90), (0, 200, 0, 255)).save(file, "PNG")
+    uploaded(mixer, file.getvalue())
+    assert mixer.picture.size == (512, 512)
+    assert mixer.picture.getpixel((256, 256)) == (0, 200, 0)
+    assert abs(np.asarray(mixer.noisy)[..., 1].mean() - 200) < 5
+
+
+def test_a_file_that_is_no_picture_is_said_and_the_old_one_stays(mixer):
+    before = mixer.noisy
+    uploaded(mixer, b"not a picture", "<b>x.png")
+    assert np.array_equal(mixer.noisy, before)
+    assert mixer.said.value == "<b>&lt;b&gt;x.png</b> cannot be shown: it is no picture, or too large."
+    assert mixer.error is not None

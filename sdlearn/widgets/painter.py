@@ -1,8 +1,7 @@
-"""What a learner moves and clicks. Widgets hold the state; everything they show is computed elsewhere."""
+"""A prompt, and the picture that grows from it."""
 
 from __future__ import annotations
 
-import base64
 import html
 import threading
 
@@ -14,6 +13,7 @@ from sdlearn.images import to_jpeg
 from sdlearn.loading import Components
 from sdlearn.pipeline import latents_to_images, text_to_latents
 from sdlearn.text import split_words
+from sdlearn.widgets.static import with_picture
 
 
 class Painter(ipywidgets.VBox):
@@ -106,9 +106,7 @@ class Painter(ipywidgets.VBox):
         self.said.value = text
 
     def _repr_mimebundle_(self, **kwargs) -> dict:
-        """The widget, with the picture beside it for readers without a kernel."""
-        bundle = super()._repr_mimebundle_(**kwargs)
-        return {**bundle, "image/jpeg": base64.b64encode(self.image.value).decode()}
+        return with_picture(super()._repr_mimebundle_(**kwargs), self.image.value)
 
     def __repr__(self) -> str:
         return f"Painter({self.prompt!r}, seed={self.seed.value}, guidance={self.guidance.value:g})"

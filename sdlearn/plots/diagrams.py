@@ -1,19 +1,17 @@
-"""Pictures of values: every function returns a matplotlib Figure, drawn without pyplot's hidden state."""
+"""Diagrams of how things are built: the pipeline and the U-Net, with shapes read from the model."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from textwrap import fill
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
-from PIL import Image
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
 from sdlearn.loading import Components
+from sdlearn.plots.look import INK, new_figure
+from sdlearn.unet import Stop
 
-WIDTH = 9.0
-INK, PAPER = "#24303c", "#ffffff"
 STAGES = {
     "text": ("#fde9c9", "Text"),
     "clip": ("#f9c784", "CLIP text encoder"),
@@ -23,11 +21,6 @@ STAGES = {
     "vae": ("#b5d6b2", "VAE decoder"),
     "picture": ("#ddefdb", "Picture"),
 }
-
-
-def new_figure(height: float, layout: str | None = "constrained") -> Figure:
-    """A figure of the course's one width, on white in light and dark pages alike."""
-    return Figure(figsize=(WIDTH, height), dpi=100, facecolor=PAPER, layout=layout)
 
 
 def pipeline(model: Components, lit: str | None = None) -> Figure:
@@ -76,17 +69,30 @@ def _box(axes, place: tuple[float, float, float, float], stage: tuple[str, str],
     axes.text(x + w / 2, y + h * 0.27, shape, ha="center", va="center", fontsize=8.5, color=INK)
 
 
-def strip(pictures: Sequence[Image.Image | np.ndarray], titles: Sequence[str], columns: int = 6) -> Figure:
-    """Pictures side by side, a title above each, in lines that fit."""
-    if len(pictures) != len(titles):
-        raise ValueError(f"titles: one for each of the {len(pictures)} pictures, got {len(titles)}")
-    columns = min(columns, len(pictures))
-    rows = -(-len(pictures) // columns)
-    figure = new_figure(rows * (WIDTH / columns + 0.4))
-    grid = figure.subplots(rows, columns, squeeze=False)
-    for axes in grid.flat:
-        axes.axis("off")
-    for axes, picture, title in zip(grid.flat, pictures, titles, strict=False):
-        axes.imshow(np.asarray(picture))
-        axes.set_title(fill(title, int(116 / columns)), fontsize=9, color=INK)
+PART_COLOURS = {"input": "#e4e4e4", "down": "#9ecae9", "middle": "#c3b1e1", "up": "#f9c784", "output": "#ddefdb"}
+
+
+def unet_ladder(stops: Sequence[Stop]) -> Figure:
+    """The way through the U-Net: a bar for each block, as tall as its side, labelled with its channels.
+
+    Stops without a side (the time embedding) are left out.
+    """
+    shown = [stop for stop in stops if len(stop.after) == 3]
+    figure = new_figure(3.4)
+    axes = figure.subplots()
+    tallest = max(max(stop.after[1:]) for stop in shown)
+    for place, stop in enumerate(shown):
+        channels, side = stop.after[0], max(stop.after[1:])
+        height = np.sqrt(side / tallest)
+        hatch = "///" if stop.kind == "Transformer2DModel" else None
+        axes.add_patch(
+            Rectangle((place - 0.4, -height / 2), 0.8, height, fc=PART_COLOURS[stop.part], ec=INK, hatch=hatch)
+        )
+        axes.text(place, height / 2 + 0.03, f"{channels}\n{stop.after[1]}×{stop.after[2]}", ha="center", fontsize=6.5)
+    for part, colour in PART_COLOURS.items():
+        axes.add_patch(Rectangle((0, 0), 0, 0, fc=colour, ec=INK, label=part))
+    axes.add_patch(Rectangle((0, 0), 0, 0, fc="white", ec=INK, hatch="///", label="with attention"))
+    axes.legend(ncols=6, loc="lower center", frameon=False, fontsize=8, bbox_to_anchor=(0.5, -0.08))
+    axes.set(xlim=(-1, len(shown)), ylim=(-0.62, 0.72), title="channels, height×width after every block")
+    axes.axis("off")
     return figure

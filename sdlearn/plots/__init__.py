@@ -1,0 +1,19 @@
+"""Pictures of values: every function returns a matplotlib Figure, drawn without pyplot's hidden state."""
+
+from sdlearn.plots.curves import losses, rung, schedules, similarity
+from sdlearn.plots.diagrams import pipeline, unet_ladder
+from sdlearn.plots.look import new_figure
+from sdlearn.plots.pictures import latent_channels, overlay, strip
+
+__all__ = [
+    "latent_channels",
+    "losses",
+    "new_figure",
+    "overlay",
+    "pipeline",
+    "rung",
+    "schedules",
+    "similarity",
+    "strip",
+    "unet_ladder",
+]

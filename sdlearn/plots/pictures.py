@@ -1,0 +1,65 @@
+"""Pictures beside each other, latents, and maps laid over pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from textwrap import fill
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.figure import Figure
+from PIL import Image
+from torch import Tensor
+
+from sdlearn.plots.look import DIVERGING, INK, SEQUENTIAL, WIDTH, new_figure
+
+
+def strip(pictures: Sequence[Image.Image | np.ndarray], titles: Sequence[str], columns: int = 6) -> Figure:
+    """Pictures side by side, a title above each, in lines that fit."""
+    if len(pictures) != len(titles):
+        raise ValueError(f"titles: one for each of the {len(pictures)} pictures, got {len(titles)}")
+    columns = min(columns, len(pictures))
+    rows = -(-len(pictures) // columns)
+    figure = new_figure(rows * (WIDTH / columns + 0.4))
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat:
+        axes.axis("off")
+    for axes, picture, title in zip(grid.flat, pictures, titles, strict=False):
+        axes.imshow(np.asarray(picture))
+        axes.set_title(fill(title, int(116 / columns)), fontsize=9, color=INK)
+    return figure
+
+
+def latent_channels(latents: Float[Tensor, "c h w"], title: str = "") -> Figure:
+    """Every channel of one picture's latents as a map: red above zero, blue below, every place its own square."""
+    channels, height, width = latents.shape
+    figure = new_figure(WIDTH / channels * height / width + 0.6)
+    strongest = latents.abs().max().item()
+    grid = figure.subplots(1, channels, squeeze=False)[0]
+    for index, axes in enumerate(grid):
+        shown = axes.imshow(latents[index].float().cpu(), cmap=DIVERGING, vmin=-strongest, vmax=strongest)
+        axes.set_title(f"channel {index}", fontsize=9, color=INK)
+        axes.axis("off")
+    figure.colorbar(shown, ax=list(grid), fraction=0.02, pad=0.01)
+    figure.suptitle(title or f"{channels}×{height}×{width}", fontsize=10, color=INK)
+    return figure
+
+
+def overlay(picture: Image.Image, heats: Sequence[Float[Tensor, "h w"]], titles: Sequence[str]) -> Figure:
+    """Attention maps over the picture that they belong to: the brighter a place, the more it attends."""
+    if len(heats) != len(titles):
+        raise ValueError(f"titles: one for each of the {len(heats)} maps, got {len(titles)}")
+    columns = min(6, len(heats) + 1)
+    rows = -(-(len(heats) + 1) // columns)
+    figure = new_figure(rows * (WIDTH / columns * picture.height / picture.width + 0.35))
+    grid = figure.subplots(rows, columns, squeeze=False).flatten()
+    for axes in grid:
+        axes.axis("off")
+    grid[0].imshow(picture)
+    grid[0].set_title("picture", fontsize=9, color=INK)
+    extent = (0, picture.width, picture.height, 0)
+    for axes, heat, title in zip(grid[1:], heats, titles, strict=False):
+        axes.imshow(np.asarray(picture.convert("L")), cmap="gray", vmin=-120, vmax=255)
+        axes.imshow(heat.float().cpu(), cmap=SEQUENTIAL, alpha=0.65, extent=extent)
+        axes.set_title(fill(title, 20), fontsize=9, color=INK)
+    return figure

@@ -1,0 +1,38 @@
+// A slider over frames that are here already. The kernel is only told where the slider stands.
+function render({ model, el }) {
+  const urls = model.get("frames").map((frame) => URL.createObjectURL(new Blob([frame], { type: "image/jpeg" })));
+  const image = document.createElement("img");
+  const label = document.createElement("label");
+  const slider = Object.assign(document.createElement("input"), { type: "range", min: 0, max: urls.length - 1, step: 1 });
+  const name = model.get("name");
+
+  image.style.cssText = "display: block; max-width: 100%";
+  label.style.cssText = "display: flex; gap: 0.8em; align-items: center; padding: 4px 2px";
+  slider.style.cssText = "flex: 0 1 24em";
+  const read = document.createElement("span");
+  label.append(slider, read);
+  el.append(label, image);
+  el.addEventListener("keydown", (event) => event.stopPropagation()); // else the notebook's own keys take the arrows
+
+  function show() {
+    const index = model.get("index");
+    const text = `${name} ${model.get("labels")[index]}`;
+    slider.value = index;
+    slider.setAttribute("aria-label", name);
+    slider.setAttribute("aria-valuetext", text);
+    read.textContent = text;
+    image.src = urls[index];
+    image.alt = text;
+  }
+  slider.addEventListener("input", () => {
+    model.set("index", Number(slider.value));
+    model.save_changes();
+  });
+  model.on("change:index", show);
+  show();
+  return () => {
+    model.off("change:index", show);
+    urls.forEach(URL.revokeObjectURL);
+  };
+}
+export default { render };

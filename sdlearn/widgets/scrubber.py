@@ -1,0 +1,55 @@
+"""A slider over pictures that are all in the browser already: no wait for the kernel, even while it is busy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import anywidget
+import traitlets
+from matplotlib.figure import Figure
+from PIL import Image
+
+from sdlearn.images import figure_to_picture, to_jpeg
+from sdlearn.widgets.static import with_picture
+
+
+class Scrubber(anywidget.AnyWidget):
+    """Pictures behind a slider, a label for each.
+
+    `index` is the place of the slider, from 0, and `label` its label: both can be read, and `index` can be set.
+
+    Args:
+        pictures: PIL pictures or Figures, all of one size.
+        labels: what is read beside the slider, one for each picture.
+        name: what the slider moves through, said before the label.
+    """
+
+    _esm = Path(__file__).with_name("scrubber.js")
+    frames = traitlets.List(traitlets.Bytes()).tag(sync=True)
+    labels = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    name = traitlets.Unicode().tag(sync=True)
+    index = traitlets.Int(0).tag(sync=True)
+
+    def __init__(self, pictures: Sequence[Image.Image | Figure], labels: Sequence[str], name: str = "step"):
+        if not pictures or len(pictures) != len(labels):
+            raise ValueError(f"labels: one for each of the {len(pictures)} pictures, at least one, got {len(labels)}")
+        drawn = [figure_to_picture(p) if isinstance(p, Figure) else p for p in pictures]
+        super().__init__(frames=[to_jpeg(p.convert("RGB")) for p in drawn], labels=list(labels), name=name)
+
+    @property
+    def label(self) -> str:
+        return self.labels[self.index]
+
+    @traitlets.validate("index")
+    def _within(self, proposal: dict) -> int:
+        return min(max(proposal["value"], 0), len(self.frames) - 1)
+
+    def _repr_mimebundle_(self, **kwargs) -> tuple | dict:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        data, *rest = bundle if isinstance(bundle, tuple) else (bundle,)
+        data = with_picture({**data, "text/plain": repr(self)}, self.frames[self.index])
+        return (data, *rest) if rest else data
+
+    def __repr__(self) -> str:
+        return f"Scrubber of {len(self.frames)} pictures, {self.name} {self.label}"

@@ -1,0 +1,272 @@
+"""Every exercise: its stub, its solution from the notebook, other right answers, wrong ones and what they are told."""
+
+import json
+import re
+import warnings
+from pathlib import Path
+
+import nbformat
+import pytest
+import torch
+
+from sdlearn import check
+from sdlearn.check import Exercise, Mistake, OpenExercise, exercises
+from sdlearn.noising import Schedule
+
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+
+
+# --- other right answers: another order, in place, other broadcasting, float64 ---------------------
+
+
+def one_step_in_place(before, beta, noise):
+    before *= (1 - beta) ** 0.5
+    before += beta**0.5 * noise
+    return before
+
+
+def one_step_in_double(before, beta, noise):
+    beta = torch.tensor(beta, dtype=torch.float64)
+    return (before.double() ** 2 * (1 - beta)).sqrt() * before.sign() + noise.double() * beta.sqrt()
+
+
+def alpha_bars_by_hand(betas):
+    found, kept = [], 1.0
+    for beta in betas.tolist():
+        kept *= 1 - beta
+        found.append(kept)
+    return torch.tensor(found)
+
+
+def alpha_bars_by_logarithms(betas):
+    return torch.log1p(-betas.double()).cumsum(0).exp()
+
+
+def noised_one_by_one(schedule, clean, t, noise):
+    rows = []
+    for x, at, e in zip(clean, t, noise, strict=True):
+        kept = schedule.alpha_bars[at]
+        rows.append(kept.sqrt() * x + (1 - kept).sqrt() * e)
+    return torch.stack(rows)
+
+
+def noised_by_einsum(schedule, clean, t, noise):
+    kept = schedule.alpha_bars.double()[t]
+    scaled = torch.einsum("n,n...->n...", kept.sqrt(), clean.double())
+    return torch.einsum("n,n...->n...", (1 - kept).sqrt(), noise.double()) + scaled
+
+
+def estimate_one_by_one(schedule, noisy, t, noise):
+    kept = schedule.alpha_bars[t]
+    rows = [(x - (1 - k) ** 0.5 * e) / k**0.5 for x, k, e in zip(noisy, kept, noise, strict=True)]
+    return torch.stack(rows)
+
+
+def estimate_in_place(schedule, noisy, t, noise):
+    kept = schedule.alpha_bars[t].view(-1, *[1] * (noisy.ndim - 1))
+    noise *= (1 - kept).sqrt()
+    noisy -= noise
+    return noisy / kept.sqrt()
+
+
+def linear_schedule(steps):
+    return torch.linspace(1e-4, 0.02, steps)
+
+
+def cosine_schedule(steps):
+    return Schedule.named("cosine", steps).betas
+
+
+RIGHT = {
+    "one_step": (one_step_in_place, one_step_in_double),
+    "alpha_bars": (alpha_bars_by_hand, alpha_bars_by_logarithms),
+    "noised": (noised_one_by_one, noised_by_einsum),
+    "estimate_clean": (estimate_one_by_one, estimate_in_place),
+    "own_schedule": (linear_schedule, cosine_schedule),
+}
+
+# --- wrong answers of learners, and a word of the message that each must get -----------------------
+
+WRONG = {
+    "one_step": (
+        (lambda x, b, e: (1 - b) * x + b * e, "square roots are missing"),
+        (lambda x, b, e: x + b**0.5 * e, "not made smaller"),
+        (lambda x, b, e: (b**0.5) * x + (1 - b) ** 0.5 * e, "swapped"),
+    ),
+    "alpha_bars": (
+        (lambda b: torch.cumprod(b, 0), "this multiplies β"),
+        (lambda b: 1 - torch.cumsum(b, 0), "shares multiply"),
+        (lambda b: 1.0 - b, "this is α"),
+    ),
+    "noised": (
+        (lambda s, x, t, e: _wide(s.betas, t, x, e), "this is β where ᾱ belongs"),
+        (lambda s, x, t, e: _wide(s.alphas, t, x, e), "this is α where ᾱ belongs"),
+        (lambda s, x, t, e: _wide(s.alpha_bars, t, x, e, swap=True), "swapped"),
+    ),
+    "estimate_clean": (
+        (lambda s, x, t, e: x - s.at(s.added, t, x) * e, "last division is missing"),
+        (lambda s, x, t, e: (x + s.at(s.added, t, x) * e) / s.at(s.kept, t, x), "wrong sign"),
+        (lambda s, x, t, e: (x - e) / s.at(s.kept, t, x), "subtract that much"),
+    ),
+    "own_schedule": (
+        (lambda steps: torch.linspace(1e-4, 0.02, steps - 1), "one β for each step"),
+        (lambda steps: torch.linspace(-0.1, 0.02, steps), "a share between 0 and 1"),
+        (lambda steps: torch.full((steps,), 0.02), "of the picture's variance is gone"),
+        (lambda steps: torch.full((steps,), 1e-4), "still picture"),
+        (lambda steps: torch.cat([torch.full((100,), 1e-4), torch.full((steps - 100,), 0.1)]), "noise already"),
+    ),
+}
+
+
+def _wide(share, t, x, noise, swap=False):
+    """A closed form with another share in ᾱ's place."""
+    kept = share[t].view(-1, *[1] * (x.ndim - 1))
+    kept, added = (1 - kept, kept) if swap else (kept, 1 - kept)
+    return kept**0.5 * x + added**0.5 * noise
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("SDLEARN_HOME", str(tmp_path))
+    return tmp_path / "progress.json"
+
+
+def cell_with(text: str, exercise: str) -> str:
+    """The one cell of the exercise's lesson that holds a text."""
+    notebook = nbformat.read(NOTEBOOKS / f"{exercises()[exercise].lesson}.ipynb", 4)
+    (found,) = [cell.source for cell in notebook.cells if text in cell.source]
+    return found
+
+
+def function_from(source: str, name: str):
+    scope = {}
+    exec("import torch\n" + source, scope)
+    return scope[name]
+
+
+def stub_of(name: str):
+    source = cell_with(f"check.{name}({name})", name)
+    return function_from(source.rsplit("\n", 1)[0].replace("from sdlearn import check", ""), name)
+
+
+def solution_of(name: str):
+    """From the folded cell: the only copy of the solution."""
+    folded = cell_with(f"solution of {name}", name)
+    return function_from(re.search(r"```python\n(.*?)```", folded, re.DOTALL)[1], name)
+
+
+@pytest.mark.parametrize("name", exercises())
+def test_every_exercise_has_what_it_takes(name):
+    assert len(WRONG[name]) >= 3
+    assert len(RIGHT[name]) >= 2
+    assert len({word for _, word in WRONG[name]}) == len(WRONG[name])
+
+
+@pytest.mark.parametrize("name", exercises())
+def test_the_stub_is_not_attempted(name, capsys, home):
+    result = getattr(check, name)(stub_of(name))
+    assert repr(result) == f"· {name}: not attempted yet"
+    assert not home.exists()
+
+
+@pytest.mark.parametrize("name", exercises())
+def test_the_notebooks_own_solution_is_right(name, home):
+    result = getattr(check, name)(solution_of(name))
+    assert repr(result) == f"✓ {name}: right"
+    assert result.picture is not None
+    assert json.loads(home.read_text()) == {"solved": [name]}
+
+
+@pytest.mark.parametrize(("name", "answer"), [(name, a) for name, answers in RIGHT.items() for a in answers])
+def test_answers_written_another_way_are_right(name, answer):
+    assert exercises()[name].judge(answer).message == "right"
+
+
+@pytest.mark.parametrize(("name", "answer", "word"), [(n, a, w) for n, wrong in WRONG.items() for a, w in wrong])
+def test_a_wrong_answer_is_told_its_mistake(name, answer, word, home):
+    result = getattr(check, name)(answer)
+    assert result.passed is False
+    assert word in result.message
+    assert not home.exists()
+
+
+@pytest.mark.parametrize("exercise", [e for e in exercises().values() if isinstance(e, Exercise)], ids=lambda e: e.name)
+def test_known_mistakes_are_wrong_and_differ(exercise):
+    messages = [exercise.judge(mistake.wrong).message for mistake in exercise.mistakes]
+    assert messages == [mistake.says for mistake in exercise.mistakes]
+
+
+# --- the checks themselves ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda b: None, "your function returned None; does it end with `return`?"),
+        (lambda b: "0.5", "a tensor was expected, got str"),
+        (lambda b: b[:-1], "for (tensor 2): shape 2 was expected, got 1"),
+        (lambda b: b / 0 * 0, "for (tensor 2): your result holds NaN or infinity"),
+        (lambda b: b + 1, "for (tensor 2): the shape is right, the largest difference is 1"),
+        (lambda: 1, "TypeError"),
+        (3, "a function was expected, got int"),
+    ],
+)
+def test_other_answers_are_told_where_they_first_go_wrong(answer, message):
+    assert message in exercises()["alpha_bars"].judge(answer).message
+
+
+def test_an_error_is_told_with_the_learners_own_line():
+    def alpha_bars(betas):
+        return betas.cumprod(dim=3)
+
+    message = exercises()["alpha_bars"].judge(alpha_bars).message
+    assert message.startswith("IndexError in line `return betas.cumprod(dim=3)`: Dimension out of range")
+
+
+def test_a_check_never_changes_what_the_right_answer_is_compared_with():
+    def spoil(schedule, clean, t, noise):
+        clean.zero_(), noise.zero_()
+        return clean
+
+    assert exercises()["noised"].judge(spoil).passed is False
+
+
+def test_an_exercise_knows_at_least_three_mistakes():
+    two = (Mistake("a", abs),) * 2
+    with pytest.raises(ValueError, match="x: an exercise knows at least 3 mistakes, got 2"):
+        Exercise("04", "x", abs, list, two)
+    with pytest.raises(ValueError, match="x: an exercise knows at least 3"):
+        OpenExercise("04", "x", abs, (lambda _: None,))
+
+
+def test_an_exercise_that_does_not_exist_is_named():
+    with pytest.raises(AttributeError, match="there is no exercise 'two_steps'; the course has one_step, alpha_bars"):
+        check.two_steps  # noqa: B018
+
+
+def test_progress_is_kept_and_can_be_forgotten(home):
+    assert "0 of 5  left: one_step" in repr(check.progress())
+    check.one_step(one_step_in_place)
+    check.alpha_bars(alpha_bars_by_hand)
+    check.alpha_bars(lambda b: b)
+    line = repr(check.progress())
+    assert line.startswith("04_forward_noising       ████████░░░░░░░░░░░░ 2 of 5  left: noised")
+    assert "0 of 5" in repr(check.reset())
+    assert not home.exists()
+
+
+def test_a_damaged_progress_file_is_said_and_does_not_stop_the_lesson(home):
+    home.write_text('{"solved": [')
+    with pytest.warns(UserWarning, match="progress.json cannot be read .* progress starts anew"):
+        assert "0 of 5" in repr(check.progress())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert check.one_step(one_step_in_place).passed
+    assert "1 of 5" in repr(check.progress())
+
+
+def test_a_place_that_cannot_be_written_to_is_said(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("SDLEARN_HOME", str(tmp_path / "file" / "below"))
+    with pytest.warns(UserWarning, match="progress.json cannot be"):
+        assert check.one_step(one_step_in_place).passed

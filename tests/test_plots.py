@@ -1,0 +1,87 @@
+"""Figures say what they were given: titles, numbers and order, on one width."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import WIDTH, small_unet
+from PIL import Image
+
+from sdlearn import plots
+from sdlearn.images import figure_to_picture
+from sdlearn.noising import Schedule
+from sdlearn.unet import tour
+
+GREY = Image.new("RGB", (40, 30), "grey")
+
+
+def texts_of(figure) -> str:
+    return " ".join(text.get_text() for axes in figure.axes for text in [axes.title, *axes.texts])
+
+
+def test_schedules_show_their_own_numbers():
+    schedule = Schedule.named("linear", steps=20)
+    figure = plots.schedules({"one": schedule, "two": Schedule.named("cosine", steps=20)})
+    (line, _) = figure.axes[1].lines
+    assert np.allclose(line.get_ydata(), schedule.alpha_bars)
+    assert [text.get_text() for text in figure.axes[1].get_legend().texts] == ["one", "two"]
+
+
+def test_a_rung_shows_the_noised_values():
+    schedule, noises = Schedule.named("linear", steps=20), (torch.randn(3, 16, 24), torch.randn(4, 2, 3))
+    figure = plots.rung(schedule, 7, torch.zeros(3, 16, 24), torch.zeros(4, 2, 3), noises)
+    shown = figure.axes[1].images[0].get_array()
+    assert np.allclose(shown, schedule.added[7] * noises[1][0], atol=1e-6)
+    assert f"ᾱ = {schedule.alpha_bars[7]:.3f}" in texts_of(figure)
+
+
+def test_latents_are_shown_place_by_place_around_zero():
+    latents = torch.randn(4, 3, 5)
+    figure = plots.latent_channels(latents)
+    images = [axes.images[0] for axes in figure.axes[:4]]
+    assert np.allclose(np.stack([image.get_array() for image in images]), latents)
+    assert all(image.get_clim() == (-latents.abs().max(), latents.abs().max()) for image in images)
+
+
+def test_a_similarity_matrix_has_a_number_in_every_field():
+    matrix = torch.tensor([[0.91, 0.12, -0.3], [0.05, 0.88, 0.2]])
+    figure = plots.similarity(matrix, [GREY, GREY], ["one", "two", "three"])
+    assert texts_of(figure).split() == ["0.91", "0.12", "-0.30", "0.05", "0.88", "0.20"]
+    with pytest.raises(ValueError, match="matrix: 1×3 for these, got 2×3"):
+        plots.similarity(matrix, [GREY], ["one", "two", "three"])
+
+
+def test_a_map_lies_over_the_whole_picture():
+    heat = torch.rand(3, 4)
+    figure = plots.overlay(GREY, [heat, heat], ["house", "red"])
+    over = figure.axes[1].images[1]
+    assert over.get_extent() == [0, 40, 30, 0] or tuple(over.get_extent()) == (0, 40, 30, 0)
+    assert np.allclose(over.get_array(), heat)
+    assert texts_of(figure).split() == ["picture", "house", "red"]
+    with pytest.raises(ValueError, match="titles: one for each of the 2 maps, got 1"):
+        plots.overlay(GREY, [heat, heat], ["house"])
+
+
+def test_the_unet_ladder_has_a_bar_for_every_block_with_its_shape():
+    stops = list(tour(small_unet(), torch.randn(1, 4, 6, 8), 10, torch.randn(1, 77, WIDTH)))
+    figure = plots.unet_ladder(stops)
+    labels = [text.get_text() for text in figure.axes[0].texts]
+    assert labels == [f"{s.after[0]}\n{s.after[1]}×{s.after[2]}" for s in stops if len(s.after) == 3]
+
+
+def test_losses_are_drawn_against_their_steps():
+    figure = plots.losses([1, 5, 9], {"raw": [3.0, 2.0, 1.0]})
+    assert figure.axes[0].lines[0].get_xydata().tolist() == [[1, 3], [5, 2], [9, 1]]
+
+
+def test_every_figure_has_the_one_width():
+    schedule = Schedule.named("linear", steps=9)
+    noises = (torch.randn(3, 8, 8), torch.randn(4, 2, 2))
+    figures = [
+        plots.schedules({"a": schedule}),
+        plots.rung(schedule, 3, torch.zeros(3, 8, 8), torch.zeros(4, 2, 2), noises),
+        plots.latent_channels(torch.randn(4, 3, 5)),
+        plots.overlay(GREY, [torch.rand(2, 2)], ["a"]),
+        plots.strip([GREY], ["a"]),
+        plots.losses([1], {"a": [1.0]}),
+    ]
+    assert {figure_to_picture(figure).width for figure in figures} == {900}
