@@ -1,4 +1,4 @@
-"""Lesson 00 in a real browser: run from top to bottom, a typed prompt gives a new picture, Stop stops.
+"""Lessons in a real browser, run from top to bottom, every control moved by keyboard and mouse.
 
 Needs Playwright (`pip install -e .[dev]`) and a Chromium on the PATH; skipped where either is missing.
 """
@@ -45,6 +45,7 @@ def lab(request, tmp_path_factory):
     token = secrets.token_hex(8)
     environment = start.environment() if request.param == "no subshells" else dict(os.environ)
     environment["JUPYTERLAB_SETTINGS_DIR"] = str(home / "settings")
+    environment["SDLEARN_HOME"] = str(home / "progress")
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}"]
     command += [f"--IdentityProvider.token={token}", f"--notebook-dir={home / 'notebooks'}", "--allow-root"]
     with (home / "log").open("w") as log:
@@ -101,9 +102,9 @@ def type_into(box, text):
     box.press("Enter")
 
 
-def shown(page) -> np.ndarray:
-    """The picture in the widget, as it is on screen."""
-    source = page.locator(".widget-image").first.evaluate(
+def shown(page, image=".widget-image") -> np.ndarray:
+    """The picture in a widget, as it is on screen."""
+    source = page.locator(image).first.evaluate(
         """async image => {
             const bytes = new Uint8Array(await (await fetch(image.src)).arrayBuffer());
             return btoa(bytes.reduce((text, byte) => text + String.fromCharCode(byte), ''));
@@ -112,15 +113,56 @@ def shown(page) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(source))).convert("RGB")).astype(float)
 
 
-def test_lesson_00_runs_and_a_typed_prompt_gives_a_new_picture(lab, page, tmp_path):
+def wait_until_changed(page, before, image=".widget-image") -> np.ndarray:
+    """The picture, once it is another one than before."""
+    end = time.time() + 20
+    while time.time() < end:
+        now = shown(page, image)
+        if now.shape != before.shape or np.abs(now - before).mean() > 1:
+            return now
+        page.wait_for_timeout(50)
+    raise AssertionError("the picture did not change")
+
+
+def opened(lab, page, lesson) -> list[str]:
+    """Open a lesson and run it; no cell may fail. Returns the list that the console's errors go to."""
     errors = []
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-    page.goto(lab("00_start_here.ipynb"))
+    page.goto(lab(lesson))
     page.wait_for_selector(".jp-Notebook .jp-CodeCell")
     run_all(page)
     assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
     assert page.locator(".jp-RenderedText[data-mime-type*='error']").count() == 0
+    return errors
 
+
+def screenshot(page, name, tmp_path) -> None:
+    folder = Path(os.environ.get("SDLEARN_SCREENSHOTS", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=folder / f"{name}.png")
+
+
+def answer(page, stub: str, code: str) -> str:
+    """Write an answer into the cell of an exercise, run it, and read what its check says."""
+    cell = page.locator(".jp-CodeCell", has_text=stub).first
+    cell.scroll_into_view_if_needed()
+    cell.locator(".cm-content").click()
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.insert_text(code)
+    before = cell.locator(".jp-InputArea-prompt").inner_text()
+    page.keyboard.press("Control+Enter")
+    page.wait_for_function(
+        """([cell, before]) => {
+            const now = cell.querySelector('.jp-InputArea-prompt').innerText;
+            return now !== before && /\\[\\d+\\]:/.test(now);
+        }""",
+        arg=[cell.element_handle(), before],
+    )
+    return cell.locator(".jp-OutputArea-output").first.inner_text()
+
+
+def test_lesson_00_runs_and_a_typed_prompt_gives_a_new_picture(lab, page, tmp_path):
+    errors = opened(lab, page, "00_start_here.ipynb")
     box = page.locator(".widget-text input[type=text]").first
     box.scroll_into_view_if_needed()
     before = shown(page)
@@ -130,7 +172,7 @@ def test_lesson_00_runs_and_a_typed_prompt_gives_a_new_picture(lab, page, tmp_pa
     playwright.expect(stop).to_be_enabled()
     playwright.expect(stop).to_be_disabled(timeout=120_000)
     after = shown(page)
-    page.screenshot(path=os.environ.get("SDLEARN_SCREENSHOT", tmp_path / "lesson00.png"))
+    screenshot(page, "00", tmp_path)
     assert np.abs(after - before).mean() > 20
 
     type_into(box, "an orange dragon on the beach")
@@ -140,4 +182,60 @@ def test_lesson_00_runs_and_a_typed_prompt_gives_a_new_picture(lab, page, tmp_pa
     stopped = shown(page)
     page.wait_for_timeout(1500)
     assert np.array_equal(shown(page), stopped)
+    assert not [text for text in errors if "Traceback" in text or "Uncaught" in text]
+
+
+ONE_STEP = """def one_step(before, beta, noise):
+    return {}
+
+
+check.one_step(one_step)"""
+
+
+def test_lesson_04_scrubs_mixes_and_checks(lab, page, tmp_path):
+    errors = opened(lab, page, "04_forward_noising.ipynb")
+
+    ladder, frame = page.get_by_role("slider", name="t =", exact=True), "img[alt^='t =']"
+    ladder.scroll_into_view_if_needed()
+    before = shown(page, frame)
+    assert before.std() > 10
+    ladder.focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    by_keys = wait_until_changed(page, before, frame)
+    playwright.expect(ladder).to_have_attribute("aria-valuetext", "t = 149")
+    screenshot(page, "04-ladder", tmp_path)
+    box = ladder.bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.9, box["y"] + box["height"] / 2)
+    wait_until_changed(page, by_keys, frame)
+    assert ladder.get_attribute("aria-valuetext") not in ("t = 0", "t = 149")
+
+    mixer = page.locator(".noUi-handle").first
+    mixer.scroll_into_view_if_needed()
+    clean = shown(page)
+    mixer.focus()
+    for _ in range(4):
+        page.keyboard.press("PageUp")
+    noisy = wait_until_changed(page, clean)
+    track = page.locator(".noUi-base").first.bounding_box()
+    page.mouse.click(track["x"] + track["width"] * 0.6, track["y"] + track["height"] / 2)
+    noisy = wait_until_changed(page, noisy)
+    page.locator(".widget-dropdown select").first.select_option("cosine")
+    other = wait_until_changed(page, noisy)
+    page.wait_for_timeout(500)
+    screenshot(page, "04-mixer", tmp_path)
+    Image.new("RGB", (300, 200), (0, 160, 0)).save(tmp_path / "green.png")
+    with page.expect_file_chooser() as chooser:
+        page.locator("button.widget-upload").click()
+    chooser.value.set_files(tmp_path / "green.png")
+    mine = wait_until_changed(page, other)
+    assert mine[..., 1].mean() > mine[..., 0].mean() + 20
+
+    stub = "def one_step"
+    said = answer(page, stub, ONE_STEP.format("(1 - beta) * before + beta * noise"))
+    assert said.startswith("✗ one_step: the square roots are missing")
+    said = answer(page, stub, ONE_STEP.format("(1 - beta) ** 0.5 * before + beta**0.5 * noise"))
+    assert said.startswith("✓ one_step: right")
+    assert page.locator(".jp-CodeCell", has_text=stub).first.locator(".jp-OutputArea-output img").count() == 1
+    screenshot(page, "04-exercise", tmp_path)
     assert not [text for text in errors if "Traceback" in text or "Uncaught" in text]

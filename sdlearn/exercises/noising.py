@@ -48,16 +48,22 @@ def _steps() -> list[tuple]:
     ]
 
 
+def _beside(yours: list[Tensor], targets: list[Tensor], titles: list[str]) -> Figure:
+    """The learner's pictures in one row, the course's below them."""
+    pictures = [to_pictures(frame)[0] for frame in (*yours, *targets)]
+    captions = [f"yours, {title}" for title in titles] + [f"target, {title}" for title in titles]
+    return plots.strip(pictures, captions, columns=len(titles))
+
+
 def _draw_steps(answer: Callable) -> Figure:
-    """Thirty learner's steps of β = 0.1, every sixth shown."""
-    seen, frames = _page(), []
-    for step in range(30):
-        if step % 6 == 0:
-            frames.append(seen)
-        seen = answer(seen, 0.1, _numbers(*seen.shape, seed=step))
-    frames.append(seen)
-    pictures = [to_pictures(frame)[0] for frame in frames]
-    return plots.strip(pictures, [f"after {6 * i} of your steps" for i in range(len(frames))])
+    """Thirty steps of β = 0.1, every sixth shown."""
+    rows = []
+    for step in (answer, one_step):
+        frames = [_page()]
+        for number in range(30):
+            frames.append(step(frames[-1].clone(), 0.1, _numbers(*frames[0].shape, seed=number)))
+        rows.append(frames[::6])
+    return _beside(*rows, [f"{6 * i} steps" for i in range(len(rows[0]))])
 
 
 ONE_STEP = Exercise(
@@ -159,8 +165,11 @@ def _noisings() -> list[tuple]:
 def _draw_noisings(answer: Callable) -> Figure:
     schedule, clean = _stable_diffusions(), _page()
     noise = _numbers(*clean.shape, seed=3)
-    yours = [to_pictures(answer(schedule, clean.clone(), torch.tensor([t]), noise.clone()))[0] for t in SHOWN]
-    return plots.strip(yours, [f"yours, t = {t}" for t in SHOWN])
+    rows = [
+        [way(schedule, clean.clone(), torch.tensor([t]), noise.clone()) for t in SHOWN]
+        for way in (answer, noising.add_noise)
+    ]
+    return _beside(*rows, [f"t = {t}" for t in SHOWN])
 
 
 NOISED = Exercise(
@@ -203,12 +212,9 @@ def _back(undo: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]) -> Callable:
 def _draw_backs(answer: Callable) -> Figure:
     schedule, clean = _stable_diffusions(), _page()
     noise = _numbers(*clean.shape, seed=3)
-    found = []
-    for t in SHOWN:
-        at = torch.tensor([t])
-        noisy = noising.add_noise(schedule, clean, at, noise)
-        found.append(to_pictures(answer(schedule, noisy, at, noise.clone()))[0])
-    return plots.strip(found, [f"yours, from t = {t}" for t in SHOWN])
+    noisy = [noising.add_noise(schedule, clean, t, noise) for t in SHOWN]
+    yours = [answer(schedule, x.clone(), torch.tensor([t]), noise.clone()) for x, t in zip(noisy, SHOWN, strict=True)]
+    return _beside(yours, [clean] * len(SHOWN), [f"from t = {t}" for t in SHOWN])
 
 
 ESTIMATE_CLEAN = Exercise(
