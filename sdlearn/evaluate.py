@@ -20,6 +20,7 @@ from sdlearn.drawing import draw_array
 from sdlearn.images import contact_sheet, psnr, to_pictures, to_pixels
 from sdlearn.judge import Judge, Verdict, judge_picture, load_judge
 from sdlearn.loading import Components, load
+from sdlearn.map_scores import score_maps
 from sdlearn.picturebook import Scene, compose
 from sdlearn.pipeline import text_to_image, text_to_latents
 from sdlearn.plots import strip
@@ -162,6 +163,15 @@ def measure(
         ("… whole prompt right", _percent(made["whole"]), "60 %", "90 %"),
         ("… whole prompt right, held-out compositions", _percent(new["whole"]), "45 %", "80 %"),
         ("variety: two samples of a prompt against two drawings of it", _percent(differ), "60 %", "90 %"),
+        *attention_rows(model, scenes),
+    ]
+
+
+def attention_rows(model: Components, scenes: list[Scene]) -> list[Row]:
+    """Pointing accuracy and IoU of every group of layers; the aim is for the best of them."""
+    return [
+        (f"attention, {group}: a thing's word points into it; IoU", f"{_percent(points)}; {overlaps:.2f}", "", "90 %")
+        for group, (points, overlaps) in score_maps(model, scenes).items()
     ]
 
 

@@ -7,7 +7,7 @@ from diffusers import UNet2DModel
 from torch.testing import assert_close
 
 from sdlearn.attention import attention_layers, record
-from sdlearn.maps import overlap, points_at
+from sdlearn.maps import Layer, Map, Maps, overlap, points_at
 from sdlearn.pipeline import text_to_image, text_to_latents
 from sdlearn.text import places_of
 
@@ -200,3 +200,35 @@ def test_the_pointing_game_and_the_overlap():
     exact = mask.float()
     assert overlap(exact, mask) == 1.0
     assert overlap(exact.flip(1), mask) == 0.0
+
+
+def test_scores_are_of_the_true_masks(tiny, monkeypatch):
+    """Maps that are a thing's mask point into it and cover it; its neighbour's do not."""
+    from sdlearn import map_scores
+    from sdlearn.picturebook import compose
+
+    scene = compose([("red", "house"), ("blue", "tree")], "snow", "left of", rng=5)
+    house, tree = torch.from_numpy(map_scores.masks(scene, 64))
+    read = {place: tree for place in places_of(tiny.tokenizer, scene.caption, "tree")}
+    read |= {place: house for place in places_of(tiny.tokenizer, scene.caption, "house")}
+
+    def perfect(exchanged):
+        values = torch.zeros(1, 2, 77, 64, 64)
+        for place, mask in read.items():
+            values[:, :, place] = house + tree - mask if exchanged else mask
+        return Maps(None, (), [Map(0, 250, Layer("mid.0", "cross", 2), values)])
+
+    for exchanged, low, high in ((False, 0.9, 1.0), (True, 0.0, 0.1)):
+        monkeypatch.setattr(map_scores, "_maps_of", lambda *_, exchanged=exchanged, **__: perfect(exchanged))
+        ((points, overlaps),) = map_scores.score_maps(tiny, [scene]).values()
+        assert points == (not exchanged)
+        assert low <= overlaps <= high
+
+
+def test_real_maps_are_scored_by_part_and_side(tiny):
+    from sdlearn.map_scores import score_maps
+    from sdlearn.picturebook import random_scene
+
+    scores = score_maps(tiny, [random_scene(seed) for seed in range(3)])
+    assert list(scores) == ["down 32²", "down 16²", "down 8²", "mid 8²", "up 8²", "up 16²", "up 32²"]
+    assert all(0 <= value <= 1 for pair in scores.values() for value in pair)

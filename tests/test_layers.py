@@ -11,7 +11,7 @@ LAYERS = (
     ("noising", "loading", "picturebook", "things", "maps"),
     ("drawing", "judge", "text", "compression", "unet", "attention"),
     ("similarity", "denoising"),
-    ("pipeline",),
+    ("pipeline", "map_scores"),
     ("plots", "notebook"),
     ("widgets", "check"),
     ("exercises",),

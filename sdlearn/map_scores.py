@@ -1,0 +1,69 @@
+"""How well attention maps point: the map of every thing's word against the thing's true mask, on drawn pages."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sdlearn.attention import record
+from sdlearn.compression import encode, scale
+from sdlearn.denoising import draw_noise
+from sdlearn.drawing import draw_array, masks
+from sdlearn.images import to_pixels
+from sdlearn.loading import Components
+from sdlearn.maps import Maps, overlap, points_at
+from sdlearn.noising import Schedule, add_noise
+from sdlearn.picturebook import Scene
+from sdlearn.text import encode_text, places_of
+
+T = 250
+"""How much noise a page is given: two thirds of the variance is still picture."""
+
+
+def score_maps(model: Components, scenes: Iterable[Scene], t: int = T) -> dict[str, tuple[float, float]]:
+    """For each group of layers, by the part of the U-Net and the side of the map: pointing accuracy and mean IoU.
+
+    A page with two things of one kind is left out: its word means both.
+    """
+    found = defaultdict(list)
+    for number, scene in enumerate(scenes):
+        kinds = [thing.kind for thing in scene.things]
+        if len(set(kinds)) < len(kinds):
+            continue
+        maps = _maps_of(model, scene, t, seed=number)
+        true = torch.from_numpy(masks(scene, model.side)) > 0.5
+        for group, chosen in _groups(maps).items():
+            for kind, mask in zip(kinds, true, strict=True):
+                heat = chosen.of_words(places_of(model.tokenizer, scene.caption, kind))[0].cpu()
+                found[group].append((points_at(heat, mask), overlap(heat, mask)))
+    return {group: tuple(np.mean(scores, axis=0).tolist()) for group, scores in found.items()}
+
+
+@torch.no_grad()
+def _maps_of(model: Components, scene: Scene, t: int, seed: int) -> Maps:
+    """The cross-attention of one run of the U-Net on a page that was noised to t, with its own caption."""
+    clean = _latents(model, scene)
+    noisy = add_noise(Schedule.of(model.scheduler), clean, t, draw_noise(tuple(clean.shape), seed, like=clean))
+    states = encode_text(model.tokenizer, model.text_encoder, scene.caption)
+    with record(model.unet) as maps:
+        model.unet(noisy, t, states)
+    return maps
+
+
+def _latents(model: Components, scene: Scene) -> Float[Tensor, "1 c h w"]:
+    pixels = to_pixels(draw_array(scene, model.side)[None])
+    return scale(model.vae, encode(model.vae, pixels).mean)
+
+
+def _groups(maps: Maps) -> dict[str, Maps]:
+    """The maps by part of the U-Net and side, in order of computation."""
+    sides = {m.layer.name: max(m.values.shape[-2:]) for m in maps}
+    names = defaultdict(list)
+    for name, side in sides.items():
+        names[f"{name.split('.')[0]} {side}²"].append(name)
+    return {group: maps.select(layers=layers) for group, layers in names.items()}
