@@ -124,6 +124,17 @@ def test_muon_turns_every_kernel_by_an_orthogonal_matrix(layout):
     assert ((strengths > 0.5) & (strengths < 1.5)).all()
 
 
+def test_muon_follows_a_kernel_that_was_moved():
+    """As Accelerate moves the numbers of a model that it prepares for several processes."""
+    linear = torch.nn.Linear(6, 5)
+    muon = KernelMuon([linear.weight], lr=0.1)
+    linear.weight.data = linear.weight.data.clone()
+    before = linear.weight.detach().clone()
+    linear.weight.grad = torch.randn(5, 6)
+    muon.step()
+    assert (linear.weight - before).abs().min() > 0
+
+
 def test_every_parameter_has_one_optimizer():
     unet = small_unet().requires_grad_(True)
     trained = list(unet.parameters())
@@ -175,7 +186,9 @@ def test_the_noise_loss_is_the_squared_error_where_it_counts():
     torch.manual_seed(0)
     mean = torch.zeros(20_000, 4, 2, 2)
     losses = objective(mean, mean, torch.zeros(20_000, 1, 1))
+    assert losses["error"] == pytest.approx(1, abs=0.03)
     assert losses["loss"] == pytest.approx(1, abs=0.03)
+    assert_close(objective.weight[900] / objective.weight[100], (schedule.kept[100] / schedule.kept[900]))
     weight = schedule.snr.clamp(max=5) / schedule.snr
     easy = schedule.snr > 20
     expected = (weight[easy].sum() / weight.sum()).item()

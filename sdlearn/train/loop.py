@@ -104,7 +104,8 @@ def make_optimizers(trained: list[torch.nn.Parameter], recipe: Recipe) -> list[t
 class KernelMuon(torch.optim.Muon):
     """torch's Muon (Jordan et al. 2024), which takes matrices, for kernels of any rank: a row for each output channel.
 
-    The matrices are views of the kernels, which therefore must stay where they are.
+    The matrices are views of the kernels, taken anew at every step: whoever prepares a model for several processes may
+    have moved its numbers.
     """
 
     def __init__(self, kernels: list[torch.nn.Parameter], **options):
@@ -113,6 +114,7 @@ class KernelMuon(torch.optim.Muon):
 
     def step(self, closure=None):
         for matrix, kernel in zip(self.param_groups[0]["params"], self.kernels, strict=True):
+            matrix.data = as_matrix(kernel.data)
             matrix.grad = None if kernel.grad is None else as_matrix(kernel.grad)
         return super().step(closure)
 

@@ -1,9 +1,11 @@
 """The noise predictor: a U-Net that reads noisy latents, a timestep and 77 text states, and names the noise.
 
 Loss: the squared error of the predicted noise (Ho et al. 2020, Eq. 14). Timesteps are drawn as often as min-SNR-5
-would weigh them (Hang et al. 2023, Eq. 8): the same loss on average, and no work for what hardly counts. One caption
-in ten is dropped, for guidance (Ho and Salimans 2022). Small pictures first, as the big one was trained: a step at
-4×16×16 costs a sixteenth of one at 4×64×64.
+would weigh them (Hang et al. 2023, Eq. 8): no work for what hardly counts. Their errors are multiplied by 1/√ᾱ,
+halfway between the loss of the noise (1) and that of v (1/ᾱ; Salimans and Ho 2022, Section 4): what a picture *shows*
+is decided where there is much noise, and there the plain error is tiny. One caption in ten is dropped, for guidance
+(Ho and Salimans 2022). Small pictures first, as the big one was trained: a step at 4×16×16 costs a sixteenth of one at
+4×64×64.
 """
 
 from __future__ import annotations
@@ -81,6 +83,8 @@ class Objective(torch.nn.Module):
         self.unet = unet
         self.schedule = schedule
         self.pull = (schedule.snr.clamp(max=MAX_SNR) / schedule.snr).float()
+        weight = schedule.alpha_bars.rsqrt().float()
+        self.register_buffer("weight", weight * self.pull.sum() / (weight * self.pull).sum(), persistent=False)
         self.register_buffer("no_caption", no_caption, persistent=False)
 
     def forward(self, mean: torch.Tensor, spread: torch.Tensor, states: torch.Tensor) -> Batch:
@@ -91,7 +95,8 @@ class Objective(torch.nn.Module):
         states = torch.where(dropped[:, None, None], self.no_caption, states)
         noisy = add_noise(self.schedule, latents, t, noise)
         predicted = self.unet(noisy, t.to(latents.device), states).sample
-        return {"loss": (predicted - noise).square().mean()}
+        error = (predicted - noise).square().mean(dim=(1, 2, 3))
+        return {"loss": (error * self.weight[t.to(error.device)]).mean(), "error": error.mean()}
 
 
 def suit_bfloat16(unet: UNet2DConditionModel) -> None:
