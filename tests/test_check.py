@@ -102,6 +102,8 @@ WRONG = {
         (lambda s, x, t, e: _wide(s.betas, t, x, e), "this is β where ᾱ belongs"),
         (lambda s, x, t, e: _wide(s.alphas, t, x, e), "this is α where ᾱ belongs"),
         (lambda s, x, t, e: _wide(s.alpha_bars, t, x, e, swap=True), "swapped"),
+        (lambda s, x, t, e: s.kept[t].view(-1, 1, 1, 1) * x + s.added[t].view(-1, 1, 1, 1) * e, "three ones fit"),
+        (lambda s, x, t, e: s.kept[t[0]] * x + s.added[t[0]] * e, "takes the first one for all"),
     ),
     "estimate_clean": (
         (lambda s, x, t, e: x - s.at(s.added, t, x) * e, "last division is missing"),
@@ -109,7 +111,9 @@ WRONG = {
         (lambda s, x, t, e: (x - e) / s.at(s.kept, t, x), "subtract that much"),
     ),
     "own_schedule": (
-        (lambda steps: torch.linspace(1e-4, 0.02, steps - 1), "one β for each step"),
+        (lambda steps: torch.linspace(1e-4, 0.02, steps - 1), "got (19,)"),
+        (lambda steps: torch.linspace(1e-4, 0.02, 1000), "for steps=20 shape 20, got (1000,)"),
+        (lambda steps: None, "your function returned None"),
         (lambda steps: torch.linspace(-0.1, 0.02, steps), "a share between 0 and 1"),
         (lambda steps: torch.full((steps,), 0.02), "of the picture's variance is gone"),
         (lambda steps: torch.full((steps,), 1e-4), "still picture"),
@@ -207,6 +211,7 @@ def test_known_mistakes_are_wrong_and_differ(exercise):
         (lambda b: b[:-1], "for (tensor 2): shape 2 was expected, got 1"),
         (lambda b: b / 0 * 0, "for (tensor 2): your result holds NaN or infinity"),
         (lambda b: b + 1, "for (tensor 2): the shape is right, the largest difference is 1"),
+        (lambda b: torch.rand(len(b)), "the result is another one each time; use what the function is given"),
         (lambda: 1, "TypeError"),
         (3, "a function was expected, got int"),
     ],

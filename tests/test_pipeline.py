@@ -1,5 +1,7 @@
 """Our loop against diffusers' own pipeline: the same latents at every step, the same picture at the end."""
 
+import copy
+
 import diffusers
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import torch
 from PIL import Image
 from torch.testing import assert_close
 
+from sdlearn.attention import record
 from sdlearn.compression import encode, scale
 from sdlearn.denoising import denoise, predict_clean
 from sdlearn.images import to_pixels
@@ -207,6 +210,23 @@ def test_latents_need_not_be_square(random_model):
     for step in denoise(random_model.unet, random_model.scheduler, noise, states, states, steps=2):
         assert step.latents.shape == noise.shape
         assert step.clean.shape == noise.shape
+
+
+def test_every_stage_works_in_half_precision(random_model):
+    parts = {name: copy.deepcopy(part) for name, part in vars(random_model).items()}
+    for name in ("text_encoder", "vae", "unet"):
+        parts[name] = parts[name].to(torch.bfloat16)
+    half = type(random_model)(**parts)
+    with record(half.unet) as maps:
+        made = text_to_image(half, PROMPT, steps=3)
+    exact = text_to_image(random_model, PROMPT, steps=3)
+    assert np.abs(np.asarray(made).astype(float) - np.asarray(exact)).mean() < 8
+    assert all(m.values.dtype == torch.float32 for m in maps)
+    assert image_to_image(half, drawing(32, 48), PROMPT, steps=3).size == (32, 48)
+
+
+def test_an_empty_prompt_is_a_prompt(random_model):
+    assert text_to_image(random_model, "", steps=1).size == (32, 32)
 
 
 def test_pictures_need_not_be_square(random_model):

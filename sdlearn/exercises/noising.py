@@ -89,6 +89,10 @@ ONE_STEP = Exercise(
             lambda before, beta, noise: (1 - beta) ** 0.5 * before + beta * noise,
         ),
         Mistake(
+            "the root of the picture's factor is missing: it is √(1 - β), not 1 - β",
+            lambda before, beta, noise: (1 - beta) * before + beta**0.5 * noise,
+        ),
+        Mistake(
             "the noise is subtracted; forward noising adds it",
             lambda before, beta, noise: (1 - beta) ** 0.5 * before - beta**0.5 * noise,
         ),
@@ -125,6 +129,7 @@ ALPHA_BARS = Exercise(
     lambda: [(torch.tensor([0.5, 0.2]),), (torch.tensor([0.1, 0.2, 0.3]),), (_stable_diffusions().betas,)],
     (
         Mistake("this multiplies β; a step *keeps* 1 - β", lambda betas: betas.cumprod(dim=0)),
+        Mistake("first 1 - β, then the product of them; this is 1 minus the product", lambda b: 1 - b.cumprod(dim=0)),
         Mistake(
             "this subtracts what every step takes; a step takes its share of what is *left*, so shares multiply",
             lambda betas: 1 - betas.cumsum(dim=0),
@@ -151,6 +156,11 @@ def _mixed(share: Callable[[Schedule], Tensor], roots: bool = True, swapped: boo
         return kept**0.5 * clean + added**0.5 * noise if roots else kept * clean + added * noise
 
     return wrong
+
+
+def _four(values: Tensor) -> tuple[int, ...]:
+    """The shape that torch gives to values when it lines them up with n×1×1×1."""
+    return (1,) * (4 - values.ndim) + tuple(values.shape)
 
 
 def _noisings() -> list[tuple]:
@@ -191,6 +201,21 @@ NOISED = Exercise(
         Mistake(
             "one step off: ᾱ at t counts step t too",
             _mixed(lambda s: torch.cat([torch.ones(1), s.alpha_bars[:-1]])),
+        ),
+        Mistake(
+            "1 - √ᾱ is not √(1 - ᾱ): the two factors have *squares* that add up to 1",
+            lambda s, x, t, e: s.at(s.kept, t, x) * x + (1 - s.at(s.kept, t, x)) * e,
+        ),
+        Mistake(
+            "every picture has a t of its own; this takes the first one for all",
+            lambda s, x, t, e: noising.add_noise(s, x, int(t[0]), e),
+        ),
+        Mistake(
+            "three ones fit pictures only; make as many as there are dimensions after the first: `clean.ndim - 1`",
+            lambda s, x, t, e: (
+                s.kept[t].reshape(-1, 1, 1, 1) * x.reshape(_four(x))
+                + s.added[t].reshape(-1, 1, 1, 1) * e.reshape(_four(e))
+            ),
         ),
     ),
     _draw_noisings,
@@ -236,6 +261,18 @@ ESTIMATE_CLEAN = Exercise(
             _back(lambda noisy, noise, kept, added: (noisy - noise) / kept),
         ),
         Mistake(
+            "the square roots are missing: the picture was multiplied by √ᾱ, the noise by √(1 - ᾱ)",
+            _back(lambda noisy, noise, kept, added: (noisy - added**2 * noise) / kept**2),
+        ),
+        Mistake(
+            "this is α where ᾱ belongs: α is what *one* step keeps, ᾱ what all steps up to t keep",
+            lambda s, x, t, e: (x - s.at(s.betas, t, x) ** 0.5 * e) / s.at(s.alphas, t, x) ** 0.5,
+        ),
+        Mistake(
+            "the brackets are wrong: the noise is divided by √ᾱ too",
+            _back(lambda noisy, noise, kept, added: noisy / kept - added * noise),
+        ),
+        Mistake(
             "this divides by ᾱ; the picture's factor was its square root",
             _back(lambda noisy, noise, kept, added: (noisy - added * noise) / kept**2),
         ),
@@ -250,14 +287,20 @@ ESTIMATE_CLEAN = Exercise(
 # --- a schedule of one's own ----------------------------------------------------------------------
 
 
-def _measure_schedule(answer: Callable[[int], Tensor]) -> Tensor:
-    return torch.as_tensor(answer(T)).double()
+def _measure_schedule(answer: Callable[[int], Tensor]) -> Tensor | str:
+    """The learner's β for T steps; or, where there are none, what is wrong with them."""
+    for steps in (20, T):
+        betas = answer(steps)
+        if betas is None:
+            return "your function returned None; does it end with `return`?"
+        betas = torch.as_tensor(betas).double()
+        if betas.shape != (steps,):
+            return f"one β for each step was expected: for steps={steps} shape {steps}, got {tuple(betas.shape)}"
+    return betas
 
 
-def _has_a_number_a_step(betas: Tensor) -> str | None:
-    if betas.shape != (T,):
-        return f"a tensor of {T} numbers was expected, one β for each step, got shape {tuple(betas.shape)}"
-    return None
+def _has_a_number_a_step(betas: Tensor | str) -> str | None:
+    return betas if isinstance(betas, str) else None
 
 
 def _are_shares(betas: Tensor) -> str | None:

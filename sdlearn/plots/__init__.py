@@ -2,10 +2,11 @@
 
 from sdlearn.plots.curves import losses, rung, schedules, similarity
 from sdlearn.plots.diagrams import pipeline, unet_ladder
-from sdlearn.plots.look import new_figure
+from sdlearn.plots.look import LINES, new_figure
 from sdlearn.plots.pictures import latent_channels, overlay, strip
 
 __all__ = [
+    "LINES",
     "latent_channels",
     "losses",
     "new_figure",
