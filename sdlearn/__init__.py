@@ -16,6 +16,8 @@ _HOME = {
     "text_to_image": "sdlearn.pipeline",
     "image_to_image": "sdlearn.pipeline",
     "inpaint": "sdlearn.pipeline",
+    "Live": "sdlearn.widgets",
+    "Shown": "sdlearn.widgets",
     "Painter": "sdlearn.widgets",
     "NoiseMixer": "sdlearn.widgets",
     "Scrubber": "sdlearn.widgets",

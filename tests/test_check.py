@@ -8,6 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import torch
+import torch.nn.functional as F
 
 from sdlearn import check
 from sdlearn.check import Exercise, Mistake, OpenExercise, exercises
@@ -77,7 +78,53 @@ def cosine_schedule(steps):
     return Schedule.named("cosine", steps).betas
 
 
+def cosines_one_by_one(first, second):
+    return torch.tensor([[torch.dot(a, b) / (a.norm() * b.norm()) for b in second] for a in first])
+
+
+def cosines_by_broadcasting(first, second):
+    return F.cosine_similarity(first.double()[:, None], second.double()[None], dim=-1)
+
+
+def probabilities_by_hand(similarities, temperature):
+    e = torch.exp(similarities / temperature)
+    return e / e.sum(dim=1, keepdim=True)
+
+
+def probabilities_in_place(similarities, temperature):
+    similarities /= temperature
+    return F.softmax(similarities.double(), dim=-1)
+
+
+def loss_by_diagonals(similarities, temperature):
+    logits = similarities / temperature
+    return -(logits.log_softmax(0).diagonal().mean() + logits.log_softmax(1).diagonal().mean()) / 2
+
+
+def loss_by_one_hot(similarities, temperature):
+    target = torch.eye(len(similarities))
+    sides = (similarities, similarities.T)
+    return torch.stack([F.cross_entropy(side / temperature, target) for side in sides]).mean().double()
+
+
+def best_caption_by_loop(picture, captions):
+    found = [float(picture @ caption / caption.norm()) for caption in captions]
+    return found.index(max(found))
+
+
+def best_caption_as_tensor(picture, captions):
+    return F.cosine_similarity(picture[None], captions).argmax()
+
+
 RIGHT = {
+    "cosines": (cosines_one_by_one, cosines_by_broadcasting),
+    "caption_probabilities": (probabilities_by_hand, probabilities_in_place),
+    "clip_loss": (loss_by_diagonals, loss_by_one_hot),
+    "best_caption": (best_caption_by_loop, best_caption_as_tensor),
+    "confused_pair": (
+        lambda: ("a red house left of a blue tree at night", "a blue tree left of a red house at night"),
+        lambda: ["a red house and a blue tree in the snow", "a blue house and a red tree in the snow"],
+    ),
     "one_step": (one_step_in_place, one_step_in_double),
     "alpha_bars": (alpha_bars_by_hand, alpha_bars_by_logarithms),
     "noised": (noised_one_by_one, noised_by_einsum),
@@ -88,6 +135,37 @@ RIGHT = {
 # --- wrong answers of learners, and a word of the message that each must get -----------------------
 
 WRONG = {
+    "cosines": (
+        (lambda a, b: a @ b.T, "not normalised"),
+        (lambda a, b: F.normalize(a, dim=0) @ F.normalize(b, dim=0).T, "wrong dimension"),
+        (lambda a, b: F.cosine_similarity(b[:, None], a[None], dim=2), "exchanged"),
+        (lambda a, b: F.normalize(a, dim=1) @ b.T, "only one of the two"),
+    ),
+    "caption_probabilities": (
+        (lambda s, tau: torch.softmax(s / tau, 0), "softmax over the wrong dimension"),
+        (lambda s, tau: torch.softmax(s * tau, 1), "multiplied by the temperature"),
+        (lambda s, tau: torch.softmax(s, 1), "temperature is not used"),
+        (lambda s, tau: s / tau, "softmax is missing"),
+    ),
+    "clip_loss": (
+        (lambda s, tau: F.cross_entropy(s / tau, torch.arange(len(s))), "one-sided: captions"),
+        (lambda s, tau: F.cross_entropy(s.T / tau, torch.arange(len(s))), "one-sided: pictures"),
+        (lambda s, tau: 2 * loss_by_diagonals(s, tau), "take their mean"),
+        (lambda s, tau: loss_by_diagonals(s, 1 / tau), "divide by it"),
+    ),
+    "best_caption": (
+        (lambda p, c: (c @ p).argmax(), "not normalised"),
+        (lambda p, c: F.cosine_similarity(p[None], c).argmin(), "least"),
+        (lambda p, c: (c - p).norm(dim=1).argmin(), "directions"),
+        (lambda p, c: F.cosine_similarity(p[None], c), "these are the similarities"),
+    ),
+    "confused_pair": (
+        (lambda: ("a red house", "a red house"), "are the same"),
+        (lambda: ("a red dragon", "dragon a red"), "not in the picture book: dragon"),
+        (lambda: ("a red house", "a red tree"), "do not have the same words"),
+        (lambda: ("a red house in the snow", "in the snow, a red house"), "describe the same picture"),
+        (lambda: ("a red house", "a blue house", "a cat"), "ValueError"),
+    ),
     "one_step": (
         (lambda x, b, e: (1 - b) * x + b * e, "square roots are missing"),
         (lambda x, b, e: x + b**0.5 * e, "not made smaller"),
@@ -245,16 +323,18 @@ def test_an_exercise_knows_at_least_three_mistakes():
 
 
 def test_an_exercise_that_does_not_exist_is_named():
-    with pytest.raises(AttributeError, match="there is no exercise 'two_steps'; the course has one_step, alpha_bars"):
+    with pytest.raises(
+        AttributeError, match="there is no exercise 'two_steps'; the course has cosines, caption_probabilities"
+    ):
         check.two_steps  # noqa: B018
 
 
 def test_progress_is_kept_and_can_be_forgotten(home):
-    assert "0 of 5  left: one_step" in repr(check.progress())
+    assert "0 of 5  left: one_step" in repr(check.progress()).splitlines()[-1]
     check.one_step(one_step_in_place)
     check.alpha_bars(alpha_bars_by_hand)
     check.alpha_bars(lambda b: b)
-    line = repr(check.progress())
+    line = repr(check.progress()).splitlines()[-1]
     assert line.startswith("04_forward_noising       ████████░░░░░░░░░░░░ 2 of 5  left: noised")
     assert "0 of 5" in repr(check.reset())
     assert not home.exists()

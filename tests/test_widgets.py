@@ -15,7 +15,7 @@ from sdlearn import plots
 from sdlearn.images import to_jpeg, to_pictures, to_pixels
 from sdlearn.noising import Schedule, add_noise
 from sdlearn.pipeline import text_to_image
-from sdlearn.widgets import NoiseMixer, Painter, Scrubber
+from sdlearn.widgets import Live, NoiseMixer, Painter, Scrubber, Shown
 
 PROMPT = "a red house in the snow"
 
@@ -215,3 +215,48 @@ def test_a_file_that_is_no_picture_is_said_and_the_old_one_stays(mixer):
     assert np.array_equal(mixer.noisy, before)
     assert mixer.said.value == "<b>&lt;b&gt;x.png</b> cannot be shown: it is no picture, or too large."
     assert mixer.error is not None
+
+
+# --- long work ------------------------------------------------------------------------------------
+
+
+def counted(count, gate=None):
+    for done in range(1, count + 1):
+        if gate:
+            gate.wait(10)
+        yield Shown(done, f"<step> {done}", Image.new("RGB", (30, 20), (done * 20, 0, 0)))
+
+
+def test_live_work_shows_its_latest_and_ends():
+    live = Live(counted(5), 5)
+    live.wait(10)
+    assert (live.shown.done, live.progress.value, live.finished, live.error) == (5, 5, True, None)
+    assert live.said.value == "&lt;step&gt; 5"
+    assert live.image.value == to_jpeg(live.shown.picture)
+    assert live.stop_button.disabled
+    assert live.go_button.disabled
+
+
+def test_live_work_stops_and_goes_on_where_it_was():
+    gate = threading.Event()
+    live = Live(counted(4, gate), 4)
+    live.stop_button.click()
+    gate.set()
+    live.wait(10)
+    assert (live.shown.done, live.finished) == (1, False)
+    assert not live.go_button.disabled
+    live.go_button.click()
+    live.wait(10)
+    assert (live.shown.done, live.finished) == (4, True)
+
+
+def test_an_error_in_live_work_is_said():
+    def broken():
+        yield from counted(1)
+        raise ValueError("a <bad> thing")
+
+    live = Live(broken(), 2)
+    live.wait(10)
+    assert live.said.value == "<b>ValueError</b>: a &lt;bad&gt; thing"
+    assert isinstance(live.error, ValueError)
+    assert not live.running

@@ -1,7 +1,7 @@
 """Pictures of values: every function returns a matplotlib Figure, drawn without pyplot's hidden state."""
 
 from sdlearn.plots.curves import losses, rung, schedules, similarity
-from sdlearn.plots.diagrams import pipeline, unet_ladder
+from sdlearn.plots.diagrams import pipeline, tokens, unet_ladder
 from sdlearn.plots.look import LINES, new_figure
 from sdlearn.plots.pictures import latent_channels, overlay, strip
 
@@ -16,5 +16,6 @@ __all__ = [
     "schedules",
     "similarity",
     "strip",
+    "tokens",
     "unet_ladder",
 ]

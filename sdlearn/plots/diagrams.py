@@ -10,6 +10,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
 from sdlearn.loading import Components
 from sdlearn.plots.look import INK, new_figure
+from sdlearn.text import Token
 from sdlearn.unet import Stop
 
 STAGES = {
@@ -95,4 +96,23 @@ def unet_ladder(stops: Sequence[Stop]) -> Figure:
     axes.legend(ncols=6, loc="lower center", frameon=False, fontsize=8, bbox_to_anchor=(0.5, -0.08))
     axes.set(xlim=(-1, len(shown)), ylim=(-0.62, 0.72), title="channels, height×width after every block")
     axes.axis("off")
+    return figure
+
+
+def tokens(read: Sequence[Token], per_row: int = 9) -> Figure:
+    """Every token in a box of its own: its piece above, its number below; the pieces of one word share a colour."""
+    rows = -(-len(read) // per_row)
+    figure = new_figure(0.75 * rows, layout=None)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, per_row), ylim=(-rows, 0))
+    axes.axis("off")
+    word = 0
+    for index, token in enumerate(read):
+        row, column = divmod(index, per_row)
+        special = token.span[0] == token.span[1]
+        colour = "#e4e4e4" if special else (STAGES["text"][0], STAGES["unet"][0])[word % 2]
+        axes.add_patch(FancyBboxPatch((column + 0.08, -row - 0.82), 0.84, 0.64, "round,pad=0.03", fc=colour, ec=INK))
+        axes.text(column + 0.5, -row - 0.38, token.piece, ha="center", va="center", fontsize=9, color=INK)
+        axes.text(column + 0.5, -row - 0.68, f"{token.id}", ha="center", va="center", fontsize=8, color=INK)
+        word += token.piece.endswith("</w>")
     return figure

@@ -1,7 +1,8 @@
 """What a learner moves and clicks. Widgets hold the state; everything they show is computed elsewhere."""
 
+from sdlearn.widgets.live import Live, Shown
 from sdlearn.widgets.mixer import NoiseMixer
 from sdlearn.widgets.painter import Painter
 from sdlearn.widgets.scrubber import Scrubber
 
-__all__ = ["NoiseMixer", "Painter", "Scrubber"]
+__all__ = ["Live", "NoiseMixer", "Painter", "Scrubber", "Shown"]

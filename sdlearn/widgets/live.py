@@ -1,0 +1,101 @@
+"""Long work on a thread: its progress and its latest picture, with Stop and Go on."""
+
+from __future__ import annotations
+
+import html
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import ipywidgets
+from matplotlib.figure import Figure
+from PIL import Image
+
+from sdlearn.images import figure_to_picture, to_jpeg
+from sdlearn.widgets.static import with_picture
+
+
+@dataclass(frozen=True, repr=False)
+class Shown:
+    """What long work has to show: how many steps are done, a line of text, and a picture or Figure."""
+
+    done: int
+    text: str
+    picture: Image.Image | Figure
+
+    def __repr__(self) -> str:
+        return f"Shown after {self.done}: {self.text}"
+
+
+class Live(ipywidgets.VBox):
+    """Runs a generator of `Shown` on a thread of its own; the notebook stays free.
+
+    Stop ends it at the next thing shown, and Go on continues from there. `shown` is the latest, `error` what went
+    wrong; `wait()` blocks until the work has ended or was stopped.
+    """
+
+    def __init__(self, work: Iterator[Shown], total: int, start: bool = True):
+        self._work = work
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.shown: Shown | None = None
+        self.error: Exception | None = None
+        self.finished = False
+        self.progress = ipywidgets.IntProgress(0, 0, total, layout=ipywidgets.Layout(width="512px"))
+        self.go_button = ipywidgets.Button(description="Go on", icon="play", disabled=True)
+        self.stop_button = ipywidgets.Button(description="Stop", icon="stop", disabled=True)
+        self.said = ipywidgets.HTML()
+        self.image = ipywidgets.Image(format="jpeg", value=to_jpeg(Image.new("RGB", (900, 120), "#eeeeee")))
+        self.go_button.on_click(lambda _: self.go_on())
+        self.stop_button.on_click(lambda _: self.stop())
+        buttons = ipywidgets.HBox([self.go_button, self.stop_button])
+        super().__init__([self.progress, buttons, self.said, self.image])
+        if start:
+            self.go_on()
+
+    @property
+    def running(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def go_on(self) -> None:
+        """Start, or continue after Stop; nothing happens while it runs or once it has ended."""
+        if self.running or self.finished:
+            return
+        self._stop.clear()
+        self.go_button.disabled, self.stop_button.disabled = True, False
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End at the next thing shown; what has been done stays."""
+        self._stop.set()
+
+    def wait(self, timeout: float | None = None) -> None:
+        if self._thread:
+            self._thread.join(timeout)
+
+    def _run(self) -> None:
+        try:
+            for shown in self._work:
+                self._show(shown)
+                if self._stop.is_set():
+                    break
+            else:
+                self.finished = True
+        except Exception as error:
+            self.error, self.finished = error, True
+            self.said.value = f"<b>{type(error).__name__}</b>: {html.escape(str(error))}"
+        self.stop_button.disabled, self.go_button.disabled = True, self.finished
+
+    def _show(self, shown: Shown) -> None:
+        picture = figure_to_picture(shown.picture) if isinstance(shown.picture, Figure) else shown.picture
+        self.shown = shown
+        self.progress.value = shown.done
+        self.said.value = html.escape(shown.text)
+        self.image.value = to_jpeg(picture.convert("RGB"))
+
+    def _repr_mimebundle_(self, **kwargs) -> dict:
+        return with_picture(super()._repr_mimebundle_(**kwargs), self.image.value)
+
+    def __repr__(self) -> str:
+        return f"Live({self.progress.value} of {self.progress.max})"
