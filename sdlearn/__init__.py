@@ -20,6 +20,7 @@ _HOME = {
     "Shown": "sdlearn.widgets",
     "Painter": "sdlearn.widgets",
     "NoiseMixer": "sdlearn.widgets",
+    "RoundTrip": "sdlearn.widgets",
     "Scrubber": "sdlearn.widgets",
     "load_ipython_extension": "sdlearn.notebook",
     "draw": "sdlearn.drawing",

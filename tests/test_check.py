@@ -1,11 +1,13 @@
 """Every exercise: its stub, its solution from the notebook, other right answers, wrong ones and what they are told."""
 
 import json
+import math
 import re
 import warnings
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -116,7 +118,58 @@ def best_caption_as_tensor(picture, captions):
     return F.cosine_similarity(picture[None], captions).argmax()
 
 
+def sampled_by_distribution(mean, log_variance, noise):
+    return torch.addcmul(mean.double(), torch.sqrt(torch.exp(log_variance.double())), noise.double())
+
+
+def sampled_in_place(mean, log_variance, noise):
+    mean += noise * 0.5 * 2 * torch.exp(log_variance).pow(0.5)
+    return mean
+
+
+def divergence_by_torch(mean, log_variance):
+    normal = torch.distributions.Normal
+    kl = torch.distributions.kl_divergence(normal(mean, (log_variance / 2).exp()), normal(0.0, 1.0))
+    return kl.reshape(len(mean), -1).sum(-1)
+
+
+def divergence_one_by_one(mean, log_variance):
+    rows = [(m**2 + v.exp() - v - 1).sum() / 2 for m, v in zip(mean.double(), log_variance.double(), strict=True)]
+    return torch.stack(rows)
+
+
+def scaling_without_correction(z):
+    return (z - z.mean()).square().mean() ** -0.5
+
+
+def scaling_as_a_number(z):
+    return float(1 / np.std(z.numpy()))
+
+
+def psnr_as_a_number(first, second):
+    return 20 * math.log10(2) - 10 * math.log10(float(((first.double() - second.double()) ** 2).mean()))
+
+
+def psnr_of_halves(first, second):
+    return -10 * torch.log10(F.mse_loss(first / 2, second / 2))
+
+
+def darker_left(latents):
+    return torch.cat([latents[..., :10] * -1, latents[..., 10:]], dim=3)
+
+
+def swapped_halves(latents):
+    edited = latents.clone()
+    edited[:, :, :16, :12], edited[:, :, 16:, :12] = latents[:, :, 16:, :12], latents[:, :, :16, :12]
+    return edited
+
+
 RIGHT = {
+    "sampled": (sampled_by_distribution, sampled_in_place),
+    "divergence": (divergence_by_torch, divergence_one_by_one),
+    "scaling": (scaling_without_correction, scaling_as_a_number),
+    "signal_to_noise": (psnr_as_a_number, psnr_of_halves),
+    "edited": (darker_left, swapped_halves),
     "cosines": (cosines_one_by_one, cosines_by_broadcasting),
     "caption_probabilities": (probabilities_by_hand, probabilities_in_place),
     "clip_loss": (loss_by_diagonals, loss_by_one_hot),
@@ -135,6 +188,35 @@ RIGHT = {
 # --- wrong answers of learners, and a word of the message that each must get -----------------------
 
 WRONG = {
+    "sampled": (
+        (lambda mean, v, e: mean + torch.exp(v) * e, "multiplied by the variance"),
+        (lambda mean, v, e: mean + v * e, "logarithm is not undone"),
+        (lambda mean, v, e: mean, "nothing was sampled"),
+    ),
+    "divergence": (
+        (lambda m, v: (m**2 + v.exp() - 1 - v).flatten(1).sum(1), "½ is missing"),
+        (lambda m, v: (m**2 + v.exp() - 1 - v).flatten(1).mean(1) / 2, "is their *sum*"),
+        (lambda m, v: -(m**2 + v.exp() - 1 - v).flatten(1).sum(1) / 2, "never negative"),
+        (lambda m, v: (m**2 + v.exp() - v).flatten(1).sum(1) / 2, "the -1 is missing"),
+    ),
+    "scaling": (
+        (lambda z: torch.std(z), "upside down"),
+        (lambda z: 1 / torch.var(z), "divides by the variance"),
+        (lambda z: 1 / z.std(dim=(0, 2, 3)), "was expected, got 4"),
+        (lambda z: 1 / z.std(dim=0), "one factor for all"),
+    ),
+    "signal_to_noise": (
+        (lambda a, b: -10 * torch.log10(F.mse_loss(a, b)), "the peak is 1"),
+        (lambda a, b: 10 * torch.log(4 / F.mse_loss(a, b)), "natural logarithm"),
+        (lambda a, b: 10 * torch.log10(F.mse_loss(a, b) / 4), "upside down"),
+    ),
+    "edited": (
+        (lambda latents: latents, "the left half changes by 0.000"),
+        (lambda latents: latents * 0.5, "the right third changes"),
+        (lambda latents: latents[:, :, :, :12], "were expected back"),
+        (lambda latents: None, "returned None"),
+        (lambda latents: latents / 0, "NaN or infinity"),
+    ),
     "cosines": (
         (lambda a, b: a @ b.T, "not normalised"),
         (lambda a, b: F.normalize(a, dim=0) @ F.normalize(b, dim=0).T, "wrong dimension"),

@@ -12,10 +12,11 @@ from PIL import Image
 
 import sdlearn.widgets.painter as painter_module
 from sdlearn import plots
-from sdlearn.images import to_jpeg, to_pictures, to_pixels
+from sdlearn.compression import decode, encode, scale
+from sdlearn.images import psnr, to_jpeg, to_pictures, to_pixels
 from sdlearn.noising import Schedule, add_noise
 from sdlearn.pipeline import text_to_image
-from sdlearn.widgets import Live, NoiseMixer, Painter, Scrubber, Shown
+from sdlearn.widgets import Live, NoiseMixer, Painter, RoundTrip, Scrubber, Shown
 
 PROMPT = "a red house in the snow"
 
@@ -214,7 +215,24 @@ def test_a_file_that_is_no_picture_is_said_and_the_old_one_stays(mixer):
     uploaded(mixer, b"not a picture", "<b>x.png")
     assert np.array_equal(mixer.noisy, before)
     assert mixer.said.value == "<b>&lt;b&gt;x.png</b> cannot be shown: it is no picture, or too large."
-    assert mixer.error is not None
+    assert mixer.upload.failure is not None
+
+
+# --- there and back -------------------------------------------------------------------------------
+
+
+def test_a_round_trip_shows_what_comes_back_and_says_how_close_it_is(random_model):
+    trip = RoundTrip(random_model, Image.effect_mandelbrot((64, 48), (-2, -1.2, 1, 1.2), 40))
+    pixels = to_pixels(np.asarray(trip.picture)[None])
+    back = decode(random_model.vae, scale(random_model.vae, encode(random_model.vae, pixels).mean))
+    assert trip.psnr == pytest.approx(psnr(back, pixels))
+    assert trip.said.value == f"PSNR {trip.psnr:.1f} dB"
+    before = trip.image.value
+    file = io.BytesIO()
+    Image.new("RGB", (50, 40), (200, 0, 0)).save(file, "PNG")
+    uploaded(trip, file.getvalue())
+    assert trip.picture.size == (32, 32)
+    assert trip.image.value != before
 
 
 # --- long work ------------------------------------------------------------------------------------

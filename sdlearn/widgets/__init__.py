@@ -3,6 +3,7 @@
 from sdlearn.widgets.live import Live, Shown
 from sdlearn.widgets.mixer import NoiseMixer
 from sdlearn.widgets.painter import Painter
+from sdlearn.widgets.round_trip import RoundTrip
 from sdlearn.widgets.scrubber import Scrubber
 
-__all__ = ["Live", "NoiseMixer", "Painter", "Scrubber", "Shown"]
+__all__ = ["Live", "NoiseMixer", "Painter", "RoundTrip", "Scrubber", "Shown"]

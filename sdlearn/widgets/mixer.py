@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import html
-import io
 import threading
 
 import ipywidgets
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from sdlearn.images import square, to_jpeg, to_pictures, to_pixels, to_rgb
 from sdlearn.noising import SCHEDULES, Schedule, add_noise
 from sdlearn.widgets.static import with_picture
+from sdlearn.widgets.upload import PictureUpload
 
 SIDE = 512
 
@@ -26,25 +25,22 @@ def mix(pixels: torch.Tensor, noise: torch.Tensor, schedule: Schedule, t: int) -
 class NoiseMixer(ipywidgets.VBox):
     """A slider from picture to noise, a choice of schedules, and an upload for a picture of one's own.
 
-    `t`, `schedule` and `picture` (before noise) can be read and set; `noisy` is what is shown, `error` what went
-    wrong with the last upload.
+    `t`, `schedule` and `picture` (before noise) can be read and set; `noisy` is what is shown.
     """
 
     def __init__(self, picture: Image.Image, seed: int = 0):
-        self.error: Exception | None = None
         self._lock = threading.Lock()
         self._schedules = {name: Schedule.named(name) for name in SCHEDULES}
         self._noise = torch.randn(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(seed))
         wide = ipywidgets.Layout(width="512px")
         self.slider = ipywidgets.IntSlider(0, 0, 999, description="t", layout=wide)
         self.choice = ipywidgets.Dropdown(options=list(SCHEDULES), value="scaled_linear", description="Schedule")
-        self.upload = ipywidgets.FileUpload(accept="image/*", description="Your picture")
         self.said = ipywidgets.HTML()
+        self.upload = PictureUpload(SIDE, self._take, self._say)
         self.image = ipywidgets.Image(format="jpeg", width=SIDE, height=SIDE)
         self.picture = picture
         self.slider.observe(lambda _: self._show(), names="value")
         self.choice.observe(lambda _: self._show(), names="value")
-        self.upload.observe(lambda _: self._take(), names="value")
         super().__init__([self.slider, ipywidgets.HBox([self.choice, self.upload]), self.said, self.image])
 
     @property
@@ -72,17 +68,11 @@ class NoiseMixer(ipywidgets.VBox):
             kept, ratio = self.schedule.alpha_bars[self.t], self.schedule.snr[self.t]
             self.said.value = f"ᾱ = {kept:.4f}, so {kept:.1%} of the variance is picture; SNR = {ratio:.3g}"
 
-    def _take(self) -> None:
-        """Show the file that was chosen; the picture before it stays if the file cannot be read."""
-        if not self.upload.value:
-            return
-        self.error = None
-        try:
-            self.picture = Image.open(io.BytesIO(self.upload.value[-1]["content"]))
-        except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
-            self.error = error
-            name = html.escape(self.upload.value[-1]["name"])
-            self.said.value = f"<b>{name}</b> cannot be shown: it is no picture, or too large."
+    def _take(self, picture: Image.Image) -> None:
+        self.picture = picture
+
+    def _say(self, text: str) -> None:
+        self.said.value = text
 
     def _repr_mimebundle_(self, **kwargs) -> dict:
         return with_picture(super()._repr_mimebundle_(**kwargs), self.image.value)

@@ -1,0 +1,60 @@
+"""A picture through the autoencoder and back."""
+
+from __future__ import annotations
+
+import threading
+
+import ipywidgets
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from sdlearn import plots
+from sdlearn.compression import decode, encode, scale
+from sdlearn.images import figure_to_picture, psnr, square, to_jpeg, to_pictures, to_pixels, to_rgb
+from sdlearn.loading import Components
+from sdlearn.widgets.static import with_picture
+from sdlearn.widgets.upload import PictureUpload
+
+LOUDER = 8
+"""How many times the difference is enlarged, so that it can be seen."""
+
+
+def there_and_back(model: Components, picture: Image.Image) -> tuple[Figure, float]:
+    """The picture, what comes back, their difference enlarged; and the PSNR in dB."""
+    pixels = to_pixels(np.asarray(picture)[None])
+    latents = scale(model.vae, encode(model.vae, pixels).mean)
+    back = decode(model.vae, latents).float().cpu()
+    difference = (LOUDER * (back - pixels)).clamp(-1, 1)
+    views = [to_pictures(x)[0] for x in (pixels, back, difference)]
+    shape = "×".join(map(str, latents.shape[1:]))
+    return plots.strip(views, ["in", f"out, through {shape}", f"difference, {LOUDER} times"]), psnr(back, pixels)
+
+
+class RoundTrip(ipywidgets.VBox):
+    """A picture in and out of the autoencoder, with an upload for one's own. `picture` and `psnr` can be read."""
+
+    def __init__(self, model: Components, picture: Image.Image):
+        self.model = model
+        self._lock = threading.Lock()
+        self.said, self.image = ipywidgets.HTML(), ipywidgets.Image(format="jpeg")
+        self.upload = PictureUpload(model.side, self.show, self._say)
+        self.show(square(to_rgb("picture", picture), model.side))
+        super().__init__([self.upload, self.said, self.image])
+
+    def show(self, picture: Image.Image) -> None:
+        """Send a square picture through the autoencoder and show both."""
+        with self._lock:
+            figure, self.psnr = there_and_back(self.model, picture)
+            self.picture = picture
+            self.image.value = to_jpeg(figure_to_picture(figure))
+            self._say(f"PSNR {self.psnr:.1f} dB")
+
+    def _say(self, text: str) -> None:
+        self.said.value = text
+
+    def _repr_mimebundle_(self, **kwargs) -> dict:
+        return with_picture(super()._repr_mimebundle_(**kwargs), self.image.value)
+
+    def __repr__(self) -> str:
+        return f"RoundTrip(psnr={self.psnr:.1f})"

@@ -1,0 +1,41 @@
+"""A picture of the learner's own, from a file."""
+
+from __future__ import annotations
+
+import html
+import io
+from collections.abc import Callable
+
+import ipywidgets
+from PIL import Image, UnidentifiedImageError
+
+from sdlearn.images import square, to_rgb
+
+
+class PictureUpload(ipywidgets.FileUpload):
+    """A button that takes a picture file and hands on its middle square, as RGB.
+
+    Args:
+        side: of the square, in pixels.
+        take: is given the picture.
+        say: is given a line of HTML where the file is no picture; what was shown before stays.
+    """
+
+    def __init__(self, side: int, take: Callable[[Image.Image], None], say: Callable[[str], None]):
+        super().__init__(accept="image/*", description="Your picture")
+        self._side, self._take, self._say = side, take, say
+        self.failure: Exception | None = None
+        self.observe(lambda _: self._read(), names="value")
+
+    def _read(self) -> None:
+        if not self.value:
+            return
+        self.failure = None
+        try:
+            picture = square(to_rgb("picture", Image.open(io.BytesIO(self.value[-1]["content"]))), self._side)
+        except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
+            self.failure = error
+            name = html.escape(self.value[-1]["name"])
+            self._say(f"<b>{name}</b> cannot be shown: it is no picture, or too large.")
+        else:
+            self._take(picture)
