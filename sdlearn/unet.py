@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -93,6 +93,27 @@ def _blocks(unet: UNet2DConditionModel) -> Iterator[tuple[str, nn.Module]]:
 
 def _shape(states: Tensor) -> tuple[int, ...]:
     return tuple(states.shape[1:])
+
+
+@contextmanager
+def without_skips(unet: UNet2DConditionModel, up_blocks: Collection[int]) -> Iterator[None]:
+    """Within the block, zeros come over the skip connections into these up blocks, counted from the middle.
+
+    Raises:
+        ValueError: an up block that the U-Net does not have.
+    """
+
+    def cut(module: nn.Module, args: tuple, kwargs: dict) -> tuple:
+        skips = tuple(torch.zeros_like(skip) for skip in kwargs["res_hidden_states_tuple"])
+        return args, {**kwargs, "res_hidden_states_tuple": skips}
+
+    missing = set(up_blocks) - set(range(len(unet.up_blocks)))
+    if missing:
+        raise ValueError(f"up_blocks: from 0 to {len(unet.up_blocks) - 1}, got {sorted(missing)}")
+    with ExitStack() as hooks:
+        for index in up_blocks:
+            hooks.callback(unet.up_blocks[index].register_forward_pre_hook(cut, with_kwargs=True).remove)
+        yield
 
 
 def parameters_by_part(unet: UNet2DConditionModel) -> dict[str, int]:

@@ -65,7 +65,10 @@ def test_the_unet_ladder_has_a_bar_for_every_block_with_its_shape():
     stops = list(tour(small_unet(), torch.randn(1, 4, 6, 8), 10, torch.randn(1, 77, WIDTH)))
     figure = plots.unet_ladder(stops)
     labels = [text.get_text() for text in figure.axes[0].texts]
-    assert labels == [f"{s.after[0]}\n{s.after[1]}×{s.after[2]}" for s in stops if len(s.after) == 3]
+    channels = [str(stop.after[0]) for stop in stops if len(stop.after) == 3]
+    assert labels == [*channels, "6×8", "3×4", "6×8"]
+    lit = plots.unet_ladder(stops, lit=3)
+    assert "down_blocks.1.resnets.0: ResnetBlock2D, 8×3×4 → 16×3×4" in texts_of(lit)
 
 
 def test_losses_are_drawn_against_their_steps():

@@ -9,7 +9,7 @@ from diffusers import UNet2DConditionModel
 from torch.testing import assert_close
 
 from sdlearn.attention import attention_layers
-from sdlearn.unet import parameters_by_kind, parameters_by_part, time_embedding, tour
+from sdlearn.unet import parameters_by_kind, parameters_by_part, time_embedding, tour, without_skips
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +111,21 @@ def test_parameters_are_counted_where_they_are():
     assert found["middle"] == sum(p.numel() for p in unet.mid_block.parameters())
     assert found["up"] == sum(p.numel() for p in unet.up_blocks.parameters())
     assert found["time"] == sum(p.numel() for p in unet.time_embedding.parameters())
+
+
+def test_cut_skips_carry_zeros_into_their_block_only():
+    unet = small_unet()
+    inputs = torch.randn(1, 4, 6, 8), 10, torch.randn(1, 77, WIDTH)
+    seen = {}
+    for index, block in enumerate(unet.up_blocks):
+        block.resnets[0].register_forward_pre_hook(lambda _, args, index=index: seen.update({index: args[0]}))
+    whole = unet(*inputs).sample
+    channels = {index: seen[index].shape[1] for index in seen}
+    with without_skips(unet, [1]):
+        cut = unet(*inputs).sample
+    assert (seen[1][:, channels[1] - 8 :] == 0).all()
+    assert (seen[0][:, channels[0] - 16 :] != 0).any()
+    assert not torch.equal(cut, whole)
+    assert torch.equal(unet(*inputs).sample, whole)
+    with pytest.raises(ValueError, match=r"up_blocks: from 0 to 1, got \[5\]"), without_skips(unet, [5]):
+        pytest.fail("ran")

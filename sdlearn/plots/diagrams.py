@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -73,10 +74,11 @@ def _box(axes, place: tuple[float, float, float, float], stage: tuple[str, str],
 PART_COLOURS = {"input": "#e4e4e4", "down": "#9ecae9", "middle": "#c3b1e1", "up": "#f9c784", "output": "#ddefdb"}
 
 
-def unet_ladder(stops: Sequence[Stop]) -> Figure:
-    """The way through the U-Net: a bar for each block, as tall as its side, labelled with its channels.
+def unet_ladder(stops: Sequence[Stop], lit: int | None = None) -> Figure:
+    """The way through the U-Net: a bar for each block, taller for a larger side, labelled with its channels.
 
-    Stops without a side (the time embedding) are left out.
+    Stops without a side (the time embedding) are left out. The block `lit`, counted among the bars, stands out and is
+    named.
     """
     shown = [stop for stop in stops if len(stop.after) == 3]
     figure = new_figure(3.4)
@@ -89,12 +91,23 @@ def unet_ladder(stops: Sequence[Stop]) -> Figure:
         axes.add_patch(
             Rectangle((place - 0.4, -height / 2), 0.8, height, fc=PART_COLOURS[stop.part], ec=INK, hatch=hatch)
         )
-        axes.text(place, height / 2 + 0.03, f"{channels}\n{stop.after[1]}×{stop.after[2]}", ha="center", fontsize=6.5)
+        axes.text(place, height / 2 + 0.03, f"{channels}", ha="center", fontsize=7.5, color=INK)
+    for (height, width), run in groupby(range(len(shown)), key=lambda place: shown[place].after[1:]):
+        places = list(run)
+        middle, bottom = (places[0] + places[-1]) / 2, -np.sqrt(max(height, width) / tallest) / 2
+        axes.text(middle, bottom - 0.09, f"{height}×{width}", ha="center", fontsize=8, color=INK)
     for part, colour in PART_COLOURS.items():
         axes.add_patch(Rectangle((0, 0), 0, 0, fc=colour, ec=INK, label=part))
     axes.add_patch(Rectangle((0, 0), 0, 0, fc="white", ec=INK, hatch="///", label="with attention"))
-    axes.legend(ncols=6, loc="lower center", frameon=False, fontsize=8, bbox_to_anchor=(0.5, -0.08))
-    axes.set(xlim=(-1, len(shown)), ylim=(-0.62, 0.72), title="channels, height×width after every block")
+    axes.legend(ncols=6, loc="lower center", frameon=False, fontsize=8, bbox_to_anchor=(0.5, -0.1))
+    title = "after every block: channels above, height×width below"
+    if lit is not None:
+        height = np.sqrt(max(shown[lit].after[1:]) / tallest)
+        axes.add_patch(Rectangle((lit - 0.4, -height / 2), 0.8, height, fill=False, ec="#c0392b", lw=3))
+        before, after = ("×".join(map(str, shape)) for shape in (shown[lit].before, shown[lit].after))
+        title = f"{shown[lit].name}: {shown[lit].kind}, {before} → {after}, {shown[lit].parameters:,} parameters"
+    axes.set(xlim=(-1, len(shown)), ylim=(-0.66, 0.64))
+    axes.set_title(title, fontsize=10, color=INK)
     axes.axis("off")
     return figure
 
