@@ -1,4 +1,4 @@
-.PHONY: lab test lint notebooks train evaluate
+.PHONY: lab test lint notebooks train evaluate benchmarks
 
 lab:
 	python3 start.py
@@ -15,9 +15,15 @@ notebooks:
 	  --ClearMetadataPreprocessor.enabled=True --ClearMetadataPreprocessor.preserve_cell_metadata_mask=tags \
 	  --ClearMetadataPreprocessor.preserve_nb_metadata_mask=kernelspec *.ipynb
 
+# From nothing, on a CPU: one process of one thread for each of two cores.
 train:
-	.venv/bin/python -m sdlearn.train all
+	.venv/bin/torchrun --standalone --nproc_per_node 2 -m sdlearn.train all
 
 evaluate:
 	.venv/bin/python -m sdlearn.evaluate --card assets/tiny-sd/README.md
 	.venv/bin/python -m sdlearn.evaluate --samples assets/samples.jpg
+
+benchmarks:
+	.venv/bin/python benchmarks/speed.py
+	.venv/bin/python benchmarks/recording.py
+	.venv/bin/python benchmarks/two_kernels.py

@@ -68,7 +68,7 @@ class Exercise:
             return Result(self.name, False, _about(error, answer))
         wrong = [i for i, case in enumerate(cases) if not _equal(found[i], self.right(*case))]
         if not wrong:
-            return Result(self.name, True, "right", self.picture(answer) if self.picture else None)
+            return _right(self.name, lambda: self.picture(answer) if self.picture else None, answer)
         for mistake in self.mistakes:
             if all(_equal(value, mistake.wrong(*case)) for value, case in zip(found, cases, strict=True)):
                 return Result(self.name, False, mistake.says)
@@ -106,7 +106,7 @@ class OpenExercise:
             missing = demand(measured)
             if missing:
                 return Result(self.name, False, missing)
-        return Result(self.name, True, "right", self.picture(measured) if self.picture else None)
+        return _right(self.name, lambda: self.picture(measured) if self.picture else None, answer)
 
 
 @dataclass(frozen=True, repr=False)
@@ -160,6 +160,14 @@ def __getattr__(name: str) -> Callable[[object], Result]:
         return result
 
     return run
+
+
+def _right(name: str, draw: Callable[[], Figure | None], answer: object) -> Result:
+    """A right answer with its picture; an answer that fails on the picture's larger input is not right yet."""
+    try:
+        return Result(name, True, "right", draw())
+    except Exception as error:
+        return Result(name, False, f"right on small cases, but not on a picture: {_about(error, answer)}")
 
 
 def _enough(name: str, mistakes: tuple) -> None:

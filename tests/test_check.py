@@ -473,6 +473,16 @@ def test_an_error_is_told_with_the_learners_own_line():
     assert message.startswith("IndexError in line `return betas.cumprod(dim=3)`: Dimension out of range")
 
 
+def test_an_answer_that_fails_on_the_picture_is_told_so():
+    def fails_when_drawn(before, beta, noise):
+        if before.shape[-1] == 96:
+            raise RuntimeError("too large")
+        return (1 - beta) ** 0.5 * before + beta**0.5 * noise
+
+    message = exercises()["one_step"].judge(fails_when_drawn).message
+    assert message.startswith("right on small cases, but not on a picture: RuntimeError")
+
+
 def test_a_check_never_changes_what_the_right_answer_is_compared_with():
     def spoil(schedule, clean, t, noise):
         clean.zero_(), noise.zero_()
