@@ -205,7 +205,7 @@ def _difference(value: object, expected: Tensor, case: Case) -> str:
         return f"for ({given}): your result holds NaN or infinity"
     largest = (got - expected).abs().max().item()
     if expected.numel() == 1:
-        return f"for ({given}): {expected.item():.4g} was expected, got {got.item():.4g}"
+        return f"for ({given}): {expected.item():.6g} was expected, got {got.item():.6g}"
     return f"for ({given}): the shape is right, the largest difference is {largest:.3g}"
 
 

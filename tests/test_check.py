@@ -287,8 +287,8 @@ WRONG = {
     "scaling": (
         (lambda z: torch.std(z), "upside down"),
         (lambda z: 1 / torch.var(z), "divides by the variance"),
-        (lambda z: 1 / z.std(dim=(0, 2, 3)), "was expected, got 4"),
-        (lambda z: 1 / z.std(dim=0), "one factor for all"),
+        (lambda z: 1 / z.std(dim=(0, 2, 3)), "not one for each channel"),
+        (lambda z: 1 / z.std(dim=0), "not one for each place"),
     ),
     "signal_to_noise": (
         (lambda a, b: -10 * torch.log10(F.mse_loss(a, b)), "the peak is 1"),
@@ -297,7 +297,8 @@ WRONG = {
     ),
     "edited": (
         (lambda latents: latents, "the left half changes by 0.000"),
-        (lambda latents: latents * 0.5, "the right third changes"),
+        (lambda latents: latents * 0.5, "You changed columns up to 31; the left half ends at 15"),
+        (lambda latents: torch.cat([latents[..., :16] + 2, latents[..., 16:]], 3), "Your columns are right"),
         (lambda latents: latents[:, :, :, :12], "were expected back"),
         (lambda latents: None, "returned None"),
         (lambda latents: latents / 0, "NaN or infinity"),
@@ -318,6 +319,8 @@ WRONG = {
         (lambda s, tau: F.cross_entropy(s / tau, torch.arange(len(s))), "one-sided: captions"),
         (lambda s, tau: F.cross_entropy(s.T / tau, torch.arange(len(s))), "one-sided: pictures"),
         (lambda s, tau: 2 * loss_by_diagonals(s, tau), "take their mean"),
+        (lambda s, tau: -loss_by_diagonals(s, tau), "sign is wrong"),
+        (lambda s, tau: len(s) * loss_by_diagonals(s, tau), "summed over the pairs"),
         (lambda s, tau: loss_by_diagonals(s, 1 / tau), "divide by it"),
     ),
     "best_caption": (
@@ -325,12 +328,15 @@ WRONG = {
         (lambda p, c: F.cosine_similarity(p[None], c).argmin(), "least"),
         (lambda p, c: (c - p).norm(dim=1).argmin(), "directions"),
         (lambda p, c: F.cosine_similarity(p[None], c), "these are the similarities"),
+        (lambda p, c: F.cosine_similarity(p[None], c).max(), "largest similarity itself"),
     ),
     "confused_pair": (
         (lambda: ("a red house", "a red house"), "are the same"),
         (lambda: ("a red dragon", "dragon a red"), "not in the picture book: dragon"),
         (lambda: ("a red house", "a red tree"), "do not have the same words"),
         (lambda: ("a red house in the snow", "in the snow, a red house"), "describe the same picture"),
+        (lambda: ("a red house and a blue tree", "a blue tree and a red house"), "describe the same picture"),
+        (lambda: ("a house red in the snow", "a red house in the snow"), "needs its colour before it"),
         (lambda: ("a red house", "a blue house", "a cat"), "ValueError"),
     ),
     "one_step": (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import cache
 
@@ -76,6 +77,10 @@ SAMPLED = Exercise(
             "this is half of the logarithm itself; it still needs exp",
             lambda mean, log_variance, noise: mean + log_variance / 2 * noise,
         ),
+        Mistake(
+            "this takes the root of the *logarithm*; first exp, then the root (or half of it, then exp)",
+            lambda mean, log_variance, noise: mean + log_variance.sqrt() * noise,
+        ),
         Mistake("this is the mean; nothing was sampled", lambda mean, log_variance, noise: mean),
         Mistake(
             "the mean is scaled too; only the noise is",
@@ -115,6 +120,14 @@ DIVERGENCE = Exercise(
         (_numbers(2, 4, 3, 5), _numbers(2, 4, 3, 5, seed=1)),
     ],
     (
+        Mistake(
+            "this takes log10 of the variance; log σ² is the natural logarithm already, take it as it is",
+            lambda mean, v: 0.5 * (mean**2 + v.exp() - 1 - v / math.log(10)).flatten(1).sum(dim=1),
+        ),
+        Mistake(
+            "the variance is missing its exp: log_variance is its logarithm",
+            lambda mean, v: 0.5 * (mean**2 + v - 1 - v).flatten(1).sum(dim=1),
+        ),
         Mistake("the factor ½ is missing", lambda mean, log_variance: 2 * divergence(mean, log_variance)),
         Mistake(
             "the -1 is missing: a standard normal distribution must have a KL of 0 to itself",
@@ -160,14 +173,20 @@ SCALING = Exercise(
     "scaling",
     scaling_factor,
     lambda: [
-        (2 * _numbers(1, 4, 60, 70),),
+        (2 * _numbers(2, 4, 60, 40),),
         (3 * _numbers(2, 4, 40, 64) + 1,),
         (0.2 * _numbers(3, 4, 50, 50, seed=1),),
     ],
     (
         Mistake("upside down: this is the spread; the factor has to *undo* it", lambda z: z.std()),
         Mistake("this divides by the variance; the spread is its square root", lambda z: 1 / z.var()),
-        Mistake("one factor for all numbers is asked for, not one for each channel", lambda z: 1 / z.std(dim=0)),
+        Mistake("one factor for all numbers is asked for, not one for each place", lambda z: 1 / z.std(dim=0)),
+        Mistake(
+            "one factor for all numbers is asked for, not one for each channel", lambda z: 1 / z.std(dim=(0, 2, 3))
+        ),
+        Mistake(
+            "one factor for all numbers is asked for, not one for each picture", lambda z: 1 / z.std(dim=(1, 2, 3))
+        ),
         Mistake(
             "the mean is not taken off before squaring: this is the root mean square, not the standard deviation",
             lambda z: 1 / z.square().mean().sqrt(),
@@ -213,6 +232,15 @@ PSNR = Exercise(
             "20 belongs to *amplitudes*; of squares it is 10",
             lambda a, b: 20 * torch.log10(4 / (a - b).square().mean()),
         ),
+        Mistake("the peak is not squared: peak² / MSE", lambda a, b: 10 * torch.log10(2 / (a - b).square().mean())),
+        Mistake(
+            "the squared differences are added up; the MSE is their mean",
+            lambda a, b: 10 * torch.log10(4 / (a - b).square().sum()),
+        ),
+        Mistake(
+            "the peak is 255 here; that is for 8-bit numbers, and these are in [-1, 1]",
+            lambda a, b: 10 * torch.log10(255**2 / (a - b).square().mean()),
+        ),
         Mistake(
             "upside down: a small error has to give a large number",
             lambda a, b: 10 * torch.log10((a - b).square().mean() / 4),
@@ -240,7 +268,15 @@ def _measure_edit(answer: Callable[[Tensor], Tensor]) -> dict | str:
         return "your latents hold NaN or infinity"
     before, after = decode(vae, latents), decode(vae, edited)
     change = (after - before).abs().mean(dim=(0, 1, 2))
-    return {"before": before, "after": after, "left": change[: SIDE // 2].mean(), "right": change[-SIDE // 3 :].mean()}
+    columns = (edited - latents).abs().amax(dim=(0, 1, 2)).nonzero().flatten().tolist()
+    return {
+        "columns": columns,
+        "width": latents.shape[3],
+        "before": before,
+        "after": after,
+        "left": change[: SIDE // 2].mean(),
+        "right": change[-SIDE // 3 :].mean(),
+    }
 
 
 def _is_latents(measured: dict | str) -> str | None:
@@ -254,9 +290,16 @@ def _changes_the_left(measured: dict) -> str | None:
 
 
 def _spares_the_right(measured: dict) -> str | None:
-    if measured["right"] > 0.03:
-        return f"the right third changes by {measured['right']:.3f} on average; at most 0.03 was asked for"
-    return None
+    if measured["right"] <= 0.03:
+        return None
+    found = f"the right third changes by {measured['right']:.3f} on average; at most 0.03 was asked for. "
+    last, half = max(measured["columns"]), measured["width"] // 2
+    if last >= half:
+        return f"{found}You changed columns up to {last}; the left half ends at {half - 1}"
+    return (
+        f"{found}Your columns are right, but the numbers as a whole were moved, and the decoder normalises over the "
+        "whole picture: mirror or exchange what is there, or edit less of it"
+    )
 
 
 EDITED = OpenExercise(

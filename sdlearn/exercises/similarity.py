@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from functools import cache
 
@@ -16,7 +15,7 @@ from sdlearn import plots, similarity
 from sdlearn.check import Exercise, Mistake, OpenExercise
 from sdlearn.drawing import draw
 from sdlearn.loading import Components, load
-from sdlearn.picturebook import COLOURS, KINDS, compose, words
+from sdlearn.picturebook import COLOURS, KINDS, SIZES, compose, words
 
 LESSON = "02_clip"
 
@@ -91,7 +90,7 @@ def _draw_probabilities(answer: Callable) -> Figure:
     pictures, captions, of_pictures, of_captions = _pages()
     found = similarity.cosine_similarity(of_pictures, of_captions)
     shown = answer(found.clone(), similarity.temperature(_tiny().clip))
-    return plots.similarity(shown, pictures, captions, "your probability of each caption, for every picture")
+    return plots.similarity(shown, pictures, captions, "your probability of each caption, for every picture", (0, 1))
 
 
 CAPTION_PROBABILITIES = Exercise(
@@ -113,6 +112,14 @@ CAPTION_PROBABILITIES = Exercise(
             lambda s, temperature: (s * temperature).softmax(dim=1),
         ),
         Mistake("the temperature is not used", lambda s, temperature: s.softmax(dim=1)),
+        Mistake(
+            "divided after the softmax: the temperature has to act *before* it",
+            lambda s, temperature: s.softmax(1) / temperature,
+        ),
+        Mistake(
+            "all fields together sum up to 1 in yours; every row has to",
+            lambda s, temperature: (s / temperature).flatten().softmax(0).reshape(s.shape),
+        ),
         Mistake("these are logits; the softmax is missing", lambda s, temperature: s / temperature),
         Mistake(
             "this is the logarithm of the probabilities", lambda s, temperature: (s / temperature).log_softmax(dim=1)
@@ -166,6 +173,18 @@ CLIP_LOSS = Exercise(
         ),
         Mistake("the temperature is not used", lambda s, temperature: sum(_ways(s, 1.0)) / 2),
         Mistake(
+            "the sign is wrong: a loss falls as the matrix gets better",
+            lambda s, temperature: -sum(_ways(s, temperature)) / 2,
+        ),
+        Mistake(
+            "summed over the pairs; take the mean, so that the loss does not grow with the batch",
+            lambda s, temperature: len(s) * sum(_ways(s, temperature)) / 2,
+        ),
+        Mistake(
+            "the mean is taken before the logarithm; every pair has a -log of its own",
+            lambda s, t: -((s / t).softmax(0).diagonal().mean().log() + (s / t).softmax(1).diagonal().mean().log()) / 2,
+        ),
+        Mistake(
             "this only rewards the diagonal; the loss has to compare it with the rest of its row and column",
             lambda s, temperature: -(s / temperature).diagonal().mean(),
         ),
@@ -212,6 +231,10 @@ BEST_CAPTION = Exercise(
             lambda p, c: int((c - p).square().sum(dim=1).argmin()),
         ),
         Mistake(
+            "this is the largest similarity itself; asked is its *place*: argmax",
+            lambda p, c: F.cosine_similarity(p[None], c).max(),
+        ),
+        Mistake(
             "these are the similarities; asked is the place of the largest",
             lambda p, c: F.cosine_similarity(p[None], c),
         ),
@@ -233,15 +256,26 @@ def _measure_pair(answer: Callable[[], tuple[str, str]]) -> dict:
     return {
         "texts": texts,
         "words": read,
-        "scenes": [_things(words_read) for words_read in read],
+        "scenes": [_scene(words_read) for words_read in read],
         "alike": similarity.cosine_similarity(found[:1], found[1:]).item(),
     }
 
 
-def _things(words_read: list[str]) -> list[tuple[str, str]]:
-    """The coloured things that a caption names, in its order."""
-    neighbours = itertools.pairwise(words_read)
-    return [(colour, kind) for colour, kind in neighbours if colour in COLOURS and kind in KINDS]
+def _scene(read: list[str]) -> tuple:
+    """What a caption says, written so that two wordings of one picture are equal: its things, and how they stand."""
+    things = [tuple(read[max(i - 2, 0) : i + 1]) for i, word in enumerate(read) if word in KINDS]
+    things = [tuple(word for word in thing if word in (*SIZES, *COLOURS, *KINDS)) for thing in things]
+    relation = next((name for name in ("left of", "right of", "above", "below") if name in " ".join(read)), None)
+    if relation in ("right of", "below"):
+        return "ordered", tuple(reversed(things))
+    return ("ordered", tuple(things)) if relation else ("together", tuple(sorted(things)))
+
+
+def _name_their_things(m: dict) -> str | None:
+    for read, (_, things) in zip(m["words"], m["scenes"], strict=True):
+        if not things or not all(any(word in COLOURS for word in thing) for thing in things):
+            return f"every thing needs its colour before it, as in the picture book: “{' '.join(read)}”"
+    return None
 
 
 def _are_two_texts(m: dict) -> str | None:
@@ -284,7 +318,7 @@ CONFUSED_PAIR = OpenExercise(
     LESSON,
     "confused_pair",
     _measure_pair,
-    (_are_two_texts, _are_from_the_book, _have_the_same_words, _say_other_scenes, _are_alike),
+    (_are_two_texts, _are_from_the_book, _name_their_things, _have_the_same_words, _say_other_scenes, _are_alike),
     _draw_pair,
 )
 

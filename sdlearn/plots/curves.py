@@ -86,18 +86,21 @@ def similarity(
     pictures: Sequence[Image.Image],
     captions: Sequence[str],
     title: str = "cosine similarity",
+    limits: tuple[float, float] = (-1, 1),
 ) -> Figure:
-    """A similarity matrix: a row for each picture, a column for each caption, the number in every field."""
+    """A similarity matrix: a row for each picture, a column for each caption, the number in every field.
+
+    The colours go from the lower to the upper limit: -1 to 1 for cosines, 0 to 1 for probabilities.
+    """
     if matrix.shape != (len(pictures), len(captions)):
         raise ValueError(f"matrix: {len(pictures)}×{len(captions)} for these, got {'×'.join(map(str, matrix.shape))}")
     rows, columns = matrix.shape
     figure = new_figure(0.75 * rows + 1.5)
     axes = figure.subplots()
     numbers = torch.as_tensor(matrix).float().cpu().numpy()
-    axes.imshow(numbers, cmap=SEQUENTIAL, aspect="auto")
-    middle = (numbers.min() + numbers.max()) / 2
+    axes.imshow(numbers, cmap=SEQUENTIAL, aspect="auto", vmin=limits[0], vmax=limits[1])
     for row, column in np.ndindex(rows, columns):
-        ink = "white" if numbers[row, column] < middle else INK
+        ink = "white" if numbers[row, column] < sum(limits) / 2 else INK
         axes.text(column, row, f"{numbers[row, column]:.2f}", ha="center", va="center", color=ink, fontsize=9)
     axes.set_xticks(range(columns), [fill(caption, 84 // columns) for caption in captions], fontsize=8)
     axes.xaxis.tick_top()

@@ -125,7 +125,8 @@ def tokens(read: Sequence[Token], per_row: int = 9) -> Figure:
         special = token.span[0] == token.span[1]
         colour = "#e4e4e4" if special else (STAGES["text"][0], STAGES["unet"][0])[word % 2]
         axes.add_patch(FancyBboxPatch((column + 0.08, -row - 0.82), 0.84, 0.64, "round,pad=0.03", fc=colour, ec=INK))
-        axes.text(column + 0.5, -row - 0.38, token.piece, ha="center", va="center", fontsize=9, color=INK)
+        size = 9 if len(token.piece) < 11 else 6.5
+        axes.text(column + 0.5, -row - 0.38, token.piece, ha="center", va="center", fontsize=size, color=INK)
         axes.text(column + 0.5, -row - 0.68, f"{token.id}", ha="center", va="center", fontsize=8, color=INK)
         word += token.piece.endswith("</w>")
     return figure

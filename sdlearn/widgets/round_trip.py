@@ -28,7 +28,9 @@ def there_and_back(model: Components, picture: Image.Image) -> tuple[Figure, flo
     difference = (LOUDER * (back - pixels)).clamp(-1, 1)
     views = [to_pictures(x)[0] for x in (pixels, back, difference)]
     shape = "×".join(map(str, latents.shape[1:]))
-    return plots.strip(views, ["in", f"out, through {shape}", f"difference, {LOUDER} times"]), psnr(back, pixels)
+    quality = psnr(back, pixels)
+    titles = ["in", f"out, through {shape}: {quality:.1f} dB", f"difference, {LOUDER} times"]
+    return plots.strip(views, titles), quality
 
 
 class RoundTrip(ipywidgets.VBox):
