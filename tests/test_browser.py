@@ -239,3 +239,44 @@ def test_lesson_04_scrubs_mixes_and_checks(lab, page, tmp_path):
     assert page.locator(".jp-CodeCell", has_text=stub).first.locator(".jp-OutputArea-output img").count() == 1
     screenshot(page, "04-exercise", tmp_path)
     assert not [text for text in errors if "Traceback" in text or "Uncaught" in text]
+
+
+@pytest.mark.parametrize("lesson", ["02_clip", "03_vae", "05_unet"])
+def test_every_scrubber_of_a_lesson_moves(lab, page, tmp_path, lesson):
+    errors = opened(lab, page, f"{lesson}.ipynb")
+    sliders = page.locator("input[type=range]")
+    assert sliders.count() >= 1
+    for number in range(sliders.count()):
+        slider = sliders.nth(number)
+        slider.scroll_into_view_if_needed()
+        image = f".jp-OutputArea-output:has(input[type=range]) >> nth={number} >> img"
+        before = shown(page, image)
+        assert before.std() > 10
+        slider.focus()
+        page.keyboard.press("ArrowRight")
+        wait_until_changed(page, before, image)
+        screenshot(page, f"{lesson}-{number}", tmp_path)
+    assert not [text for text in errors if "Traceback" in text or "Uncaught" in text]
+
+
+def test_lesson_02_trains_live_and_can_be_stopped(lab, page, tmp_path):
+    opened(lab, page, "02_clip.ipynb")
+    widget = page.locator(".jp-OutputArea-output", has=page.locator("button", has_text="Go on")).first
+    widget.scroll_into_view_if_needed()
+    assert shown(page).std() > 10
+    playwright.expect(widget.locator("button", has_text="Stop")).to_be_disabled()
+    playwright.expect(widget.locator("text=/step 150, loss/")).to_be_visible()
+    screenshot(page, "02-live", tmp_path)
+
+
+def test_lesson_03_takes_a_picture_of_ones_own(lab, page, tmp_path):
+    opened(lab, page, "03_vae.ipynb")
+    page.locator(".widget-image").first.scroll_into_view_if_needed()
+    before = shown(page)
+    Image.new("RGB", (300, 200), (0, 160, 0)).save(tmp_path / "green.png")
+    with page.expect_file_chooser() as chooser:
+        page.locator("button.widget-upload").first.click()
+    chooser.value.set_files(tmp_path / "green.png")
+    after = wait_until_changed(page, before)
+    assert after[..., 1].mean() > after[..., 0].mean() + 20
+    screenshot(page, "03-round-trip", tmp_path)
