@@ -118,7 +118,10 @@ class _Watcher:
         for layer, _, module in wanted:
             yield module.to_q.register_forward_hook(self._sees_queries)
             yield module.to_k.register_forward_hook(self._sees_keys)
-            yield module.register_forward_hook(lambda module, _, __, layer=layer: self._keep(layer, module))
+            yield module.register_forward_hook(
+                lambda module, _, kwargs, __, layer=layer: self._keep(layer, module, kwargs.get("attention_mask")),
+                with_kwargs=True,
+            )
 
     def _starts(self, unet, args, kwargs) -> None:
         self.step += 1
@@ -136,7 +139,7 @@ class _Watcher:
         self.keys = output
 
     @torch.no_grad()
-    def _keep(self, layer: Layer, module: Attention) -> None:
+    def _keep(self, layer: Layer, module: Attention, mask: Float[Tensor, "batch 1 keys"] | None) -> None:
         queries, keys = self.queries, self.keys
         self.queries = self.keys = None
         if queries is None or keys is None:
@@ -146,8 +149,10 @@ class _Watcher:
         queries, keys = self._conditional(queries), self._conditional(keys)
         if layer.kind == SELF:
             queries = queries[:, [self._row(x, y) for x, y in self.maps.points]]
-        probabilities = _probabilities(_heads(queries, module.heads), _heads(keys, module.heads), module.scale)
-        self._store(layer, probabilities)
+        scores = _heads(queries, module.heads) * module.scale @ _heads(keys, module.heads).transpose(-1, -2)
+        if mask is not None:
+            scores = scores + self._conditional(mask)[:, None]
+        self._store(layer, scores.float().softmax(dim=-1))
 
     def _conditional(self, states: Float[Tensor, "batch places width"]) -> Float[Tensor, "n places width"]:
         """The second half of a guided batch, all of an unguided one."""
@@ -185,8 +190,3 @@ def _check_places(places: tuple[int, ...], count: int) -> None:
 
 def _heads(states: Float[Tensor, "n places width"], heads: int) -> Float[Tensor, "n heads places d"]:
     return states.unflatten(2, (heads, -1)).transpose(1, 2)
-
-
-def _probabilities(queries: Tensor, keys: Tensor, scale: float) -> Tensor:
-    """softmax(QKᵀ/√d) over the keys, in float32 whatever the network computes in."""
-    return ((queries * scale) @ keys.transpose(-1, -2)).float().softmax(dim=-1)

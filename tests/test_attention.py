@@ -232,3 +232,13 @@ def test_real_maps_are_scored_by_part_and_side(tiny):
     scores = score_maps(tiny, [random_scene(seed) for seed in range(3)])
     assert list(scores) == ["down 32²", "down 16²", "down 8²", "mid 8²", "up 8²", "up 16²", "up 32²"]
     assert all(0 <= value <= 1 for pair in scores.values() for value in pair)
+
+
+def test_places_that_are_masked_get_no_attention():
+    unet, mask = small_unet(), torch.ones(1, 77)
+    mask[:, 10:] = 0
+    with record(unet) as maps:
+        unet(torch.randn(1, *SHAPE), 3, torch.randn(1, 77, WIDTH), encoder_attention_mask=mask)
+    for found in maps:
+        assert found.values[:, :, 10:].max() < 1e-6
+        assert_close(found.values.sum(dim=2), torch.ones_like(found.values[:, :, 0]))
