@@ -24,7 +24,13 @@ class Painter(ipywidgets.VBox):
     """
 
     def __init__(
-        self, model: Components, prompt: str = "", picture: Image.Image | None = None, steps: int = 25, every: int = 4
+        self,
+        model: Components,
+        prompt: str = "",
+        picture: Image.Image | None = None,
+        steps: int = 25,
+        every: int = 4,
+        guidance: float = 7.5,
     ):
         self.model, self.picture, self.error = model, picture, None
         self.steps, self.every = steps, every
@@ -35,7 +41,7 @@ class Painter(ipywidgets.VBox):
         self.text = ipywidgets.Text(prompt, description="Prompt", continuous_update=False, layout=full)
         self.seed = ipywidgets.BoundedIntText(0, 0, 2**31 - 1, description="Seed", layout={"width": "170px"})
         self.guidance = ipywidgets.FloatSlider(
-            7.5, min=1, max=15, step=0.5, description="Guidance", readout_format=".1f"
+            guidance, min=1, max=15, step=0.5, description="Guidance", readout_format=".1f"
         )
         self.draw_button = ipywidgets.Button(description="Draw", icon="paint-brush", button_style="primary")
         self.stop_button = ipywidgets.Button(description="Stop", icon="stop", disabled=True)
