@@ -52,9 +52,8 @@ def main() -> None:
 
     model = sdlearn.load(device="cpu")
     model = type(model)(**{**vars(model), "scheduler": DDIMScheduler.from_config(model.scheduler.config)})
-    pipeline = StableDiffusionPipeline(
-        model.vae, model.text_encoder, model.tokenizer, model.unet, model.scheduler, None, None, False
-    )
+    parts = (model.vae, model.text_encoder, model.tokenizer, model.unet, model.scheduler)
+    pipeline = StableDiffusionPipeline(*parts, None, None, requires_safety_checker=False)
     pipeline.set_progress_bar_config(disable=True)
     for size in (256, 512):
         ours = seconds(lambda size=size: sdlearn.text_to_image(model, "a red house", size=size, steps=20))

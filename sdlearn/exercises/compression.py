@@ -14,21 +14,12 @@ from sdlearn import plots
 from sdlearn.check import Exercise, Mistake, OpenExercise
 from sdlearn.compression import decode, encode, scale
 from sdlearn.drawing import draw_array
+from sdlearn.exercises.given import numbers, tiny
 from sdlearn.images import to_pictures, to_pixels
-from sdlearn.loading import Components, load
 from sdlearn.picturebook import compose
 
 LESSON = "03_vae"
 SIDE = 256
-
-
-def _numbers(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-
-
-@cache
-def _tiny() -> Components:
-    return load("tiny", device="cpu")
 
 
 @cache
@@ -46,10 +37,10 @@ def sampled(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
 
 def _draw_sampled(answer: Callable) -> Figure:
     """What the decoder makes of the learner's sample, beside the course's; the spread is enlarged to be seen."""
-    found = encode(_tiny().vae, _page())
-    wide, noise = found.logvar + 7, _numbers(*found.mean.shape, seed=2)
+    found = encode(tiny().vae, _page())
+    wide, noise = found.logvar + 7, numbers(*found.mean.shape, seed=2)
     views = [
-        to_pictures(decode(_tiny().vae, scale(_tiny().vae, way(found.mean.clone(), wide.clone(), noise.clone()))))[0]
+        to_pictures(decode(tiny().vae, scale(tiny().vae, way(found.mean.clone(), wide.clone(), noise.clone()))))[0]
         for way in (answer, sampled)
     ]
     return plots.strip(views, ["yours, spread enlarged", "target"], columns=4)
@@ -61,8 +52,8 @@ SAMPLED = Exercise(
     sampled,
     lambda: [
         (torch.tensor([1.0]), torch.tensor([-1.4]), torch.tensor([0.5])),
-        (_numbers(2, 3), _numbers(2, 3, seed=1), _numbers(2, 3, seed=2)),
-        (_numbers(1, 4, 3, 5), _numbers(1, 4, 3, 5, seed=1), _numbers(1, 4, 3, 5, seed=2)),
+        (numbers(2, 3), numbers(2, 3, seed=1), numbers(2, 3, seed=2)),
+        (numbers(1, 4, 3, 5), numbers(1, 4, 3, 5, seed=1), numbers(1, 4, 3, 5, seed=2)),
     ],
     (
         Mistake(
@@ -116,8 +107,8 @@ DIVERGENCE = Exercise(
     divergence,
     lambda: [
         (torch.tensor([[2.0]]), torch.tensor([[0.5]])),
-        (_numbers(3, 4), _numbers(3, 4, seed=1)),
-        (_numbers(2, 4, 3, 5), _numbers(2, 4, 3, 5, seed=1)),
+        (numbers(3, 4), numbers(3, 4, seed=1)),
+        (numbers(2, 4, 3, 5), numbers(2, 4, 3, 5, seed=1)),
     ],
     (
         Mistake(
@@ -158,7 +149,7 @@ def scaling_factor(z: Tensor) -> Tensor:
 
 
 def _draw_scaling(answer: Callable) -> Figure:
-    z = encode(_tiny().vae, _page()).mean
+    z = encode(tiny().vae, _page()).mean
     figure = plots.new_figure(2.4)
     axes = figure.subplots()
     for values, name in ((z, "z, as the encoder gives it"), (z * float(answer(z.clone())), "times your factor")):
@@ -173,9 +164,9 @@ SCALING = Exercise(
     "scaling",
     scaling_factor,
     lambda: [
-        (2 * _numbers(2, 4, 60, 40),),
-        (3 * _numbers(2, 4, 40, 64) + 1,),
-        (0.2 * _numbers(3, 4, 50, 50, seed=1),),
+        (2 * numbers(2, 4, 60, 40),),
+        (3 * numbers(2, 4, 40, 64) + 1,),
+        (0.2 * numbers(3, 4, 50, 50, seed=1),),
     ],
     (
         Mistake("upside down: this is the spread; the factor has to *undo* it", lambda z: z.std()),
@@ -205,7 +196,7 @@ def signal_to_noise(first: Tensor, second: Tensor) -> Tensor:
 def _draw_psnr(answer: Callable) -> Figure:
     page = _page()
     levels = (0.02, 0.05, 0.1, 0.2, 0.4)
-    worse = [(page + level * _numbers(*page.shape, seed=1)).clamp(-1, 1) for level in levels]
+    worse = [(page + level * numbers(*page.shape, seed=1)).clamp(-1, 1) for level in levels]
     titles = [f"yours: {float(answer(page.clone(), x.clone())):.1f} dB" for x in worse]
     return plots.strip([to_pictures(x)[0] for x in worse], titles)
 
@@ -216,8 +207,8 @@ PSNR = Exercise(
     signal_to_noise,
     lambda: [
         (torch.tensor([1.0, -1.0]), torch.tensor([0.9, -1.0])),
-        (_numbers(1, 3, 4, 6).tanh(), _numbers(1, 3, 4, 6, seed=1).tanh()),
-        (_numbers(2, 3, 5, 2).tanh(), _numbers(2, 3, 5, 2).tanh() + 0.01),
+        (numbers(1, 3, 4, 6).tanh(), numbers(1, 3, 4, 6, seed=1).tanh()),
+        (numbers(2, 3, 5, 2).tanh(), numbers(2, 3, 5, 2).tanh() + 0.01),
     ],
     (
         Mistake(
@@ -257,7 +248,7 @@ PSNR = Exercise(
 
 
 def _measure_edit(answer: Callable[[Tensor], Tensor]) -> dict | str:
-    vae, latents = _tiny().vae, scale(_tiny().vae, encode(_tiny().vae, _page()).mean)
+    vae, latents = tiny().vae, scale(tiny().vae, encode(tiny().vae, _page()).mean)
     edited = answer(latents.clone())
     if edited is None:
         return "your function returned None; does it end with `return`?"

@@ -11,6 +11,7 @@ from torch import Tensor
 from sdlearn import noising, plots
 from sdlearn.check import Exercise, Mistake, OpenExercise
 from sdlearn.drawing import draw_array
+from sdlearn.exercises.given import numbers
 from sdlearn.images import to_pictures, to_pixels
 from sdlearn.noising import Schedule
 from sdlearn.picturebook import compose
@@ -18,10 +19,6 @@ from sdlearn.picturebook import compose
 LESSON = "04_forward_noising"
 SHOWN = (0, 200, 400, 600, 800, 999)
 T = 1000
-
-
-def _numbers(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
 def _stable_diffusions() -> Schedule:
@@ -43,8 +40,8 @@ def one_step(before: Tensor, beta: float, noise: Tensor) -> Tensor:
 def _steps() -> list[tuple]:
     return [
         (torch.tensor([1.0]), 0.19, torch.tensor([0.5])),
-        (_numbers(2, 3), 0.02, _numbers(2, 3, seed=1)),
-        (_numbers(1, 4, 3, 5), 0.5, _numbers(1, 4, 3, 5, seed=1)),
+        (numbers(2, 3), 0.02, numbers(2, 3, seed=1)),
+        (numbers(1, 4, 3, 5), 0.5, numbers(1, 4, 3, 5, seed=1)),
     ]
 
 
@@ -61,7 +58,7 @@ def _draw_steps(answer: Callable) -> Figure:
     for step in (answer, one_step):
         frames = [_page()]
         for number in range(30):
-            frames.append(step(frames[-1].clone(), 0.1, _numbers(*frames[0].shape, seed=number)))
+            frames.append(step(frames[-1].clone(), 0.1, numbers(*frames[0].shape, seed=number)))
         rows.append(frames[::6])
     return _beside(*rows, [f"{6 * i} steps" for i in range(len(rows[0]))])
 
@@ -166,15 +163,15 @@ def _four(values: Tensor) -> tuple[int, ...]:
 def _noisings() -> list[tuple]:
     schedule = _stable_diffusions()
     return [
-        (schedule, _numbers(1, 2), torch.tensor([500]), _numbers(1, 2, seed=1)),
-        (schedule, _numbers(2, 3, 4, 6), torch.tensor([0, 999]), _numbers(2, 3, 4, 6, seed=1)),
-        (Schedule.named("cosine", 50), _numbers(3, 4, 3, 5), torch.tensor([7, 30, 49]), _numbers(3, 4, 3, 5, seed=1)),
+        (schedule, numbers(1, 2), torch.tensor([500]), numbers(1, 2, seed=1)),
+        (schedule, numbers(2, 3, 4, 6), torch.tensor([0, 999]), numbers(2, 3, 4, 6, seed=1)),
+        (Schedule.named("cosine", 50), numbers(3, 4, 3, 5), torch.tensor([7, 30, 49]), numbers(3, 4, 3, 5, seed=1)),
     ]
 
 
 def _draw_noisings(answer: Callable) -> Figure:
     schedule, clean = _stable_diffusions(), _page()
-    noise = _numbers(*clean.shape, seed=3)
+    noise = numbers(*clean.shape, seed=3)
     rows = [
         [way(schedule, clean.clone(), torch.tensor([t]), noise.clone()) for t in SHOWN]
         for way in (answer, noising.add_noise)
@@ -236,7 +233,7 @@ def _back(undo: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]) -> Callable:
 
 def _draw_backs(answer: Callable) -> Figure:
     schedule, clean = _stable_diffusions(), _page()
-    noise = _numbers(*clean.shape, seed=3)
+    noise = numbers(*clean.shape, seed=3)
     noisy = [noising.add_noise(schedule, clean, t, noise) for t in SHOWN]
     yours = [answer(schedule, x.clone(), torch.tensor([t]), noise.clone()) for x, t in zip(noisy, SHOWN, strict=True)]
     return _beside(yours, [clean] * len(SHOWN), [f"from t = {t}" for t in SHOWN])

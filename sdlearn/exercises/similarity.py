@@ -14,19 +14,10 @@ from torch import Tensor
 from sdlearn import plots, similarity
 from sdlearn.check import Exercise, Mistake, OpenExercise
 from sdlearn.drawing import draw
-from sdlearn.loading import Components, load
+from sdlearn.exercises.given import numbers, tiny
 from sdlearn.picturebook import COLOURS, KINDS, SIZES, compose, words
 
 LESSON = "02_clip"
-
-
-def _numbers(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-
-
-@cache
-def _tiny() -> Components:
-    return load("tiny", device="cpu")
 
 
 @cache
@@ -35,7 +26,7 @@ def _pages() -> tuple[list[Image.Image], list[str], Tensor, Tensor]:
     kinds = (("red", "house"), ("blue", "car"), ("pink", "cat"), ("yellow", "boat"))
     scenes = [compose([thing], "meadow", rng=seed) for seed, thing in enumerate(kinds)]
     pictures, captions = [draw(scene, 128) for scene in scenes], [f"a {colour} {kind}" for colour, kind in kinds]
-    model = _tiny()
+    model = tiny()
     of_pictures = similarity.image_vectors(model.image_processor, model.clip, pictures)
     return pictures, captions, of_pictures, similarity.text_vectors(model.tokenizer, model.clip, captions)
 
@@ -54,8 +45,8 @@ COSINES = Exercise(
     similarity.cosine_similarity,
     lambda: [
         (torch.tensor([[3.0, 4.0]]), torch.tensor([[1.0, 0.0], [0.0, 2.0]])),
-        (_numbers(3, 5), _numbers(4, 5, seed=1)),
-        (_numbers(4, 4), _numbers(4, 4, seed=1)),
+        (numbers(3, 5), numbers(4, 5, seed=1)),
+        (numbers(4, 4), numbers(4, 4, seed=1)),
     ],
     (
         Mistake("the vectors are not normalised: long vectors look similar to everything", lambda a, b: a @ b.T),
@@ -89,7 +80,7 @@ def caption_probabilities(similarities: Tensor, temperature: float) -> Tensor:
 def _draw_probabilities(answer: Callable) -> Figure:
     pictures, captions, of_pictures, of_captions = _pages()
     found = similarity.cosine_similarity(of_pictures, of_captions)
-    shown = answer(found.clone(), similarity.temperature(_tiny().clip))
+    shown = answer(found.clone(), similarity.temperature(tiny().clip))
     return plots.similarity(shown, pictures, captions, "your probability of each caption, for every picture", (0, 1))
 
 
@@ -99,8 +90,8 @@ CAPTION_PROBABILITIES = Exercise(
     caption_probabilities,
     lambda: [
         (torch.tensor([[0.9, 0.1], [0.2, 0.3]]), 0.5),
-        (_numbers(3, 4) / 4, 0.07),
-        (_numbers(4, 4, seed=1) / 4, 1.0),
+        (numbers(3, 4) / 4, 0.07),
+        (numbers(4, 4, seed=1) / 4, 1.0),
     ],
     (
         Mistake(
@@ -155,8 +146,8 @@ CLIP_LOSS = Exercise(
     similarity.contrastive_loss,
     lambda: [
         (torch.tensor([[0.9, 0.1], [0.4, 0.6]]), 0.5),
-        (_numbers(3, 3) / 4, 0.07),
-        (_numbers(5, 5, seed=1) / 4, 1.0),
+        (numbers(3, 3) / 4, 0.07),
+        (numbers(5, 5, seed=1) / 4, 1.0),
     ],
     (
         Mistake(
@@ -218,7 +209,7 @@ BEST_CAPTION = Exercise(
         (torch.tensor([1.0, 0.9]), _long_and_short()),
         (torch.tensor([0.1, -2.0]), _long_and_short()),
         (torch.tensor([3.0, 0.1]), _long_and_short()),
-        (_numbers(6), _numbers(8, 6, seed=1)),
+        (numbers(6), numbers(8, 6, seed=1)),
     ],
     (
         Mistake("this is the *least* similar caption", lambda p, c: int(F.cosine_similarity(p[None], c).argmin())),
@@ -249,7 +240,7 @@ ALIKE = 0.95
 
 def _measure_pair(answer: Callable[[], tuple[str, str]]) -> dict:
     first, second = answer()
-    model = _tiny()
+    model = tiny()
     texts = [str(first), str(second)]
     read = [text.lower().replace(",", " ").split() for text in texts]
     found = similarity.text_vectors(model.tokenizer, model.clip, texts)

@@ -13,13 +13,10 @@ from torch import Tensor
 from sdlearn import plots
 from sdlearn.attention import attention_layers
 from sdlearn.check import Exercise, Mistake, OpenExercise
+from sdlearn.exercises.given import numbers
 from sdlearn.unet import tour
 
 LESSON = "05_unet"
-
-
-def _numbers(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
 def _two_maps(yours: Tensor, target: Tensor, titles: tuple[str, str]) -> Figure:
@@ -103,8 +100,8 @@ ATTENTION = Exercise(
             torch.tensor([[4.0, 0.0, 0.0, 0.0], [0.0, 2.0, 0.0, 0.0]]),
             torch.eye(2),
         ),
-        (_numbers(5, 4), _numbers(3, 4, seed=1), _numbers(3, 6, seed=2)),
-        (_numbers(2, 3, 7, 16), _numbers(2, 3, 7, 16, seed=1), _numbers(2, 3, 7, 16, seed=2)),
+        (numbers(5, 4), numbers(3, 4, seed=1), numbers(3, 6, seed=2)),
+        (numbers(2, 3, 7, 16), numbers(2, 3, 7, 16, seed=1), numbers(2, 3, 7, 16, seed=2)),
     ],
     (
         Mistake("divided by d; it is √d", lambda q, k, v: (_scores(q, k) / q.shape[-1]).softmax(-1) @ v),
@@ -124,8 +121,8 @@ ATTENTION = Exercise(
         ),
     ),
     lambda answer: _two_maps(
-        answer(_numbers(12, 8), _numbers(9, 8, seed=1), torch.eye(9)),
-        attention(_numbers(12, 8), _numbers(9, 8, seed=1), torch.eye(9)),
+        answer(numbers(12, 8), numbers(9, 8, seed=1), torch.eye(9)),
+        attention(numbers(12, 8), numbers(9, 8, seed=1), torch.eye(9)),
         ("yours: queries down, keys across", "target"),
     ),
 )
@@ -143,8 +140,8 @@ SPLIT_HEADS = Exercise(
     split_heads,
     lambda: [
         (torch.arange(8.0).reshape(1, 2, 4), 2),
-        (_numbers(2, 5, 12), 3),
-        (_numbers(3, 4, 16), 4),
+        (numbers(2, 5, 12), 3),
+        (numbers(3, 4, 16), 4),
     ],
     (
         Mistake(
@@ -176,8 +173,8 @@ def cross_attention(picture: Tensor, text: Tensor, to_q: Tensor, to_k: Tensor, t
 
 
 def _square(places: int, words: int, width: int, seed: int) -> tuple:
-    matrices = (_numbers(width, width, seed=seed + i) / width**0.5 for i in range(3))
-    return (_numbers(places, width, seed=seed + 3), _numbers(words, width, seed=seed + 4), *matrices)
+    matrices = (numbers(width, width, seed=seed + i) / width**0.5 for i in range(3))
+    return (numbers(places, width, seed=seed + 3), numbers(words, width, seed=seed + 4), *matrices)
 
 
 CROSS_ATTENTION = Exercise(
