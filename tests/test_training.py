@@ -17,6 +17,7 @@ from sdlearn.train.clip import Objective as ClipObjective
 from sdlearn.train.data import JUDGE, TRAIN, TWIN, pictures, scene_at
 from sdlearn.train.judge import targets
 from sdlearn.train.loop import KernelMuon, Recipe, fit, learning_rate_at, make_optimizers
+from sdlearn.train.shipping import save_half
 from sdlearn.train.unet import make_scheduler
 from sdlearn.train.vae import Objective as VaeObjective
 from sdlearn.train.vae import crops, make
@@ -238,3 +239,10 @@ def test_clips_temperature_is_clipped_and_its_hits_are_counted():
     output = objective(torch.zeros(5, 1), torch.zeros(5, 1))
     assert_close(output["temperature"], torch.tensor(0.01))
     assert output["found"].mean() == (logits.argmax(1) == torch.arange(5)).float().mean()
+
+
+def test_shipped_configurations_name_no_folder(tmp_path):
+    small_unet().save_pretrained(tmp_path / "from")
+    save_half(type(small_unet()).from_pretrained(tmp_path / "from"), tmp_path / "to")
+    assert "_name_or_path" not in (tmp_path / "to" / "config.json").read_text()
+    assert type(small_unet()).from_pretrained(tmp_path / "to").config.cross_attention_dim == WIDTH

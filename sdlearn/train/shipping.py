@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from copy import deepcopy
 from pathlib import Path
 
@@ -10,7 +11,11 @@ from transformers import PreTrainedModel
 
 
 def save_half(module: ModelMixin | PreTrainedModel, folder: Path) -> None:
-    """Save a copy in float16. Its configuration asks for float32: else transformers would compute in float16."""
+    """Save a copy in float16. Its configuration asks for float32: else transformers would compute in float16.
+
+    Where the module was loaded from is nobody's business and left out.
+    """
     deepcopy(module).half().save_pretrained(folder)
     config = folder / "config.json"
-    config.write_text(config.read_text().replace('"dtype": "float16"', '"dtype": "float32"'))
+    text = config.read_text().replace('"dtype": "float16"', '"dtype": "float32"')
+    config.write_text(re.sub(r' *"_name_or_path": .*\n', "", text))
