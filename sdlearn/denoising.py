@@ -82,6 +82,8 @@ def denoise(
     """
     check_denoising(scheduler, steps, guidance, strength)
     _check_shapes(unet, noise, states, empty_states, start)
+    if mask is not None and start is None:
+        raise ValueError("mask: needs a start, the picture that is kept where nothing is drawn")
     scheduler, timesteps = ladder(scheduler, steps, strength if start is not None else 1.0, noise.device)
     latents = noise * scheduler.init_noise_sigma
     if start is not None and not (mask is not None and strength == 1):

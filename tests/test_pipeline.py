@@ -171,6 +171,7 @@ def test_bad_pictures_are_refused_before_anything_is_computed(random_model, monk
         ({"noise": torch.randn(1, 4, 4, 4).half()}, "noise: torch.float32 on cpu like the U-Net, got torch.float16"),
         ({"noise": torch.randn(2, 4, 4, 4)}, r"states: shape \[2, places, 24\], got \(1, 77, 24\)"),
         ({"empty_states": torch.randn(1, 77, 5)}, r"empty_states: shape \[1, places, 24\]"),
+        ({"mask": torch.ones(1, 1, 4, 4)}, "mask: needs a start"),
         ({"start": torch.randn(1, 4, 4, 6)}, r"start: shape \(1, 4, 4, 4\) like the noise's, got \(1, 4, 4, 6\)"),
     ],
 )
