@@ -246,3 +246,20 @@ def test_shipped_configurations_name_no_folder(tmp_path):
     save_half(type(small_unet()).from_pretrained(tmp_path / "from"), tmp_path / "to")
     assert "_name_or_path" not in (tmp_path / "to" / "config.json").read_text()
     assert type(small_unet()).from_pretrained(tmp_path / "to").config.cross_attention_dim == WIDTH
+
+
+def test_attention_in_cache_is_the_librarys_forth_and_back(monkeypatch):
+    """Few scores fit, so several batches are cut; sides differ, and the text has another length than the picture."""
+    monkeypatch.setattr(unet_training.InCache, "SCORES", 100)
+    found = {}
+    for suited in (False, True):
+        unet = small_unet().requires_grad_(True)
+        if suited:
+            unet_training.suit_bfloat16(unet)
+        generator = torch.Generator().manual_seed(0)
+        latents = torch.randn(3, 4, 6, 10, generator=generator)
+        states = torch.randn(3, 7, WIDTH, generator=generator)
+        out = unet(latents, torch.tensor([5, 500, 900]), states).sample
+        out.square().sum().backward()
+        found[suited] = {name: p.grad for name, p in unet.named_parameters()} | {"out": out}
+    assert_close(found[True], found[False], rtol=1e-4, atol=1e-4)
