@@ -73,11 +73,11 @@ def test_clicking_draw_draws_and_stop_stops(painter, monkeypatch):
 
 def test_a_new_drawing_gives_up_the_one_before(painter):
     painter.draw()
-    first = painter._thread
+    first = painter._work.thread
     painter.text.value = "a blue tree"
     painter.wait(30)
     first.join(30)
-    assert painter._thread is not first
+    assert painter._work.thread is not first
     assert painter.stop_button.disabled
 
 

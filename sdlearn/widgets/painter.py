@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import html
-import threading
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import ipywidgets
 from PIL import Image
@@ -13,6 +14,7 @@ from sdlearn.images import to_jpeg
 from sdlearn.loading import Components
 from sdlearn.pipeline import latents_to_images, text_to_latents
 from sdlearn.text import split_words
+from sdlearn.widgets.latest import Latest
 from sdlearn.widgets.static import with_picture
 
 
@@ -34,9 +36,7 @@ class Painter(ipywidgets.VBox):
     ):
         self.model, self.picture, self.error = model, picture, None
         self.steps, self.every = steps, every
-        self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._work = Latest(self._failed, self._busy)
         full = ipywidgets.Layout(width="512px")
         self.text = ipywidgets.Text(prompt, description="Prompt", continuous_update=False, layout=full)
         self.seed = ipywidgets.BoundedIntText(0, 0, 2**31 - 1, description="Seed", layout={"width": "170px"})
@@ -61,45 +61,37 @@ class Painter(ipywidgets.VBox):
 
     @property
     def running(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
+        return self._work.running
 
     def draw(self) -> None:
         """Start drawing the prompt in the box; an unfinished drawing is given up."""
         wanted = {"prompt": self.prompt, "guidance": self.guidance.value, "seed": self.seed.value}
-        with self._lock:
-            self._stop.set()
-            self._stop = threading.Event()
-            self._thread = threading.Thread(target=self._draw, args=(wanted, self._stop), daemon=True)
-            self.error = None
-            self.stop_button.disabled = False
-            self._thread.start()
+        self.error = None
+        self._work.start(self._draw(wanted))
 
     def stop(self) -> None:
         """Give up the drawing at its next step; what has been shown stays."""
-        self._stop.set()
+        self._work.stop()
 
     def wait(self, timeout: float | None = None) -> None:
         """Wait until the drawing has ended: for scripts and tests."""
-        if self._thread:
-            self._thread.join(timeout)
+        self._work.wait(timeout)
 
-    def _draw(self, wanted: dict, stop: threading.Event) -> None:
-        try:
-            self._say(_about_words(split_words(self.model.tokenizer, wanted["prompt"])))
-            for step in text_to_latents(self.model, steps=self.steps, **wanted):
-                last = step.index + 1 == step.count
-                due = last or step.index % self.every == 0
-                picture = latents_to_images(self.model, step.latents)[0] if due else None
-                with self._lock:
-                    if stop.is_set():
-                        break
-                    self._show(step, picture, last)
-        except Exception as error:
-            self.error = error
-            self._say(f"<b>{type(error).__name__}</b>: {html.escape(str(error))}")
-        with self._lock:
-            if stop is self._stop:
-                self.stop_button.disabled = True
+    def _draw(self, wanted: dict) -> Iterator[Callable[[], None]]:
+        about = _about_words(split_words(self.model.tokenizer, wanted["prompt"]))
+        yield lambda: self._say(about)
+        for step in text_to_latents(self.model, steps=self.steps, **wanted):
+            last = step.index + 1 == step.count
+            due = last or step.index % self.every == 0
+            picture = latents_to_images(self.model, step.latents)[0] if due else None
+            yield partial(self._show, step, picture, last)
+
+    def _failed(self, error: Exception) -> None:
+        self.error = error
+        self._say(f"<b>{type(error).__name__}</b>: {html.escape(str(error))}")
+
+    def _busy(self, busy: bool) -> None:
+        self.stop_button.disabled = not busy
 
     def _show(self, step: Step, picture: Image.Image | None, last: bool) -> None:
         self.progress.max, self.progress.value = step.count, step.index + 1

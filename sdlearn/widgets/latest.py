@@ -1,0 +1,58 @@
+"""Work on a thread, one at a time: a new one stops the one before."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+
+
+class Latest:
+    """Runs the latest work that it was given; all earlier work is given up at its next step.
+
+    Work is an iterable of functions without arguments: what lies between them runs on the thread, and each function
+    shows what was found. None is called once its work was stopped.
+
+    Args:
+        failed: is given the exception that ended the work.
+        busy: is given True when work starts, and False after the latest was finished, stopped or failed.
+    """
+
+    def __init__(self, failed: Callable[[Exception], None], busy: Callable[[bool], None]):
+        self._failed, self._busy = failed, busy
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self.thread: threading.Thread | None = None
+
+    @property
+    def running(self) -> bool:
+        return self.thread is not None and self.thread.is_alive()
+
+    def start(self, work: Iterable[Callable[[], None]]) -> None:
+        with self._lock:
+            self._stop.set()
+            self._stop = threading.Event()
+            self._busy(True)
+            self.thread = threading.Thread(target=self._run, args=(work, self._stop), daemon=True)
+            self.thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def wait(self, timeout: float | None = None) -> None:
+        if self.thread:
+            self.thread.join(timeout)
+
+    def _run(self, work: Iterable[Callable[[], None]], stop: threading.Event) -> None:
+        try:
+            for show in work:
+                with self._lock:
+                    if stop.is_set():
+                        break
+                    show()
+        except Exception as error:
+            with self._lock:
+                if not stop.is_set():
+                    self._failed(error)
+        with self._lock:
+            if stop is self._stop:
+                self._busy(False)
