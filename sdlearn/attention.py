@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import torch
 from diffusers import UNet2DConditionModel
@@ -21,6 +22,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sdlearn.arguments import number, whole_number
+from sdlearn.hooks import of_this_thread
 from sdlearn.maps import CROSS, SELF, Layer, Map, Maps
 
 LIMIT = 2**30
@@ -29,10 +31,11 @@ LIMIT = 2**30
 
 def attention_layers(unet: UNet2DConditionModel) -> list[Layer]:
     """Every attention of a U-Net in order of computation."""
-    return [layer for layer, _, _ in _watched(unet)]
+    return [layer for layer, _, _ in find_attentions(unet)]
 
 
-def _watched(unet: UNet2DConditionModel) -> list[tuple[Layer, Transformer2DModel, Attention]]:
+def find_attentions(unet: UNet2DConditionModel) -> list[tuple[Layer, Transformer2DModel, Attention]]:
+    """Every attention with the transformer that it is part of and its module, in order of computation."""
     found = []
     for path, transformer in unet.named_modules():
         if not isinstance(transformer, Transformer2DModel):
@@ -60,7 +63,7 @@ def record(
     pictures: int = 1,
     limit: int = LIMIT,
 ) -> Iterator[Maps]:
-    """Record the attention of every run of the U-Net within the block.
+    """Record the attention of every run of the U-Net within the block, on this thread.
 
     Args:
         places: places of the text whose cross-attention is wanted; None for all of them, () for none.
@@ -75,7 +78,7 @@ def record(
         MemoryError: maps beyond the limit; what was recorded until then is kept.
     """
     watcher = _Watcher(unet, places, points, largest, pictures, limit)
-    known = _watched(unet)
+    known = find_attentions(unet)
     _check_layers(layers, known)
     kinds = [CROSS] * (places is None or len(places) > 0) + [SELF] * (len(points) > 0)
     wanted = [w for w in known if w[0].kind in kinds and (layers is None or w[0].name in layers)]
@@ -112,16 +115,13 @@ class _Watcher:
         self.keys: Tensor | None = None
 
     def hooks(self, wanted: list[tuple[Layer, Transformer2DModel, Attention]]) -> Iterator:
-        yield self.unet.register_forward_pre_hook(self._starts, with_kwargs=True)
+        yield self.unet.register_forward_pre_hook(of_this_thread(self._starts), with_kwargs=True)
         for transformer in dict.fromkeys(transformer for _, transformer, _ in wanted):
-            yield transformer.register_forward_pre_hook(self._sees_size, with_kwargs=True)
+            yield transformer.register_forward_pre_hook(of_this_thread(self._sees_size), with_kwargs=True)
         for layer, _, module in wanted:
-            yield module.to_q.register_forward_hook(self._sees_queries)
-            yield module.to_k.register_forward_hook(self._sees_keys)
-            yield module.register_forward_hook(
-                lambda module, _, kwargs, __, layer=layer: self._keep(layer, module, kwargs.get("attention_mask")),
-                with_kwargs=True,
-            )
+            yield module.to_q.register_forward_hook(of_this_thread(self._sees_queries))
+            yield module.to_k.register_forward_hook(of_this_thread(self._sees_keys))
+            yield module.register_forward_hook(of_this_thread(partial(self._keep, layer)), with_kwargs=True)
 
     def _starts(self, unet, args, kwargs) -> None:
         self.step += 1
@@ -139,7 +139,8 @@ class _Watcher:
         self.keys = output
 
     @torch.no_grad()
-    def _keep(self, layer: Layer, module: Attention, mask: Float[Tensor, "batch 1 keys"] | None) -> None:
+    def _keep(self, layer: Layer, module: Attention, args, kwargs, output) -> None:
+        mask: Float[Tensor, "batch 1 keys"] | None = kwargs.get("attention_mask")
         queries, keys = self.queries, self.keys
         self.queries = self.keys = None
         if queries is None or keys is None:

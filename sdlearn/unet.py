@@ -12,6 +12,8 @@ from diffusers.models.attention_processor import Attention
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from sdlearn.hooks import of_this_thread
+
 PARTS = {
     "conv_in": "input",
     "time_proj": "time",
@@ -112,7 +114,9 @@ def without_skips(unet: UNet2DConditionModel, up_blocks: Collection[int]) -> Ite
         raise ValueError(f"up_blocks: from 0 to {len(unet.up_blocks) - 1}, got {sorted(missing)}")
     with ExitStack() as hooks:
         for index in up_blocks:
-            hooks.callback(unet.up_blocks[index].register_forward_pre_hook(cut, with_kwargs=True).remove)
+            hooks.callback(
+                unet.up_blocks[index].register_forward_pre_hook(of_this_thread(cut), with_kwargs=True).remove
+            )
         yield
 
 

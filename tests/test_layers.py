@@ -7,10 +7,10 @@ import sdlearn
 
 ROOT = Path(sdlearn.__file__).parent
 LAYERS = (
-    ("arguments", "threads", "images", "progress"),
+    ("arguments", "threads", "hooks", "images", "progress"),
     ("noising", "loading", "picturebook", "things", "maps"),
     ("drawing", "judge", "text", "compression", "unet", "attention"),
-    ("similarity", "denoising"),
+    ("similarity", "denoising", "reweighting"),
     ("pipeline", "map_scores"),
     ("plots", "notebook"),
     ("widgets", "check"),
