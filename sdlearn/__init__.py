@@ -16,6 +16,7 @@ _HOME = {
     "text_to_image": "sdlearn.pipeline",
     "image_to_image": "sdlearn.pipeline",
     "inpaint": "sdlearn.pipeline",
+    "AttentionExplorer": "sdlearn.widgets",
     "Live": "sdlearn.widgets",
     "Shown": "sdlearn.widgets",
     "Painter": "sdlearn.widgets",

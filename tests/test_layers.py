@@ -12,7 +12,7 @@ LAYERS = (
     ("drawing", "judge", "text", "compression", "unet", "attention"),
     ("similarity", "denoising", "reweighting"),
     ("pipeline", "map_scores"),
-    ("plots", "notebook"),
+    ("plots", "notebook", "watching"),
     ("widgets", "check"),
     ("exercises",),
     ("train",),

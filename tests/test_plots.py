@@ -53,12 +53,21 @@ def test_a_similarity_matrix_has_a_number_in_every_field():
 def test_a_map_lies_over_the_whole_picture():
     heat = torch.rand(3, 4)
     figure = plots.overlay(GREY, [heat, heat], ["house", "red"])
-    over = figure.axes[1].images[1]
-    assert over.get_extent() == [0, 40, 30, 0] or tuple(over.get_extent()) == (0, 40, 30, 0)
-    assert np.allclose(over.get_array(), heat)
+    assert np.array_equal(figure.axes[1].images[0].get_array(), plots.heat_over(GREY, heat))
     assert texts_of(figure).split() == ["picture", "house", "red"]
     with pytest.raises(ValueError, match="titles: one for each of the 2 maps, got 1"):
         plots.overlay(GREY, [heat, heat], ["house"])
+
+
+def test_the_brightest_place_of_an_overlay_is_the_maps_strongest():
+    """A 20×30 picture and a 2×3 map: rows stay rows."""
+    heat = torch.tensor([[0.0, 0.1, 0.0], [0.0, 0.0, 0.3]])
+    over = np.asarray(plots.heat_over(Image.new("RGB", (30, 20)), heat)).astype(float)
+    assert over.shape == (20, 30, 3)
+    cells = over.reshape(2, 10, 3, 10, 3).mean(axis=(1, 3))
+    yellow = cells[..., 0] + cells[..., 1] - cells[..., 2]
+    assert np.unravel_index(yellow.argmax(), yellow.shape) == (1, 2)
+    plots.heat_over(GREY, torch.full((2, 2), 0.5))
 
 
 def test_the_unet_ladder_has_a_bar_for_every_block_with_its_shape():

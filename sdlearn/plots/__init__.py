@@ -3,10 +3,11 @@
 from sdlearn.plots.curves import losses, rung, schedules, similarity
 from sdlearn.plots.diagrams import pipeline, tokens, unet_ladder
 from sdlearn.plots.look import LINES, new_figure
-from sdlearn.plots.pictures import latent_channels, overlay, strip
+from sdlearn.plots.pictures import heat_over, latent_channels, overlay, strip
 
 __all__ = [
     "LINES",
+    "heat_over",
     "latent_channels",
     "losses",
     "new_figure",

@@ -7,11 +7,15 @@ from textwrap import fill
 
 import numpy as np
 from jaxtyping import Float
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
 from sdlearn.plots.look import DIVERGING, INK, SEQUENTIAL, WIDTH, new_figure
+
+HEAT, DARKEST = 0.65, 80
+"""How much of an overlay is the map, and how bright black is beneath it."""
 
 
 def strip(pictures: Sequence[Image.Image | np.ndarray], titles: Sequence[str], columns: int = 6) -> Figure:
@@ -45,6 +49,19 @@ def latent_channels(latents: Float[Tensor, "c h w"], title: str = "") -> Figure:
     return figure
 
 
+def heat_over(picture: Image.Image, heat: Float[Tensor, "h w"]) -> Image.Image:
+    """One attention map over its picture, without a Figure: quick enough to follow a slider.
+
+    The picture is grey beneath; the colours go from the map's least to its greatest value.
+    """
+    values = heat.float().cpu().numpy()
+    spread = values.max() - values.min()
+    colours = colormaps[SEQUENTIAL]((values - values.min()) / (spread or 1), bytes=True)[..., :3]
+    enlarged = Image.fromarray(colours).resize(picture.size, Image.Resampling.NEAREST)
+    grey = picture.convert("L").point(lambda light: DARKEST + light * (255 - DARKEST) // 255).convert("RGB")
+    return Image.blend(grey, enlarged, HEAT)
+
+
 def overlay(picture: Image.Image, heats: Sequence[Float[Tensor, "h w"]], titles: Sequence[str]) -> Figure:
     """Attention maps over the picture that they belong to: the brighter a place, the more it attends."""
     if len(heats) != len(titles):
@@ -57,9 +74,7 @@ def overlay(picture: Image.Image, heats: Sequence[Float[Tensor, "h w"]], titles:
         axes.axis("off")
     grid[0].imshow(picture)
     grid[0].set_title("picture", fontsize=9, color=INK)
-    extent = (0, picture.width, picture.height, 0)
     for axes, heat, title in zip(grid[1:], heats, titles, strict=False):
-        axes.imshow(np.asarray(picture.convert("L")), cmap="gray", vmin=-120, vmax=255)
-        axes.imshow(heat.float().cpu(), cmap=SEQUENTIAL, alpha=0.65, extent=extent)
+        axes.imshow(heat_over(picture, heat))
         axes.set_title(fill(title, 20), fontsize=9, color=INK)
     return figure

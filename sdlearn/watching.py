@@ -1,0 +1,99 @@
+"""A drawing together with its attention, step by step: what a lesson asks of it are look-ups, not runs of the U-Net."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from sdlearn.attention import record
+from sdlearn.loading import Components
+from sdlearn.maps import CROSS, Layer, Maps
+from sdlearn.pipeline import latents_to_images, text_to_latents
+from sdlearn.text import places_of
+
+START, REST = "‹start›", "‹end, padding›"
+GRID = 16
+"""Self-attention is recorded for GRID × GRID places of the picture, and in maps of at most that side."""
+LARGEST = 32
+"""The longest side of the maps of words that are kept."""
+
+
+@dataclass(frozen=True, repr=False)
+class Watched:
+    """One step of a drawing that was watched."""
+
+    index: int
+    count: int
+    t: int
+    picture: Image.Image
+    """x̂₀, decoded: what the picture would be if the noise predicted now were exact."""
+    words: dict[str, list[int]]
+    """The words of the prompt, and the start token, with their places in the text."""
+    cross: Maps
+    own: Maps
+    """Self-attention."""
+
+    def __repr__(self) -> str:
+        return f"Watched step {self.index + 1} of {self.count}, t={self.t}: {', '.join(self.words)}"
+
+    @property
+    def layers(self) -> list[tuple[Layer, tuple[int, int]]]:
+        """The layers that look at the text, with the size of their maps."""
+        return [(m.layer, tuple(m.values.shape[-2:])) for m in self.cross]
+
+    def heat(self, word: str, layer: str | None = None, head: int | None = None) -> Float[Tensor, "h w"]:
+        """The map of a word: of one layer or all, of one head or all."""
+        if word not in self.words:
+            raise ValueError(f"word: one of {', '.join(self.words)}, got {word!r}")
+        return self._chosen(layer).of_words(self.words[word], head)[0]
+
+    def shares(self, point: tuple[float, float], layer: str | None = None, head: int | None = None) -> dict[str, float]:
+        """How a place of the picture divides its attention among the words; the shares sum to 1."""
+        found = {}
+        for word in self.words:
+            heat = self.heat(word, layer, head)
+            found[word] = heat[_row_and_column(point, heat.shape)].item()
+        return {**found, REST: 1 - sum(found.values())}
+
+    def looks(self, point: tuple[float, float]) -> Float[Tensor, "h w"]:
+        """Where in the picture a place looks, over all recorded layers and heads."""
+        row, column = _row_and_column(point, (GRID, GRID))
+        return self.own.of_point(row * GRID + column)[0]
+
+    def _chosen(self, layer: str | None) -> Maps:
+        return self.cross.select(kind=CROSS, layers=None if layer is None else [layer])
+
+
+def watch(model: Components, prompt: str, steps: int, guidance: float, seed: int) -> Iterator[Watched]:
+    """Draw a prompt and yield every step with its attention. Arguments as in `sdlearn.text_to_image`."""
+    words = words_of(model, prompt)
+    places = sorted({place for found in words.values() for place in found})
+    points = [((column + 0.5) / GRID, (row + 0.5) / GRID) for row in range(GRID) for column in range(GRID)]
+    with (
+        record(model.unet, places, largest=LARGEST) as cross,
+        record(model.unet, places=(), points=points, largest=GRID) as own,
+    ):
+        for step in text_to_latents(model, prompt, steps=steps, guidance=guidance, seed=seed):
+            kept = [maps.select(steps=[step.index]) for maps in (cross, own)]
+            yield Watched(step.index, step.count, step.t, latents_to_images(model, step.clean)[0], words, *kept)
+
+
+def words_of(model: Components, prompt: str) -> dict[str, list[int]]:
+    """The start token and every word of the prompt that is read, in order, with the places of its tokens."""
+    found = {START: [0]}
+    for word in dict.fromkeys(re.findall(r"\w+", prompt.lower())):
+        try:
+            found[word] = places_of(model.tokenizer, prompt, word)
+        except ValueError:  # cut off: the prompt is too long, which the tokenizer has said
+            continue
+    return found
+
+
+def _row_and_column(point: tuple[float, float], size: tuple[int, int]) -> tuple[int, int]:
+    (x, y), (height, width) = point, size
+    return min(int(y * height), height - 1), min(int(x * width), width - 1)

@@ -1,0 +1,219 @@
+"""A drawing whose attention can be looked into: by step, word, layer and head, and from any place of the picture."""
+
+from __future__ import annotations
+
+import html
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+
+import ipywidgets
+import numpy as np
+from jaxtyping import Float
+from matplotlib.figure import Figure
+from PIL import Image
+from torch import Tensor
+
+from sdlearn import plots
+from sdlearn.images import figure_to_picture, to_jpeg
+from sdlearn.loading import Components
+from sdlearn.watching import START, Watched, watch
+from sdlearn.widgets.latest import Latest
+from sdlearn.widgets.place_picker import PlacePicker
+from sdlearn.widgets.static import with_picture
+
+SIDE = 440
+"""Of the two pictures, in pixels."""
+ALL = "all"
+
+
+def place_view(
+    picture: Image.Image, shares: Mapping[str, float], looks: Float[Tensor, "h w"], point: tuple[float, float]
+) -> Figure:
+    """What a place of the picture listens to, as bars, and where it looks, over the picture."""
+    figure = plots.new_figure(3.0)
+    bars, over = figure.subplots(1, 2, width_ratios=(2, 1))
+    bars.barh(list(shares), list(shares.values()), color=plots.LINES[0])
+    bars.invert_yaxis()
+    bars.set(xlim=(0, 1))
+    bars.set_title("which words this place listens to (cross-attention)", fontsize=9)
+    bars.tick_params(labelsize=8)
+    over.imshow(plots.heat_over(picture, looks))
+    over.plot(point[0] * picture.width, point[1] * picture.height, "o", mfc="none", mec="white", ms=10, mew=2.5)
+    over.set_title("which places it looks at (self-attention)", fontsize=9)
+    over.axis("off")
+    return figure
+
+
+def _telling(word: str) -> int:
+    return 0 if word == START else len(word)
+
+
+class AttentionExplorer(ipywidgets.VBox):
+    """Draws a prompt, and keeps the attention of every step.
+
+    Left the growing picture, in which a place can be chosen by a click or the arrow keys; right the map of a word over
+    it; below what the chosen place attends to. `watched` is the list of steps; `step`, `word`, `layer`, `head` and
+    `point` say what is shown, and the first four can be set through the controls of the same names.
+    """
+
+    def __init__(self, model: Components, prompt: str, steps: int = 20, guidance: float = 7.5, seed: int = 0):
+        self.model, self.steps, self.guidance = model, steps, guidance
+        self.watched: list[Watched] = []
+        self.error: Exception | None = None
+        self._lock = threading.RLock()
+        self._work = Latest(self._failed, self._busy)
+        wide = ipywidgets.Layout(width="640px")
+        self.text = ipywidgets.Text(prompt, description="Prompt", continuous_update=False, layout=wide)
+        self.seed = ipywidgets.BoundedIntText(seed, 0, 2**31 - 1, description="Seed", layout={"width": "170px"})
+        self.draw_button = ipywidgets.Button(description="Draw", icon="paint-brush", button_style="primary")
+        self.stop_button = ipywidgets.Button(description="Stop", icon="stop", disabled=True)
+        self.progress = ipywidgets.IntProgress(0, 0, steps, layout={"width": "250px"})
+        self.step_slider = ipywidgets.IntSlider(0, 0, 0, description="Step", readout=False, layout=wide)
+        self.word_choice = ipywidgets.ToggleButtons(description="Word", style={"button_width": "auto"})
+        self.layer_choice = ipywidgets.Dropdown(description="Layer")
+        self.head_choice = ipywidgets.Dropdown(description="Head")
+        self.said = ipywidgets.HTML()
+        grey = Image.new("RGB", (SIDE, SIDE), "#8c8c8c")
+        self.picker = PlacePicker(grey, SIDE)
+        self.image = ipywidgets.Image(format="jpeg", width=SIDE, height=SIDE, value=to_jpeg(grey))
+        self.place_image = ipywidgets.Image(format="jpeg", value=to_jpeg(Image.new("RGB", (900, 300), "#eeeeee")))
+        super().__init__(
+            [
+                self.text,
+                ipywidgets.HBox([self.seed, self.draw_button, self.stop_button, self.progress]),
+                self.step_slider,
+                self.word_choice,
+                ipywidgets.HBox([self.layer_choice, self.head_choice]),
+                self.said,
+                ipywidgets.HBox([self.picker, self.image]),
+                self.place_image,
+            ]
+        )
+        self.text.observe(lambda _: self.draw(), names="value")
+        self.draw_button.on_click(lambda _: self.draw())
+        self.stop_button.on_click(lambda _: self.stop())
+        for control in (self.step_slider, self.word_choice, self.head_choice):
+            control.observe(lambda _: self._show(), names="value")
+        self.layer_choice.observe(lambda _: self._offer_heads(), names="value")
+        self.picker.observe(lambda _: self._show_place(), names=["x", "y"])
+
+    @property
+    def step(self) -> int:
+        return self.step_slider.value
+
+    @property
+    def word(self) -> str:
+        return self.word_choice.value
+
+    @property
+    def layer(self) -> str | None:
+        return self.layer_choice.value
+
+    @property
+    def head(self) -> int | None:
+        return self.head_choice.value
+
+    @property
+    def point(self) -> tuple[float, float]:
+        return self.picker.point
+
+    @property
+    def heat(self) -> Float[Tensor, "h w"]:
+        """The map that is shown."""
+        return self.watched[self.step].heat(self.word, self.layer, self.head)
+
+    @property
+    def running(self) -> bool:
+        return self._work.running
+
+    def draw(self) -> None:
+        """Draw the prompt in the box anew; an unfinished drawing is given up."""
+        self.error = None
+        wanted = {"prompt": self.text.value, "seed": self.seed.value, "guidance": self.guidance, "steps": self.steps}
+        self._work.start(self._draw(wanted))
+
+    def stop(self) -> None:
+        """Give up the drawing at its next step; the one before stays to be looked into."""
+        self._work.stop()
+
+    def wait(self, timeout: float | None = None) -> None:
+        self._work.wait(timeout)
+
+    def _draw(self, wanted: dict) -> Iterator[Callable[[], None]]:
+        watched = []
+        for step in watch(self.model, **wanted):
+            watched.append(step)
+            yield partial(self._grow, step)
+        yield partial(self._take, watched)
+
+    def _grow(self, step: Watched) -> None:
+        self.progress.max, self.progress.value = step.count, step.index + 1
+        self.picker.show(step.picture)
+
+    def _take(self, watched: list[Watched]) -> None:
+        """Look into another drawing from now on: at its last step, at the same word, or else at its longest."""
+        last, word = watched[-1], self.word
+        with self._lock:
+            self.watched = []  # nothing is shown while the controls change
+            self.step_slider.max = len(watched) - 1
+            self.step_slider.value = len(watched) - 1
+            self.word_choice.options = list(last.words)
+            self.word_choice.value = word if word in last.words else max(last.words, key=_telling)
+            sizes = {f"{layer.name}, {h}×{w}": layer.name for layer, (h, w) in last.layers}
+            self.layer_choice.options = {ALL: None, **sizes}
+            self.watched = watched
+            self._offer_heads()
+
+    def _offer_heads(self) -> None:
+        with self._lock:
+            if not self.watched:
+                return
+            shown, self.watched = self.watched, []
+            heads = min(layer.heads for layer, _ in shown[-1].layers if self.layer in (None, layer.name))
+            self.head_choice.options = {ALL: None, **{str(head): head for head in range(heads)}}
+            self.watched = shown
+            self._show()
+
+    def _show(self) -> None:
+        with self._lock:
+            if not self.watched:
+                return
+            now, heat = self.watched[self.step], self.heat
+            self.picker.show(now.picture)
+            self.image.value = to_jpeg(plots.heat_over(now.picture, heat))
+            self.said.value = (
+                f"step {now.index + 1} of {now.count}, t = {now.t}; <b>{html.escape(self.word)}</b> gets from "
+                f"{heat.min():.1%} to {heat.max():.1%} of the attention, {heat.mean():.1%} on average"
+            )
+            self._show_place()
+
+    def _show_place(self) -> None:
+        with self._lock:
+            if not self.watched:
+                return
+            now = self.watched[self.step]
+            shares = now.shares(self.point, self.layer, self.head)
+            figure = place_view(now.picture, shares, now.looks(self.point), self.point)
+            self.place_image.value = to_jpeg(figure_to_picture(figure))
+
+    def _failed(self, error: Exception) -> None:
+        self.error = error
+        self.said.value = f"<b>{type(error).__name__}</b>: {html.escape(str(error))}"
+
+    def _busy(self, busy: bool) -> None:
+        self.stop_button.disabled = not busy
+
+    def _repr_mimebundle_(self, **kwargs) -> dict:
+        return with_picture(super()._repr_mimebundle_(**kwargs), to_jpeg(self.as_picture()))
+
+    def as_picture(self) -> Image.Image:
+        """What the widget shows, for readers without JavaScript."""
+        if not self.watched:
+            return Image.new("RGB", (900, 120), "#eeeeee")
+        now = self.watched[self.step]
+        pair = [now.picture, plots.heat_over(now.picture, self.heat)]
+        return Image.fromarray(np.hstack([np.asarray(p.resize((SIDE, SIDE))) for p in pair]))
+
+    def __repr__(self) -> str:
+        return f"AttentionExplorer({self.text.value!r}, step={self.step}, word={self.word!r})"

@@ -1,0 +1,37 @@
+"""A picture in which a place can be chosen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anywidget
+import traitlets
+from PIL import Image
+
+from sdlearn.images import to_jpeg
+
+
+class PlacePicker(anywidget.AnyWidget):
+    """Shows a picture; a click or the arrow keys choose a place in it.
+
+    `x` and `y`, both in [0, 1) from the top left corner, can be read, set and observed.
+    """
+
+    _esm = Path(__file__).with_name("place_picker.js")
+    picture = traitlets.Bytes().tag(sync=True)
+    width = traitlets.Int().tag(sync=True)
+    x = traitlets.Float(0.5, min=0, max=1).tag(sync=True)
+    y = traitlets.Float(0.5, min=0, max=1).tag(sync=True)
+
+    def __init__(self, picture: Image.Image, width: int):
+        super().__init__(picture=to_jpeg(picture), width=width)
+
+    @property
+    def point(self) -> tuple[float, float]:
+        return self.x, self.y
+
+    def show(self, picture: Image.Image) -> None:
+        self.picture = to_jpeg(picture)
+
+    def __repr__(self) -> str:
+        return f"PlacePicker at ({self.x:.2f}, {self.y:.2f})"
