@@ -35,7 +35,7 @@ def score_maps(model: Components, scenes: Iterable[Scene], t: int = T) -> dict[s
         kinds = [thing.kind for thing in scene.things]
         if len(set(kinds)) < len(kinds):
             continue
-        maps = _maps_of(model, scene, t, seed=number)
+        maps = maps_of(model, scene, t, seed=number)
         true = torch.from_numpy(masks(scene, model.side)) > 0.5
         for group, chosen in _groups(maps).items():
             for kind, mask in zip(kinds, true, strict=True):
@@ -45,7 +45,7 @@ def score_maps(model: Components, scenes: Iterable[Scene], t: int = T) -> dict[s
 
 
 @torch.no_grad()
-def _maps_of(model: Components, scene: Scene, t: int, seed: int) -> Maps:
+def maps_of(model: Components, scene: Scene, t: int, seed: int) -> Maps:
     """The cross-attention of one run of the U-Net on a page that was noised to t, with its own caption."""
     clean = _latents(model, scene)
     noisy = add_noise(Schedule.of(model.scheduler), clean, t, draw_noise(tuple(clean.shape), seed, like=clean))

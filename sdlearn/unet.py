@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import torch
 from diffusers import UNet2DConditionModel
-from diffusers.models.attention_processor import Attention
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -129,14 +128,20 @@ def parameters_by_part(unet: UNet2DConditionModel) -> dict[str, int]:
     return counts
 
 
+KINDS = {
+    "resnets": "ResNet blocks",
+    "attn1": "self-attention",
+    "attn2": "cross-attention",
+    "ff": "feed-forward",
+    "downsamplers": "down- and upsampling",
+    "upsamplers": "down- and upsampling",
+}
+
+
 def parameters_by_kind(unet: UNet2DConditionModel) -> dict[str, int]:
-    """How many of them are in ResNet blocks, self-attention, cross-attention and everything else."""
-    counts = {"ResNet blocks": 0, "self-attention": 0, "cross-attention": 0}
-    for name, module in unet.named_modules():
-        own = sum(p.numel() for p in module.parameters())
-        if name.split(".")[-2:-1] == ["resnets"]:
-            counts["ResNet blocks"] += own
-        elif isinstance(module, Attention):
-            counts["self-attention" if name.endswith("attn1") else "cross-attention"] += own
-    total = sum(p.numel() for p in unet.parameters())
-    return {**counts, "everything else": total - sum(counts.values())}
+    """How many of them are in each kind of layer."""
+    counts = dict.fromkeys([*KINDS.values(), "everything else"], 0)
+    for name, parameter in unet.named_parameters():
+        kind = next((KINDS[part] for part in name.split(".") if part in KINDS), "everything else")
+        counts[kind] += parameter.numel()
+    return counts

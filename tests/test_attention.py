@@ -219,7 +219,7 @@ def test_scores_are_of_the_true_masks(tiny, monkeypatch):
         return Maps(None, (), [Map(0, 250, Layer("mid.0", "cross", 2), values)])
 
     for exchanged, low, high in ((False, 0.9, 1.0), (True, 0.0, 0.1)):
-        monkeypatch.setattr(map_scores, "_maps_of", lambda *_, exchanged=exchanged, **__: perfect(exchanged))
+        monkeypatch.setattr(map_scores, "maps_of", lambda *_, exchanged=exchanged, **__: perfect(exchanged))
         ((points, overlaps),) = map_scores.score_maps(tiny, [scene]).values()
         assert points == (not exchanged)
         assert low <= overlaps <= high

@@ -216,7 +216,71 @@ def unet_of(**changes):
     return UNet2DConditionModel(**{**options, **changes})
 
 
+def word_map_by_columns(probabilities, places, size):
+    columns = [probabilities[..., place].double() for place in places]
+    return torch.stack(columns).sum(0).mean(0).view(*size)
+
+
+def word_map_by_einsum(probabilities, places, size):
+    chosen = torch.zeros(probabilities.shape[2])
+    chosen[places] = 1
+    return (torch.einsum("hqw,w->q", probabilities, chosen) / len(probabilities)).unflatten(0, size)
+
+
+def inside_by_numpy(heat, mask):
+    row, column = np.unravel_index(heat.numpy().argmax(), heat.shape)
+    y = int((row + 0.5) * mask.shape[0] / heat.shape[0])
+    return mask[y, int((column + 0.5) * mask.shape[1] / heat.shape[1])]
+
+
+def inside_by_enlarging(heat, mask):
+    size = tuple(2 * side for side in mask.shape)
+    large, rows = (
+        F.interpolate(heat[None, None], size, mode="nearest")[0, 0],
+        F.interpolate(mask[None, None].float(), size, mode="nearest")[0, 0],
+    )
+    ys, xs = (large == large.max()).nonzero(as_tuple=True)
+    middle = (ys.min() + ys.max() + 1) // 2, (xs.min() + xs.max() + 1) // 2
+    return float(rows[middle])
+
+
+def iou_by_sorting(heat, mask):
+    least = heat.flatten().sort(descending=True).values[int(mask.sum()) - 1]
+    chosen = heat >= least
+    return float((chosen & mask).sum()) / float((chosen | mask).sum())
+
+
+def iou_by_sets(heat, mask):
+    order = heat.flatten().argsort(descending=True)[: mask.sum()]
+    chosen, true = set(order.tolist()), set(mask.flatten().nonzero()[:, 0].tolist())
+    return torch.tensor(len(chosen & true) / len(chosen | true))
+
+
+def reweighted_by_logarithm(scores, place, factor):
+    scores[..., place] += math.log(factor) if factor else -math.inf
+    return scores.softmax(dim=-1)
+
+
+def reweighted_by_exp(scores, place, factor):
+    e = scores.double().exp()
+    e[..., place] *= factor
+    return e / e.sum(-1, keepdim=True)
+
+
+def map_of_up_layers(maps, places):
+    return maps.select(layers=["up.2.1", "up.2.0"]).of_words(places)[0]
+
+
+def map_of_large_layers(maps, places):
+    return maps.select(side=32).of_words(places)[0] ** 2
+
+
 RIGHT = {
+    "word_map": (word_map_by_columns, word_map_by_einsum),
+    "inside": (inside_by_numpy, inside_by_enlarging),
+    "iou": (iou_by_sorting, iou_by_sets),
+    "reweighted": (reweighted_by_logarithm, reweighted_by_exp),
+    "own_map": (map_of_up_layers, map_of_large_layers),
     "sinusoids": (sinusoids_by_powers, sinusoids_by_diffusers),
     "attention": (attention_by_torch, attention_by_einsum),
     "split_heads": (split_heads_by_chunks, split_heads_by_permute),
@@ -245,6 +309,49 @@ RIGHT = {
 # --- wrong answers of learners, and a word of the message that each must get -----------------------
 
 WRONG = {
+    "word_map": (
+        (lambda p, places, size: p[:, :, places].mean(2).mean(0).reshape(size), "*add* their shares"),
+        (lambda p, places, size: p[:, :, places[0]].mean(0).reshape(size), "only the first piece"),
+        (lambda p, places, size: p[:, :, places].sum(2).sum(0).reshape(size), "heads are added up"),
+        (lambda p, places, size: p[:, :, places].sum(2).mean(0).reshape(size[::-1]).T, "row by row"),
+        (lambda p, places, size: p[:, :, places].sum(2).mean(0).reshape(size[::-1]), "size is (height, width)"),
+    ),
+    "inside": (
+        (lambda h, m: m[divmod(int(h.argmax()), h.shape[1])], "scale them"),
+        (lambda h, m: inside_by_numpy(h.T, m), "row and column are exchanged"),
+        (lambda h, m: inside_by_numpy(-h, m), "*weakest*"),
+        (lambda h, m: ~inside_by_numpy(h, m), "the opposite"),
+        (
+            lambda h, m: m[
+                int(h.argmax()) // h.shape[1] * m.shape[0] // h.shape[0],
+                int(h.argmax()) % h.shape[1] * m.shape[1] // h.shape[1],
+            ],
+            "take its centre",
+        ),
+    ),
+    "iou": (
+        (
+            lambda h, m: (h.flatten()[m.flatten()] >= h.flatten().topk(int(m.sum())).values[-1]).double().mean(),
+            "*union*",
+        ),
+        (lambda h, m: iou_by_sets(-h, m), "weakest places"),
+        (lambda h, m: ((h > h.max() / 2) & m).sum() / ((h > h.max() / 2) | m).sum(), "half of the maximum"),
+    ),
+    "reweighted": (
+        (lambda s, place, f: s.index_copy(-1, torch.tensor([place]), s[..., [place]] * f).softmax(-1), "*scores*"),
+        (
+            lambda s, place, f: s.index_add(-1, torch.tensor([place]), torch.full_like(s[..., :1], f)).softmax(-1),
+            "added",
+        ),
+        (lambda s, place, f: s.softmax(-1) * (1 + (f - 1) * F.one_hot(torch.tensor(place), s.shape[-1])), "sum to 1"),
+        (lambda s, place, f: s.softmax(-1), "nothing was changed"),
+    ),
+    "own_map": (
+        (lambda maps, places: maps.of_words(places), "one map [h, w] was expected, got 1×32×32"),
+        (lambda maps, places: maps.select(side=8).of_words(places)[0], "at least 60% was asked for"),
+        (lambda maps, places: maps.of_words(places)[0] / 0, "NaN or infinity"),
+        (lambda maps, places: maps.of_words(places)[0], "which layers mean nothing"),
+    ),
     "sinusoids": (
         (lambda t, w: sinusoids_by_powers(t, w).roll(w // 2, dims=1), "the other way round"),
         (lambda t, w: get_timestep_embedding(t, w, downscale_freq_shift=0), "the other way round"),

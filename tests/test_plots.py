@@ -76,8 +76,23 @@ def test_the_unet_ladder_has_a_bar_for_every_block_with_its_shape():
     labels = [text.get_text() for text in figure.axes[0].texts]
     channels = [str(stop.after[0]) for stop in stops if len(stop.after) == 3]
     assert labels == [*channels, "6×8", "3×4", "6×8"]
+    skips = [line.get_xdata().tolist() for line in figure.axes[0].lines if len(line.get_xdata())]
+    names = [stop.name for stop in plots.blocks_of(stops)]
+    assert [(names[round(start - 0.4)], names[round(end + 0.4)]) for start, end in skips] == [
+        ("down_blocks.0.resnets.0", "up_blocks.1.resnets.0"),
+        ("down_blocks.1.attentions.0", "up_blocks.0.resnets.0"),
+    ]
     lit = plots.unet_ladder(stops, lit=3)
     assert "down_blocks.1.resnets.0: ResnetBlock2D, 8×3×4 → 16×3×4" in texts_of(lit)
+
+
+def test_the_ladders_marks_are_where_its_bars_stand():
+    stops = list(tour(small_unet(), torch.randn(1, 4, 6, 8), 10, torch.randn(1, 77, WIDTH)))
+    figure = plots.unet_ladder(stops)
+    bars = [bar.get_x() + bar.get_width() / 2 for bar in figure.axes[1].patches]
+    figure.canvas.draw()
+    pixels = figure.axes[1].transData.transform([(bar, 0) for bar in bars])[:, 0]
+    assert plots.ladder_marks(stops) == pytest.approx(pixels / figure.bbox.width)
 
 
 def test_losses_are_drawn_against_their_steps():

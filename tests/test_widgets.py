@@ -167,6 +167,12 @@ def test_a_scrubber_needs_a_label_for_every_picture(labels):
         Scrubber(frames(), labels)
 
 
+def test_a_scrubbers_marks_are_one_for_each_picture_or_none():
+    assert Scrubber(frames(), ["a", "b", "c"], marks=[0.1, 0.5, 0.9]).marks == [0.1, 0.5, 0.9]
+    with pytest.raises(ValueError, match="marks: one for each of the 3 pictures, or none, got 1"):
+        Scrubber(frames(), ["a", "b", "c"], marks=[0.1])
+
+
 def test_a_scrubber_leaves_its_picture_for_readers_without_a_kernel():
     scrubber = Scrubber(frames(), ["a", "b", "c"])
     data = scrubber._repr_mimebundle_()

@@ -1,13 +1,15 @@
 """Pictures of values: every function returns a matplotlib Figure, drawn without pyplot's hidden state."""
 
 from sdlearn.plots.curves import losses, rung, schedules, similarity
-from sdlearn.plots.diagrams import pipeline, tokens, unet_ladder
+from sdlearn.plots.diagrams import blocks_of, ladder_marks, pipeline, tokens, unet_ladder
 from sdlearn.plots.look import LINES, new_figure
 from sdlearn.plots.pictures import heat_over, latent_channels, overlay, strip
 
 __all__ = [
     "LINES",
+    "blocks_of",
     "heat_over",
+    "ladder_marks",
     "latent_channels",
     "losses",
     "new_figure",

@@ -46,7 +46,7 @@ def pipeline(model: Components, lit: str | None = None) -> Figure:
     for stage, (x, y, w, h, shape) in boxes.items():
         _box(axes, (x, y, w, h), STAGES[stage], shape, lit)
         if lit is not None and stage == lit:
-            axes.add_patch(FancyBboxPatch((x, y), w, h, "round,pad=0.5", fill=False, ec="#c0392b", lw=3))
+            axes.add_patch(FancyBboxPatch((x, y), w, h, "round,pad=0.5", fill=False, ec=LIT, lw=3))
     for start, end, bend in (
         ((14.5, 22.5), (19.3, 22.5), 0),
         ((37.7, 22.5), (43.3, 22.5), 0),
@@ -71,45 +71,79 @@ def _box(axes, place: tuple[float, float, float, float], stage: tuple[str, str],
     axes.text(x + w / 2, y + h * 0.27, shape, ha="center", va="center", fontsize=8.5, color=INK)
 
 
+LIT = "#c0392b"
 PART_COLOURS = {"input": "#e4e4e4", "down": "#9ecae9", "middle": "#c3b1e1", "up": "#f9c784", "output": "#ddefdb"}
 
 
 def unet_ladder(stops: Sequence[Stop], lit: int | None = None) -> Figure:
     """The way through the U-Net: a bar for each block, taller for a larger side, labelled with its channels.
 
-    Stops without a side (the time embedding) are left out. The block `lit`, counted among the bars, stands out and is
-    named.
+    Dashed lines are skip connections, one for each height. Below, for each block, its parameters, and parameters times
+    places: about the multiplications that it costs, those of attention's own products apart. Stops without a side (the
+    time embedding) are left out. The block `lit`, counted among the bars, stands out and is named.
     """
-    shown = [stop for stop in stops if len(stop.after) == 3]
-    figure = new_figure(3.4)
-    axes = figure.subplots()
+    shown = blocks_of(stops)
+    figure = new_figure(4.6, layout=None)
+    axes = figure.add_axes((0, 0.36, 1, 0.58))
     tallest = max(max(stop.after[1:]) for stop in shown)
-    for place, stop in enumerate(shown):
-        channels, side = stop.after[0], max(stop.after[1:])
-        height = np.sqrt(side / tallest)
+    heights = [np.sqrt(max(stop.after[1:]) / tallest) for stop in shown]
+    for place, (stop, height) in enumerate(zip(shown, heights, strict=True)):
         hatch = "///" if stop.kind == "Transformer2DModel" else None
         axes.add_patch(
             Rectangle((place - 0.4, -height / 2), 0.8, height, fc=PART_COLOURS[stop.part], ec=INK, hatch=hatch)
         )
-        axes.text(place, height / 2 + 0.03, f"{channels}", ha="center", fontsize=7.5, color=INK)
+        axes.text(place, height / 2 + 0.03, f"{stop.after[0]}", ha="center", fontsize=7.5, color=INK)
     for (height, width), run in groupby(range(len(shown)), key=lambda place: shown[place].after[1:]):
         places = list(run)
         middle, bottom = (places[0] + places[-1]) / 2, -np.sqrt(max(height, width) / tallest) / 2
         axes.text(middle, bottom - 0.09, f"{height}×{width}", ha="center", fontsize=8, color=INK)
+    for start, end in _skips(shown):
+        axes.plot([start + 0.4, end - 0.4], [heights[end] / 2 - 0.04] * 2, "--", color=INK, lw=0.9, zorder=0)
     for part, colour in PART_COLOURS.items():
         axes.add_patch(Rectangle((0, 0), 0, 0, fc=colour, ec=INK, label=part))
     axes.add_patch(Rectangle((0, 0), 0, 0, fc="white", ec=INK, hatch="///", label="with attention"))
-    axes.legend(ncols=6, loc="lower center", frameon=False, fontsize=8, bbox_to_anchor=(0.5, -0.1))
+    axes.plot([], [], "--", color=INK, lw=0.9, label="skip connection")
+    axes.legend(ncols=7, loc="lower center", frameon=False, fontsize=8, bbox_to_anchor=(0.5, -0.08))
     title = "after every block: channels above, height×width below"
     if lit is not None:
-        height = np.sqrt(max(shown[lit].after[1:]) / tallest)
-        axes.add_patch(Rectangle((lit - 0.4, -height / 2), 0.8, height, fill=False, ec="#c0392b", lw=3))
+        axes.add_patch(Rectangle((lit - 0.4, -heights[lit] / 2), 0.8, heights[lit], fill=False, ec=LIT, lw=3))
         before, after = ("×".join(map(str, shape)) for shape in (shown[lit].before, shown[lit].after))
         title = f"{shown[lit].name}: {shown[lit].kind}, {before} → {after}, {shown[lit].parameters:,} parameters"
-    axes.set(xlim=(-1, len(shown)), ylim=(-0.66, 0.64))
+    axes.set(ylim=(-0.72, 0.64))
     axes.set_title(title, fontsize=10, color=INK)
-    axes.axis("off")
+    parameters = [stop.parameters for stop in shown]
+    work = [count * np.prod(stop.after[1:]) for count, stop in zip(parameters, shown, strict=True)]
+    for bottom, name, values in ((0.19, "parameters", parameters), (0.01, "parameters × places", work)):
+        below = figure.add_axes((0, bottom, 1, 0.12))
+        colours = [PART_COLOURS[stop.part] for stop in shown]
+        edges = [LIT if place == lit else INK for place in range(len(shown))]
+        below.bar(range(len(shown)), values, 0.8, color=colours, edgecolor=edges)
+        below.text(-0.6, max(values), name, fontsize=8, color=INK, va="top")
+    for axes in figure.axes:
+        axes.set_xlim(-1, len(shown))
+        axes.axis("off")
     return figure
+
+
+def blocks_of(stops: Sequence[Stop]) -> list[Stop]:
+    """The stops that have a side: the bars of the ladder."""
+    return [stop for stop in stops if len(stop.after) == 3]
+
+
+def ladder_marks(stops: Sequence[Stop]) -> list[float]:
+    """Where the bars of the ladder stand, from 0 (left) to 1."""
+    count = len(blocks_of(stops))
+    return [(place + 1) / (count + 1) for place in range(count)]
+
+
+def _skips(shown: Sequence[Stop]) -> list[tuple[int, int]]:
+    """From the last block of each height on the way down to the first ResNet block there on the way up."""
+    down = {s.after[1:]: i for i, s in enumerate(shown) if s.part in ("input", "down") and s.before[1:] == s.after[1:]}
+    up = {}
+    for i, stop in enumerate(shown):
+        if stop.part == "up" and stop.kind == "ResnetBlock2D":
+            up.setdefault(stop.after[1:], i)
+    return [(start, up[size]) for size, start in down.items() if size in up]
 
 
 def tokens(read: Sequence[Token], per_row: int = 9) -> Figure:

@@ -24,10 +24,20 @@ function render({ model, el }) {
     image.src = urls[index];
     image.alt = text;
   }
-  slider.addEventListener("input", () => {
-    model.set("index", Number(slider.value));
+  function go(index) {
+    model.set("index", index);
     model.save_changes();
-  });
+  }
+  slider.addEventListener("input", () => go(Number(slider.value)));
+  const marks = model.get("marks");
+  if (marks.length) {
+    image.style.cursor = "pointer";
+    image.addEventListener("click", (event) => {
+      const frame = image.getBoundingClientRect();
+      const distances = marks.map((mark) => Math.abs(mark - (event.clientX - frame.left) / frame.width));
+      go(distances.indexOf(Math.min(...distances)));
+    });
+  }
   model.on("change:index", show);
   show();
   return () => {

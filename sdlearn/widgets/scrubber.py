@@ -23,19 +23,32 @@ class Scrubber(anywidget.AnyWidget):
         pictures: PIL pictures or Figures, all of one size.
         labels: what is read beside the slider, one for each picture.
         name: what the slider moves through, said before the label.
+        marks: where in the picture, from 0 (left) to 1, the thing stands that each label names; with them a click into
+            the picture goes to the nearest.
     """
 
     _esm = Path(__file__).with_name("scrubber.js")
     frames = traitlets.List(traitlets.Bytes()).tag(sync=True)
     labels = traitlets.List(traitlets.Unicode()).tag(sync=True)
     name = traitlets.Unicode().tag(sync=True)
+    marks = traitlets.List(traitlets.Float()).tag(sync=True)
     index = traitlets.Int(0).tag(sync=True)
 
-    def __init__(self, pictures: Sequence[Image.Image | Figure], labels: Sequence[str], name: str = "step"):
+    def __init__(
+        self,
+        pictures: Sequence[Image.Image | Figure],
+        labels: Sequence[str],
+        name: str = "step",
+        marks: Sequence[float] = (),
+    ):
         if not pictures or len(pictures) != len(labels):
             raise ValueError(f"labels: one for each of the {len(pictures)} pictures, at least one, got {len(labels)}")
+        if marks and len(marks) != len(pictures):
+            raise ValueError(f"marks: one for each of the {len(pictures)} pictures, or none, got {len(marks)}")
         drawn = [figure_to_picture(p) if isinstance(p, Figure) else p for p in pictures]
-        super().__init__(frames=[to_jpeg(p.convert("RGB")) for p in drawn], labels=list(labels), name=name)
+        super().__init__(
+            frames=[to_jpeg(p.convert("RGB")) for p in drawn], labels=list(labels), name=name, marks=list(marks)
+        )
 
     @property
     def label(self) -> str:
