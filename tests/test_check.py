@@ -172,6 +172,11 @@ def sinusoids_by_powers(t, width):
     return torch.hstack([torch.cos(angles), torch.sin(angles)])
 
 
+def sinusoids_from_one(t, width):
+    angles = torch.outer(t.double(), 10_000.0 ** (-torch.arange(2, width + 2, 2).double() / width))
+    return torch.hstack([torch.cos(angles), torch.sin(angles)])
+
+
 def sinusoids_by_diffusers(t, width):
     return get_timestep_embedding(t, width, flip_sin_to_cos=True, downscale_freq_shift=0)
 
@@ -357,8 +362,11 @@ WRONG = {
         (lambda t, w: get_timestep_embedding(t, w, downscale_freq_shift=0), "the other way round"),
         (lambda t, w: sinusoids_by_powers(t, w).unflatten(1, (2, -1)).transpose(1, 2).flatten(1), "alternate"),
         (lambda t, w: sinusoids_by_powers(t, 2 * w)[:, [*range(w // 2), *range(w, w + w // 2)]], "too slowly"),
+        (lambda t, w: get_timestep_embedding(t, w, flip_sin_to_cos=True, downscale_freq_shift=1), "width / 2 - 1"),
+        (sinusoids_from_one, "k counts from 1"),
     ),
     "attention": (
+        (lambda q, k, v: torch.softmax(q @ k.mT / v.shape[-1] ** 0.5, -1) @ v, "the values' width"),
         (lambda q, k, v: torch.softmax(q @ k.mT / q.shape[-1], -1) @ v, "it is √d"),
         (lambda q, k, v: torch.softmax(q @ k.mT, -1) @ v, "division by √d is missing"),
         (lambda q, k, v: torch.softmax(q @ k.mT / q.shape[-1] ** 0.5, -2) @ v, "softmax over the queries"),
@@ -373,12 +381,16 @@ WRONG = {
         (lambda x, c, q, k, v: attention_by_torch(x @ q, x @ k, x @ v), "this is self-attention"),
         (lambda x, c, q, k, v: attention_by_torch(c @ q, x @ k, x @ v), "turned round"),
         (lambda x, c, q, k, v: attention_by_torch(x @ q, c @ k, x @ v), "values still come from the picture"),
+        (lambda x, c, q, k, v: torch.softmax((x @ q) @ (c @ k).mT, -1) @ (c @ v), "division by √d is missing"),
+        (lambda x, c, q, k, v: attention_by_torch(x @ q, c @ k, c), "to_v is not used"),
+        (lambda x, c, q, k, v: cross_attention_by_linear(x, c, q.T, k.T, v.T), "turned over"),
+        (lambda x, c, q, k, v: x + cross_attention_by_linear(x, c, q, k, v), "that comes later"),
     ),
     "own_unet": (
         (lambda: torch.nn.Linear(2, 2), "a UNet2DConditionModel was expected, got Linear"),
         (lambda: unet_of(block_out_channels=(64, 128, 128)), "fewer than 3,000,000"),
         (lambda: unet_of(out_channels=3), "4×32×32 has to come out, got 3×32×32"),
-        (lambda: unet_of(down_block_types=("DownBlock2D",) * 3), "it has 5 cross-attentions; at least 6"),
+        (lambda: unet_of(down_block_types=("DownBlock2D",) * 3), "the one in the middle: 5; at least 6"),
     ),
     "sampled": (
         (lambda mean, v, e: mean + torch.exp(v) * e, "multiplied by the variance"),

@@ -32,13 +32,13 @@ def _two_maps(yours: Tensor, target: Tensor, titles: tuple[str, str]) -> Figure:
 
 def sinusoids(t: Tensor, width: int) -> Tensor:
     half = width // 2
-    angles = t.float()[:, None] * torch.exp(-math.log(10_000) * torch.arange(half) / half)
+    angles = t.double()[:, None] * torch.exp(-math.log(10_000) * torch.arange(half).double() / half)
     return torch.cat([angles.cos(), angles.sin()], dim=1)
 
 
 def _angles(t: Tensor, width: int, period: float = 10_000.0, over: int | None = None) -> Tensor:
     half = width // 2
-    return t.float()[:, None] * torch.exp(-math.log(period) * torch.arange(half) / (over or half))
+    return t.double()[:, None] * torch.exp(-math.log(period) * torch.arange(half).double() / (over or half))
 
 
 def _both(angles: Tensor) -> Tensor:
@@ -68,6 +68,14 @@ SINUSOIDS = Exercise(
             lambda t, w: torch.cat([_angles(t, w)] * 2, dim=1),
         ),
         Mistake(
+            "k counts from 1 in yours; it starts at 0, so that the first frequency is 1",
+            lambda t, w: _both(_angles(t, w + 2, over=w // 2)[:, 1:]),
+        ),
+        Mistake(
+            "k is divided by width / 2 - 1; divide by width / 2",
+            lambda t, w: _both(_angles(t, w, over=w // 2 - 1)),
+        ),
+        Mistake(
             "the exponent's sign is wrong: frequencies fall from 1 to nearly 1/10,000",
             lambda t, width: _both(_angles(t, width, period=1e-4)),
         ),
@@ -90,6 +98,10 @@ def _scores(q: Tensor, k: Tensor) -> Tensor:
     return q @ k.transpose(-1, -2)
 
 
+def _by_values_width(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    return (_scores(q, k) / v.shape[-1] ** 0.5).softmax(-1) @ v
+
+
 ATTENTION = Exercise(
     LESSON,
     "attention",
@@ -106,6 +118,7 @@ ATTENTION = Exercise(
     (
         Mistake("divided by d; it is √d", lambda q, k, v: (_scores(q, k) / q.shape[-1]).softmax(-1) @ v),
         Mistake("the division by √d is missing", lambda q, k, v: _scores(q, k).softmax(-1) @ v),
+        Mistake("divided by the root of the values' width; it is that of the queries' and keys'", _by_values_width),
         Mistake("multiplied by √d; divide", lambda q, k, v: (_scores(q, k) * q.shape[-1] ** 0.5).softmax(-1) @ v),
         Mistake(
             "softmax over the queries; for every *query* the weights of all keys must sum up to 1: dim=-1",
@@ -199,6 +212,19 @@ CROSS_ATTENTION = Exercise(
             "turned round: here the *picture* asks (queries) and the text answers (keys and values)",
             lambda x, c, q, k, v: attention(c @ q, x @ k, x @ v),
         ),
+        Mistake(
+            "the division by √d is missing",
+            lambda x, c, q, k, v: ((x @ q) @ (c @ k).T).softmax(-1) @ (c @ v),
+        ),
+        Mistake("to_v is not used: values are the text *times* to_v", lambda x, c, q, k, v: attention(x @ q, c @ k, c)),
+        Mistake(
+            "the matrices are turned over; here a row times the matrix as it is: `picture @ to_q`",
+            lambda x, c, q, k, v: attention(x @ q.T, c @ k.T, c @ v.T),
+        ),
+        Mistake(
+            "the picture is added to the result; that comes later, in the transformer block",
+            lambda x, c, q, k, v: x + attention(x @ q, c @ k, c @ v),
+        ),
         Mistake("to_k and to_v are exchanged", lambda x, c, q, k, v: attention(x @ q, c @ v, c @ k)),
         Mistake("the three matrices are not used", lambda x, c, q, k, v: attention(x, c, c)),
     ),
@@ -245,7 +271,8 @@ def _is_small(measured: dict) -> str | None:
 
 def _reads_the_text(measured: dict) -> str | None:
     if measured["cross"] < FEWEST_ATTENTIONS:
-        return f"it has {measured['cross']} cross-attentions; at least {FEWEST_ATTENTIONS} were asked for"
+        count = measured["cross"]
+        return f"cross-attentions, with the one in the middle: {count}; at least {FEWEST_ATTENTIONS} were asked for"
     return None
 
 

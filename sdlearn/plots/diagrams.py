@@ -71,7 +71,7 @@ def _box(axes, place: tuple[float, float, float, float], stage: tuple[str, str],
     axes.text(x + w / 2, y + h * 0.27, shape, ha="center", va="center", fontsize=8.5, color=INK)
 
 
-LIT = "#c0392b"
+LIT, BLANK = "#c0392b", {"fc": "white", "ec": "none", "pad": 0.8}
 PART_COLOURS = {"input": "#e4e4e4", "down": "#9ecae9", "middle": "#c3b1e1", "up": "#f9c784", "output": "#ddefdb"}
 
 
@@ -92,7 +92,7 @@ def unet_ladder(stops: Sequence[Stop], lit: int | None = None) -> Figure:
         axes.add_patch(
             Rectangle((place - 0.4, -height / 2), 0.8, height, fc=PART_COLOURS[stop.part], ec=INK, hatch=hatch)
         )
-        axes.text(place, height / 2 + 0.03, f"{stop.after[0]}", ha="center", fontsize=7.5, color=INK)
+        axes.text(place, height / 2 + 0.03, f"{stop.after[0]}", ha="center", fontsize=7.5, color=INK, bbox=BLANK)
     for (height, width), run in groupby(range(len(shown)), key=lambda place: shown[place].after[1:]):
         places = list(run)
         middle, bottom = (places[0] + places[-1]) / 2, -np.sqrt(max(height, width) / tallest) / 2
