@@ -11,7 +11,7 @@ import inspect
 import math
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 
@@ -21,9 +21,11 @@ from torch import Tensor
 
 from sdlearn.progress import Progress, forget, read_done, write_done
 
-LESSONS = ("similarity", "compression", "noising", "unet", "attention")
+LESSONS = ("similarity", "compression", "noising", "unet", "attention", "denoising", "text_to_image")
 """Modules of `sdlearn.exercises`, in the order of the course."""
 FEWEST_MISTAKES = 3
+LONGEST = 60
+"""An argument whose repr is longer is called by its type."""
 
 Case = tuple
 """The arguments of one call."""
@@ -44,6 +46,7 @@ class Exercise:
     right: the course's own function, with which the learner's is compared on every case.
     cases: arguments to try, the smallest first.
     picture: draws the learner's function at work, beside the right one.
+    near: says whether a result is as good as the right one; by default equal to within rounding.
     """
 
     lesson: str
@@ -52,6 +55,7 @@ class Exercise:
     cases: Callable[[], list[Case]]
     mistakes: tuple[Mistake, ...]
     picture: Callable[[Callable], Figure] | None = None
+    near: Callable[[object, object], bool] = field(default_factory=lambda: _equal)
 
     def __post_init__(self):
         _enough(self.name, self.mistakes)
@@ -66,11 +70,11 @@ class Exercise:
             return Result(self.name, None, "not attempted yet")
         except Exception as error:
             return Result(self.name, False, _about(error, answer))
-        wrong = [i for i, case in enumerate(cases) if not _equal(found[i], self.right(*case))]
+        wrong = [i for i, case in enumerate(cases) if not self.near(found[i], self.right(*case))]
         if not wrong:
             return _right(self.name, lambda: self.picture(answer) if self.picture else None, answer)
         for mistake in self.mistakes:
-            if all(_equal(value, mistake.wrong(*case)) for value, case in zip(found, cases, strict=True)):
+            if all(self.near(value, mistake.wrong(*case)) for value, case in zip(found, cases, strict=True)):
                 return Result(self.name, False, mistake.says)
         case = cases[wrong[0]]
         if isinstance(found[wrong[0]], Tensor) and not _equal(answer(*_copied(case)), found[wrong[0]]):
@@ -228,7 +232,8 @@ def _short(argument: object) -> str:
         return f"tensor {_shape(argument)}" if argument.numel() > 1 else f"{argument.item():.4g}"
     if isinstance(argument, float):
         return f"{argument:.4g}" if math.isfinite(argument) else str(argument)
-    return repr(argument)
+    text = repr(argument)
+    return text if len(text) < LONGEST else type(argument).__name__
 
 
 def _shape(value: Tensor) -> str:

@@ -1,9 +1,11 @@
 """Every exercise: its stub, its solution from the notebook, other right answers, wrong ones and what they are told."""
 
+import copy
 import json
 import math
 import re
 import warnings
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
@@ -11,12 +13,15 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from diffusers import UNet2DConditionModel
+from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+from diffusers.image_processor import VaeImageProcessor
 from diffusers.models.embeddings import get_timestep_embedding
 
 from sdlearn import check
 from sdlearn.check import Exercise, Mistake, OpenExercise, exercises
 from sdlearn.noising import Schedule
+from sdlearn.picturebook import compose
+from sdlearn.text import encode_text
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 
@@ -280,7 +285,140 @@ def map_of_large_layers(maps, places):
     return maps.select(side=32).of_words(places)[0] ** 2
 
 
+def ddim_by_velocity(noisy, noise, kept, kept_next):
+    clean = noisy.double() / kept**0.5 - math.sqrt(1 / kept - 1) * noise.double()
+    return clean * kept_next**0.5 + noise * (1 - kept_next) ** 0.5
+
+
+def ddim_in_place(noisy, noise, kept, kept_next):
+    noisy -= (1 - kept) ** 0.5 * noise
+    noisy *= (kept_next / kept) ** 0.5
+    noisy += (1 - kept_next) ** 0.5 * noise
+    return noisy
+
+
+def ddpm_mean_by_posterior(noisy, noise, beta, alpha_bar):
+    """Eq. 7 of Ho et al. 2020, with x₀ put in."""
+    alpha, before = 1 - beta, alpha_bar / (1 - beta)
+    clean = (noisy - (1 - alpha_bar) ** 0.5 * noise) / alpha_bar**0.5
+    return (before**0.5 * beta * clean + alpha**0.5 * (1 - before) * noisy) / (1 - alpha_bar)
+
+
+def ddpm_mean_in_double(noisy, noise, beta, alpha_bar):
+    return (1 - beta) ** -0.5 * (noisy.double() - noise * beta * (1 - alpha_bar) ** -0.5)
+
+
+def guided_from_the_caption(unconditional, conditional, scale):
+    return conditional + (scale - 1) * (conditional - unconditional)
+
+
+def guided_by_weights(unconditional, conditional, scale):
+    return torch.lerp(unconditional.double(), conditional.double(), scale)
+
+
+def loop_by_scheduler(predict, schedule, noise, timesteps):
+    latents = noise.double()
+    for index, t in enumerate(timesteps):
+        said = predict(latents.float(), t)
+        latents = ddim_by_velocity(latents, said, schedule.alpha_bars[t].item(), next_kept(schedule, timesteps, index))
+    return latents
+
+
+def next_kept(schedule, timesteps, index):
+    return schedule.alpha_bars[timesteps[index + 1]].item() if index + 1 < len(timesteps) else 1.0
+
+
+def loop_backwards(predict, schedule, noise, timesteps):
+    remaining = list(timesteps)[::-1]
+    while remaining:
+        t = remaining.pop()
+        following = schedule.alpha_bars[remaining[-1]].item() if remaining else 1.0
+        noise = ddim_in_place(noise.clone(), predict(noise, t), schedule.alpha_bars[t].item(), following)
+    return noise
+
+
+def guidance_rescaled(unconditional, conditional, scale):
+    """Lin et al. 2023, Eq. 15."""
+    plain = unconditional + scale * (conditional - unconditional)
+    return plain * (conditional.std() / plain.std())
+
+
+def guidance_limited(unconditional, conditional, scale):
+    strength = min(scale, 1 + 0.08 * (scale - 1))
+    plain = unconditional + strength * (conditional - unconditional)
+    return plain / max(1.0, float(plain.std() / conditional.std()))
+
+
+def start_noise_by_side(model, height, width, seed):
+    generator = torch.manual_seed(seed)
+    return torch.randn((1, 4, height // 8, width // 8), generator=generator)
+
+
+def start_noise_from_a_row(model, height, width, seed):
+    count = 4 * (height // 8) * (width // 8)
+    return torch.randn(1, count, generator=torch.Generator().manual_seed(seed)).view(1, 4, height // 8, width // 8)
+
+
+def to_picture_by_numpy(model, latents):
+    with torch.no_grad():
+        pixels = model.vae.decode(latents / model.vae.config.scaling_factor, return_dict=False)[0][0]
+    return ((pixels.numpy().transpose(1, 2, 0) + 1) * 127.5).clip(0, 255).astype(np.uint8)
+
+
+def to_picture_by_diffusers(model, latents):
+    with torch.no_grad():
+        pixels = model.vae.decode(latents / model.vae.config.scaling_factor).sample
+    return VaeImageProcessor().postprocess(pixels)[0]
+
+
+def to_latents_by_diffusers(model, prompt, noise, steps, guidance):
+    parts = (model.vae, model.text_encoder, model.tokenizer, model.unet, copy.deepcopy(model.scheduler), None, None)
+    pipeline = StableDiffusionPipeline(*parts, requires_safety_checker=False)
+    pipeline.set_progress_bar_config(disable=True)
+    options = {"guidance_scale": guidance, "output_type": "latent", "height": 8 * noise.shape[2]}
+    return pipeline(prompt, num_inference_steps=steps, latents=noise, width=8 * noise.shape[3], **options).images
+
+
+@torch.no_grad()
+def to_latents_in_one_batch(model, prompt, noise, steps, guidance):
+    scheduler = type(model.scheduler).from_config(model.scheduler.config)
+    scheduler.set_timesteps(steps)
+    states = encode_text(model.tokenizer, model.text_encoder, ["", prompt])
+    latents = noise * scheduler.init_noise_sigma
+    for t in scheduler.timesteps:
+        both = scheduler.scale_model_input(torch.cat([latents, latents]), t)
+        empty, said = model.unet(both, t, states).sample.chunk(2)
+        latents = scheduler.step(torch.lerp(empty, said, guidance), t, latents).prev_sample
+    return latents
+
+
+def slerp_by_frame(first, second, share):
+    angle = math.acos(float(F.cosine_similarity(first.flatten(), second.flatten(), dim=0)))
+    weights = math.sin((1 - share) * angle) / math.sin(angle), math.sin(share * angle) / math.sin(angle)
+    return weights[0] * first.double() + weights[1] * second.double()
+
+
+def slerp_in_place(first, second, share):
+    angle = torch.acos((first * second).sum().double() / first.norm().double() / second.norm().double())
+    first *= ((1 - share) * angle).sin()
+    first += second * (share * angle).sin()
+    return first / angle.sin()
+
+
 RIGHT = {
+    "start_noise": (start_noise_by_side, start_noise_from_a_row),
+    "to_picture": (to_picture_by_numpy, to_picture_by_diffusers),
+    "text_to_latents": (to_latents_by_diffusers, to_latents_in_one_batch),
+    "slerp": (slerp_by_frame, slerp_in_place),
+    "own_failure": (
+        lambda: compose([("red", "house"), ("red", "house")], "snow", "left of", rng=1),
+        lambda: compose([("white", "cat"), ("white", "boat")], "snow", "right of", ("small", "small"), rng=3),
+    ),
+    "ddim_step": (ddim_by_velocity, ddim_in_place),
+    "ddpm_mean": (ddpm_mean_by_posterior, ddpm_mean_in_double),
+    "guided": (guided_from_the_caption, guided_by_weights),
+    "draw_latents": (loop_by_scheduler, loop_backwards),
+    "own_guidance": (guidance_rescaled, guidance_limited),
     "word_map": (word_map_by_columns, word_map_by_einsum),
     "inside": (inside_by_numpy, inside_by_enlarging),
     "iou": (iou_by_sorting, iou_by_sets),
@@ -313,7 +451,109 @@ RIGHT = {
 
 # --- wrong answers of learners, and a word of the message that each must get -----------------------
 
+
+def loop_without_rungs(predict, schedule, noise, timesteps):
+    for t in timesteps:
+        noise = noise - predict(noise, t)
+    return noise
+
+
+def loop_that_stops_early(predict, schedule, noise, timesteps):
+    for now, following in pairwise(timesteps):
+        kept = schedule.alpha_bars[[now, following]].tolist()
+        noise = ddim_by_velocity(noise, predict(noise, now).double(), *kept).float()
+    last = schedule.alpha_bars[timesteps[-1]].item()
+    return ddim_by_velocity(noise, predict(noise, timesteps[-1]), last, last)
+
+
+def decoded(model, latents):
+    with torch.no_grad():
+        return model.vae.decode(latents).sample[0].permute(1, 2, 0)
+
+
+def to_latents_without(what):
+    """diffusers' loop, with a part of it left out."""
+
+    def draw(model, prompt, noise, steps, guidance):
+        scheduler = copy.deepcopy(model.scheduler)
+        scheduler.set_timesteps(steps)
+        states = encode_text(model.tokenizer, model.text_encoder, [prompt, ""] if what == "order" else ["", prompt])
+        latents = noise if what in ("sigma", "both") else noise * scheduler.init_noise_sigma
+        for t in scheduler.timesteps:
+            seen = latents if what in ("scaling", "both") else scheduler.scale_model_input(latents, t)
+            with torch.no_grad():
+                empty, said = model.unet(torch.cat([seen, seen]), t, states).sample.chunk(2)
+            guided = said if what == "guidance" else torch.lerp(empty, said, guidance)
+            latents = scheduler.step(guided, t, latents).prev_sample
+        return latents
+
+    return draw
+
+
 WRONG = {
+    "start_noise": (
+        (lambda model, h, w, seed: torch.randn(1, 4, h, w, generator=torch.manual_seed(seed)), "size in pixels"),
+        (lambda model, h, w, seed: start_noise_by_side(model, w, h, seed), "height and width are exchanged"),
+        (lambda model, h, w, seed: start_noise_by_side(model, h // 8, w // 8, seed), "64 pixels"),
+        (lambda model, h, w, seed: start_noise_by_side(model, h, w, seed)[0], "batch is missing"),
+    ),
+    "to_picture": (
+        (lambda model, z: (decoded(model, z) / 2 + 0.5).clamp(0, 1) * 255, "scaling is not undone"),
+        (
+            lambda model, z: (decoded(model, z * model.vae.config.scaling_factor) / 2 + 0.5).clamp(0, 1) * 255,
+            "multiplied by the scaling factor",
+        ),
+        (lambda model, z: to_picture_by_numpy(model, z).transpose(2, 0, 1), "channels come first"),
+        (lambda model, z: to_picture_by_numpy(model, z) / 255.0, "from 0 to 1"),
+    ),
+    "text_to_latents": (
+        (to_latents_without("order"), "unconditional and conditional are exchanged"),
+        (to_latents_without("guidance"), "no guidance"),
+        (to_latents_without("scaling"), "scale_model_input(latents, t)` is missing"),
+        (to_latents_without("sigma"), "init_noise_sigma"),
+        (to_latents_without("both"), "both missing"),
+        (lambda m, prompt, noise, steps, g: to_latents_in_one_batch(m, prompt, noise, steps, g + 1), "one too strong"),
+    ),
+    "slerp": (
+        (lambda a, b, share: torch.lerp(a, b, share), "straight line"),
+        (lambda a, b, share: slerp_by_frame(b, a, share), "exchanged"),
+        (lambda a, b, share: (1 - share) ** 0.5 * a + share**0.5 * b, "square roots"),
+        (lambda a, b, share: math.cos(share * math.pi / 2) * a + math.sin(share * math.pi / 2) * b, "for 90°"),
+    ),
+    "own_failure": (
+        (lambda: "a red house", "a scene was expected"),
+        (lambda: compose([("red", "house"), ("blue", "tree"), ("white", "cat")], "snow"), "at most two, got 3"),
+        (lambda: compose([("orange", "car")], "desert", rng=1), "find something harder"),
+    ),
+    "ddim_step": (
+        (lambda x, e, kept, after: (x - math.sqrt(1 - kept) * e) / math.sqrt(kept), "put it back"),
+        (lambda x, e, kept, after: ddim_by_velocity(x, e, after, kept), "exchanged"),
+        (lambda x, e, kept, after: after * (x - (1 - kept) * e) / kept + (1 - after) * e, "square roots are missing"),
+        (lambda x, e, kept, after: x - (math.sqrt(1 - kept) - math.sqrt(1 - after)) * e, "rescale the picture"),
+    ),
+    "ddpm_mean": (
+        (lambda x, e, b, bar: (x - math.sqrt(1 - bar) * e) / math.sqrt(1 - b), "all of the noise"),
+        (lambda x, e, b, bar: (x - math.sqrt(b) / math.sqrt(1 - bar) * e) / math.sqrt(1 - b), "√β in place of β"),
+        (lambda x, e, b, bar: x - b / math.sqrt(1 - bar) * e, "division by √α is missing"),
+    ),
+    "guided": (
+        (lambda u, c, s: c + s * (c - u), "one too strong"),
+        (lambda u, c, s: (1 - s) * c + s * u, "exchanged"),
+        (lambda u, c, s: s * c - s * u, "only the difference"),
+    ),
+    "draw_latents": (
+        (loop_that_stops_early, "the last step stops"),
+        (loop_without_rungs, "just subtracted"),
+        (lambda p, s, noise, ts: loop_backwards(lambda _, t: p(noise, t), s, noise, ts), "latents of *this* step"),
+        (lambda p, s, noise, ts: loop_backwards(p, s, noise, ts[::-1]), "upwards"),
+    ),
+    "own_guidance": (
+        (guided_from_the_caption, "at scale 12 your result spreads"),
+        (lambda u, c, s: c, "it does not guide"),
+        (lambda u, c, s: u + s * (c - u) / 10, "at scale 1 the conditional"),
+        (lambda u, c, s: (u + c).mean(), "was expected back, got"),
+        (lambda u, c, s: (c - u) / 0, "NaN or infinity"),
+    ),
     "word_map": (
         (lambda p, places, size: p[:, :, places].mean(2).mean(0).reshape(size), "*add* their shares"),
         (lambda p, places, size: p[:, :, places[0]].mean(0).reshape(size), "only the first piece"),

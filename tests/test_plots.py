@@ -7,6 +7,7 @@ from conftest import WIDTH, small_unet
 from PIL import Image
 
 from sdlearn import plots
+from sdlearn.denoising import Step
 from sdlearn.images import figure_to_picture
 from sdlearn.noising import Schedule
 from sdlearn.unet import tour
@@ -57,6 +58,15 @@ def test_a_map_lies_over_the_whole_picture():
     assert texts_of(figure).split() == ["picture", "house", "red"]
     with pytest.raises(ValueError, match="titles: one for each of the 2 maps, got 1"):
         plots.overlay(GREY, [heat, heat], ["house"])
+
+
+def test_a_denoising_step_shows_its_latents_noise_and_picture():
+    values = [torch.randn(1, 4, 6, 8) for _ in range(5)]
+    step = Step(2, 9, 400, *values)
+    figure = plots.denoising(step, GREY)
+    assert np.allclose(figure.axes[0].images[0].get_array(), step.latents[0, 0])
+    assert np.allclose(figure.axes[1].images[0].get_array(), step.noise[0, 0])
+    assert np.array_equal(figure.axes[2].images[0].get_array(), np.asarray(GREY))
 
 
 def test_the_brightest_place_of_an_overlay_is_the_maps_strongest():

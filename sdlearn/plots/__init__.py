@@ -3,11 +3,12 @@
 from sdlearn.plots.curves import losses, rung, schedules, similarity
 from sdlearn.plots.diagrams import blocks_of, ladder_marks, pipeline, tokens, unet_ladder
 from sdlearn.plots.look import LINES, new_figure
-from sdlearn.plots.pictures import heat_over, latent_channels, overlay, strip
+from sdlearn.plots.pictures import denoising, heat_over, latent_channels, overlay, strip
 
 __all__ = [
     "LINES",
     "blocks_of",
+    "denoising",
     "heat_over",
     "ladder_marks",
     "latent_channels",

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
+from sdlearn.denoising import Step
 from sdlearn.plots.look import DIVERGING, INK, SEQUENTIAL, WIDTH, new_figure
 
 HEAT, DARKEST = 0.65, 80
@@ -46,6 +47,22 @@ def latent_channels(latents: Float[Tensor, "c h w"], title: str = "") -> Figure:
         axes.axis("off")
     figure.colorbar(shown, ax=list(grid), fraction=0.02, pad=0.01)
     figure.suptitle(title or f"{channels}×{height}×{width}", fontsize=10, color=INK)
+    return figure
+
+
+def denoising(step: Step, picture: Image.Image) -> Figure:
+    """One step of a drawing: the latents after it, the noise that was named, and x̂₀ decoded."""
+    figure = new_figure(3.2)
+    latents, noise = step.latents[0, 0].float().cpu(), step.noise[0, 0].float().cpu()
+    shown = ((latents, "latents after the step, channel 0"), (noise, "predicted noise ε̂, channel 0"))
+    of_latents, of_noise, of_picture = figure.subplots(1, 3)
+    for axes, (values, title) in zip((of_latents, of_noise), shown, strict=True):
+        axes.imshow(values, cmap=DIVERGING, vmin=-3, vmax=3)
+        axes.set_title(title, fontsize=9, color=INK)
+    of_picture.imshow(picture)
+    of_picture.set_title("x̂₀, decoded", fontsize=9, color=INK)
+    for axes in figure.axes:
+        axes.axis("off")
     return figure
 
 

@@ -13,6 +13,9 @@ from PIL import Image
 from sdlearn.images import figure_to_picture, to_jpeg
 from sdlearn.widgets.static import with_picture
 
+QUALITY = 80
+"""Of the frames, as JPEG: all of them are sent to the browser, and one stays in the notebook."""
+
 
 class Scrubber(anywidget.AnyWidget):
     """Pictures behind a slider, a label for each.
@@ -47,7 +50,10 @@ class Scrubber(anywidget.AnyWidget):
             raise ValueError(f"marks: one for each of the {len(pictures)} pictures, or none, got {len(marks)}")
         drawn = [figure_to_picture(p) if isinstance(p, Figure) else p for p in pictures]
         super().__init__(
-            frames=[to_jpeg(p.convert("RGB")) for p in drawn], labels=list(labels), name=name, marks=list(marks)
+            frames=[to_jpeg(p.convert("RGB"), QUALITY) for p in drawn],
+            labels=list(labels),
+            name=name,
+            marks=list(marks),
         )
 
     @property

@@ -1,0 +1,359 @@
+"""Exercises of the lesson on denoising and guidance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from sdlearn import plots
+from sdlearn.check import Exercise, Mistake, OpenExercise
+from sdlearn.compression import decode
+from sdlearn.denoising import draw_noise
+from sdlearn.exercises.given import numbers, tiny
+from sdlearn.images import to_pictures
+from sdlearn.noising import Schedule
+from sdlearn.text import encode_text
+
+LESSON = "08_denoising"
+SIDE = 24
+"""Of the latents that the pictures of the exercises are drawn from: 192 pixels, quick."""
+
+# --- one step of DDIM -----------------------------------------------------------------------------
+
+
+def ddim_step(noisy: Tensor, noise: Tensor, kept: float, kept_next: float) -> Tensor:
+    clean = (noisy - (1 - kept) ** 0.5 * noise) / kept**0.5
+    return kept_next**0.5 * clean + (1 - kept_next) ** 0.5 * noise
+
+
+def _clean(noisy: Tensor, noise: Tensor, kept: float) -> Tensor:
+    return (noisy - (1 - kept) ** 0.5 * noise) / kept**0.5
+
+
+@cache
+def _states() -> tuple[Tensor, Tensor]:
+    model = tiny()
+    return tuple(encode_text(model.tokenizer, model.text_encoder, text) for text in ("a red house in a meadow", ""))
+
+
+def _predict(latents: Tensor, t: int) -> Tensor:
+    """The small model's guided prediction for one sentence."""
+    with torch.no_grad():
+        caption, empty = (tiny().unet(latents, t, states).sample for states in _states())
+    return empty + 3 * (caption - empty)
+
+
+def _picture(latents: Tensor):
+    return to_pictures(decode(tiny().vae, latents.float()))[0]
+
+
+def _down(step: Callable) -> Tensor:
+    """Ten steps with somebody's own step."""
+    kept = [*Schedule.of(tiny().scheduler).alpha_bars[list(range(999, 0, -100))].tolist(), 1.0]
+    latents = draw_noise((1, 4, SIDE, SIDE), 3, like=_states()[0])
+    for t, now, following in zip(range(999, 0, -100), kept, kept[1:], strict=False):
+        latents = step(latents, _predict(latents, t), now, following).float()
+    return latents
+
+
+DDIM_STEP = Exercise(
+    LESSON,
+    "ddim_step",
+    ddim_step,
+    lambda: [
+        (torch.tensor([0.7]), torch.tensor([0.5]), 0.25, 0.64),
+        (numbers(2, 3), numbers(2, 3, seed=1), 0.1, 0.3),
+        (numbers(1, 4, 3, 5), numbers(1, 4, 3, 5, seed=1), 0.8, 1.0),
+    ],
+    (
+        Mistake(
+            "the noise is only taken away; that is x̂₀, and the next rung has noise of its own: put it back",
+            lambda x, e, kept, following: _clean(x, e, kept),
+        ),
+        Mistake(
+            "x̂₀ is shrunk for the next rung, but the noise of that rung is missing",
+            lambda x, e, kept, following: following**0.5 * _clean(x, e, kept),
+        ),
+        Mistake(
+            "the division by √ᾱ is missing: the picture was made smaller when it was noised",
+            lambda x, e, kept, following: following**0.5 * (x - (1 - kept) ** 0.5 * e) + (1 - following) ** 0.5 * e,
+        ),
+        Mistake("kept and kept_next are exchanged", lambda x, e, kept, following: ddim_step(x, e, following, kept)),
+        Mistake(
+            "the square roots are missing",
+            lambda x, e, kept, following: following * (x - (1 - kept) * e) / kept + (1 - following) * e,
+        ),
+        Mistake(
+            "just the difference of the two noises is taken away; each step has to rescale the picture as well",
+            lambda x, e, kept, following: x - ((1 - kept) ** 0.5 - (1 - following) ** 0.5) * e,
+        ),
+    ),
+    lambda answer: plots.strip(
+        [_picture(_down(answer)), _picture(_down(ddim_step))], ["ten steps of yours", "target"], columns=4
+    ),
+)
+
+# --- DDPM's mean ----------------------------------------------------------------------------------
+
+
+def ddpm_mean(noisy: Tensor, noise: Tensor, beta: float, alpha_bar: float) -> Tensor:
+    return (noisy - beta / (1 - alpha_bar) ** 0.5 * noise) / (1 - beta) ** 0.5
+
+
+def _rows(answer: Callable) -> Figure:
+    """The mean of a step for one pixel, against the noise that is predicted."""
+    schedule, noise = Schedule.of(tiny().scheduler), torch.linspace(-2, 2, 41)
+    figure = plots.new_figure(2.8)
+    axes = figure.subplots()
+    for t, colour in zip((50, 300, 900), plots.LINES, strict=False):
+        beta, alpha_bar = schedule.betas[t].item(), schedule.alpha_bars[t].item()
+        for step, style, name in ((ddpm_mean, "-", "target"), (answer, "--", "yours")):
+            values = torch.as_tensor(step(torch.ones(41), noise.clone(), beta, alpha_bar)).detach()
+            axes.plot(noise, values, style, color=colour, label=f"{name}, t = {t}", lw=3 if style == "-" else 1.5)
+    axes.set(xlabel="predicted noise", ylabel="mean of the step, from 1.0")
+    axes.legend(fontsize=8, frameon=False, ncols=3)
+    return figure
+
+
+DDPM_MEAN = Exercise(
+    LESSON,
+    "ddpm_mean",
+    ddpm_mean,
+    lambda: [
+        (torch.tensor([1.0]), torch.tensor([0.5]), 0.19, 0.36),
+        (numbers(2, 3), numbers(2, 3, seed=1), 0.02, 0.5),
+        (numbers(1, 4, 3, 5), numbers(1, 4, 3, 5, seed=1), 0.5, 0.1),
+    ],
+    (
+        Mistake(
+            "all of the noise is taken away at once; one step takes away β / √(1 - ᾱ) of it",
+            lambda x, e, beta, bar: (x - (1 - bar) ** 0.5 * e) / (1 - beta) ** 0.5,
+        ),
+        Mistake(
+            "√β in place of β: that is how much noise a step *adds* on the way up",
+            lambda x, e, beta, bar: (x - beta**0.5 / (1 - bar) ** 0.5 * e) / (1 - beta) ** 0.5,
+        ),
+        Mistake(
+            "the division by √α is missing: each step makes the picture a little larger again",
+            lambda x, e, beta, bar: x - beta / (1 - bar) ** 0.5 * e,
+        ),
+        Mistake(
+            "the root of 1 - ᾱ is missing",
+            lambda x, e, beta, bar: (x - beta / (1 - bar) * e) / (1 - beta) ** 0.5,
+        ),
+        Mistake(
+            "divided by √ᾱ, which undoes all steps; one step is undone by √α = √(1 - β)",
+            lambda x, e, beta, bar: (x - beta / (1 - bar) ** 0.5 * e) / bar**0.5,
+        ),
+    ),
+    _rows,
+)
+
+# --- guidance -------------------------------------------------------------------------------------
+
+
+def guided(unconditional: Tensor, conditional: Tensor, scale: float) -> Tensor:
+    return unconditional + scale * (conditional - unconditional)
+
+
+def _guided_pictures(answer: Callable) -> Figure:
+    found = []
+    for combine in (answer, guided):
+
+        def step(latents, _, now, following, combine=combine):
+            t = int((Schedule.of(tiny().scheduler).alpha_bars - now).abs().argmin())
+            with torch.no_grad():
+                caption, empty = (tiny().unet(latents, t, states).sample for states in _states())
+            return ddim_step(latents, torch.as_tensor(combine(empty, caption, 3.0)), now, following)
+
+        found.append(_picture(_down(step)))
+    return plots.strip(found, ["with yours, scale 3", "target"], columns=4)
+
+
+GUIDED = Exercise(
+    LESSON,
+    "guided",
+    guided,
+    lambda: [
+        (torch.tensor([1.0]), torch.tensor([3.0]), 2.0),
+        (numbers(2, 3), numbers(2, 3, seed=1), 1.0),
+        (numbers(2, 4, 3, 5), numbers(2, 4, 3, 5, seed=1), 7.5),
+        (numbers(3), numbers(3, seed=2), 0.0),
+    ],
+    (
+        Mistake(
+            "one too strong: start from the *unconditional* prediction, so that scale 1 is the conditional one",
+            lambda u, c, s: c + s * (c - u),
+        ),
+        Mistake("unconditional and conditional are exchanged", lambda u, c, s: c + s * (u - c)),
+        Mistake(
+            "only the difference is left; it is added to the unconditional prediction", lambda u, c, s: s * (c - u)
+        ),
+        Mistake("this is the mean of both; guidance goes *beyond* the conditional one", lambda u, c, s: (u + c) / 2),
+        Mistake("the scale multiplies the whole conditional prediction", lambda u, c, s: u + s * c),
+        Mistake("one too weak: scale 1 has to give the conditional prediction", lambda u, c, s: u + (s - 1) * (c - u)),
+    ),
+    _guided_pictures,
+)
+
+# --- the whole loop -------------------------------------------------------------------------------
+
+
+def draw_latents(predict: Callable, schedule: Schedule, noise: Tensor, timesteps: list[int]) -> Tensor:
+    latents = noise
+    kept = [*schedule.alpha_bars[timesteps].tolist(), 1.0]
+    for t, now, following in zip(timesteps, kept, kept[1:], strict=False):
+        latents = ddim_step(latents, predict(latents, t), now, following)
+    return latents
+
+
+def _toy(latents: Tensor, t: int) -> Tensor:
+    """A prediction that depends on both of its arguments."""
+    return torch.tanh(latents * (0.5 + t / 1000)) + 0.1
+
+
+def _loop(following: Callable, step: Callable = ddim_step, fed: Callable = lambda latents, noise: latents) -> Callable:
+    """The loop with something wrong in it: which ᾱ comes next, what a step does, or what the prediction is fed."""
+
+    def run(predict: Callable, schedule: Schedule, noise: Tensor, timesteps: list[int]) -> Tensor:
+        latents, kept = noise, schedule.alpha_bars[timesteps].tolist()
+        for index, (t, now) in enumerate(zip(timesteps, kept, strict=True)):
+            latents = step(latents, predict(fed(latents, noise), t), now, following(kept, index))
+        return latents
+
+    return run
+
+
+def _next(kept: list[float], index: int) -> float:
+    return kept[index + 1] if index + 1 < len(kept) else 1.0
+
+
+DRAW_LATENTS = Exercise(
+    LESSON,
+    "draw_latents",
+    draw_latents,
+    lambda: [
+        (_toy, Schedule.named("scaled_linear"), numbers(1, 1, 1, 2), [999, 500]),
+        (_toy, Schedule.named("scaled_linear"), numbers(1, 4, 3, 5), [900, 600, 300, 0]),
+        (_toy, Schedule.named("cosine"), numbers(2, 4, 6, 5), [950, 700, 450, 200, 50]),
+    ],
+    (
+        Mistake(
+            "the last step stops at its own rung: after it there is no noise left, so ᾱ is 1 there",
+            _loop(lambda kept, i: kept[i + 1] if i + 1 < len(kept) else kept[i]),
+        ),
+        Mistake(
+            "the prediction is always asked about the noise at the start; ask about the latents of *this* step",
+            _loop(_next, fed=lambda latents, noise: noise),
+        ),
+        Mistake(
+            "every step jumps all the way to x̂₀; go down to the *next* rung",
+            _loop(lambda kept, i: 1.0),
+        ),
+        Mistake(
+            "the predicted noise is just subtracted at every step",
+            _loop(_next, step=lambda latents, predicted, now, following: latents - predicted),
+        ),
+        Mistake(
+            "the timesteps are gone through upwards; drawing goes from much noise to none",
+            lambda predict, schedule, noise, timesteps: draw_latents(predict, schedule, noise, timesteps[::-1]),
+        ),
+    ),
+    lambda answer: plots.strip(
+        [
+            _picture(
+                run(_predict, Schedule.of(tiny().scheduler), numbers(1, 4, SIDE, SIDE, seed=3), [*range(999, 0, -100)])
+            )
+            for run in (answer, draw_latents)
+        ],
+        ["your loop", "target"],
+        columns=4,
+    ),
+)
+
+# --- guidance of one's own ------------------------------------------------------------------------
+
+STRONG = 12.0
+MOST = 1.15
+"""How much larger than the conditional prediction's the spread of the result may be."""
+
+
+def _predictions() -> tuple[Tensor, Tensor]:
+    """What the small model predicts without and with a sentence, at t = 800."""
+    noise = numbers(1, 4, SIDE, SIDE, seed=5)
+    with torch.no_grad():
+        caption, empty = (tiny().unet(noise, 800, states).sample for states in _states())
+    return empty, caption
+
+
+def _measure_guidance(answer: Callable) -> dict:
+    first = answer(torch.zeros(1, 4, 2, 2), torch.ones(1, 4, 2, 2), 1.0)
+    empty, caption = _predictions()
+    empty, caption = empty, empty + 4 * (caption - empty)  # a sentence that changes much
+    strong = answer(empty.clone(), caption.clone(), STRONG)
+    return {"kind": first, "empty": empty, "caption": caption, "strong": strong, "one": answer(empty, caption, 1.0)}
+
+
+def _is_a_prediction(measured: dict) -> str | None:
+    strong, wanted = measured["strong"], measured["empty"].shape
+    if not isinstance(strong, Tensor) or strong.shape != wanted:
+        shape = "×".join(map(str, strong.shape)) if isinstance(strong, Tensor) else type(strong).__name__
+        return f"a prediction of shape {'×'.join(map(str, wanted))} was expected back, got {shape}"
+    return None if strong.isfinite().all() else "your result holds NaN or infinity"
+
+
+def _one_is_none(measured: dict) -> str | None:
+    off = (measured["one"] - measured["caption"]).abs().max().item()
+    return f"at scale 1 the conditional prediction has to come out; yours is off by {off:.3g}" if off > 1e-3 else None
+
+
+def _does_not_glare(measured: dict) -> str | None:
+    grown = (measured["strong"].std() / measured["caption"].std()).item()
+    if grown > MOST:
+        return (
+            f"at scale {STRONG:g} your result spreads {grown:.2f} times as much as the conditional prediction; "
+            f"at most {MOST} was asked for"
+        )
+    return None
+
+
+def _towards(values: Tensor, measured: dict) -> float:
+    difference = (measured["caption"] - measured["empty"]).flatten()
+    return torch.nn.functional.cosine_similarity(values.flatten(), difference, dim=0).item()
+
+
+def _still_guides(measured: dict) -> str | None:
+    before, after = (_towards(measured[name], measured) for name in ("caption", "strong"))
+    if after < before + 0.05:
+        return (
+            f"it does not guide: the result points towards (conditional - unconditional) by a cosine of {after:.2f}, "
+            f"the conditional prediction alone by {before:.2f}"
+        )
+    return None
+
+
+def _spreads(measured: dict) -> Figure:
+    figure = plots.new_figure(2.6)
+    axes = figure.subplots()
+    plain = guided(measured["empty"], measured["caption"], STRONG)
+    shown = {"conditional": measured["caption"], f"plain, scale {STRONG:g}": plain, "yours": measured["strong"]}
+    for (name, values), colour in zip(shown.items(), plots.LINES, strict=False):
+        axes.hist(values.flatten().numpy(), 60, density=True, alpha=0.5, color=colour, label=name)
+    axes.set_yticks([])
+    axes.legend(fontsize=8, frameon=False)
+    return figure
+
+
+OWN_GUIDANCE = OpenExercise(
+    LESSON,
+    "own_guidance",
+    _measure_guidance,
+    (_is_a_prediction, _one_is_none, _does_not_glare, _still_guides),
+    _spreads,
+)
+
+EXERCISES = (DDIM_STEP, DDPM_MEAN, GUIDED, DRAW_LATENTS, OWN_GUIDANCE)
