@@ -17,6 +17,7 @@ _HOME = {
     "image_to_image": "sdlearn.pipeline",
     "inpaint": "sdlearn.pipeline",
     "AttentionExplorer": "sdlearn.widgets",
+    "Canvas": "sdlearn.widgets",
     "Live": "sdlearn.widgets",
     "Shown": "sdlearn.widgets",
     "Painter": "sdlearn.widgets",

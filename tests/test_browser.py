@@ -6,6 +6,7 @@ Needs Playwright (`pip install -e .[dev]`) and a Chromium on the PATH; skipped w
 import base64
 import io
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -241,7 +242,9 @@ def test_lesson_04_scrubs_mixes_and_checks(lab, page, tmp_path):
     assert not [text for text in errors if "Traceback" in text or "Uncaught" in text]
 
 
-@pytest.mark.parametrize("lesson", ["02_clip", "03_vae", "05_unet"])
+@pytest.mark.parametrize(
+    "lesson", ["02_clip", "03_vae", "05_unet", "06_attention_maps", "08_denoising", "09_text_to_image"]
+)
 def test_every_scrubber_of_a_lesson_moves(lab, page, tmp_path, lesson):
     errors = opened(lab, page, f"{lesson}.ipynb")
     sliders = page.locator("input[type=range]")
@@ -280,3 +283,50 @@ def test_lesson_03_takes_a_picture_of_ones_own(lab, page, tmp_path):
     after = wait_until_changed(page, before)
     assert after[..., 1].mean() > after[..., 0].mean() + 20
     screenshot(page, "03-round-trip", tmp_path)
+
+
+def test_lesson_05_goes_to_the_block_that_is_clicked(lab, page, tmp_path):
+    opened(lab, page, "05_unet.ipynb")
+    slider, image = page.locator("input[type=range]").first, "img[alt^='block:']"
+    page.locator(image).scroll_into_view_if_needed()
+    before, frame = shown(page, image), page.locator(image).bounding_box()
+    page.mouse.click(frame["x"] + frame["width"] * 0.5, frame["y"] + frame["height"] * 0.3)
+    wait_until_changed(page, before, image)
+    playwright.expect(slider).to_have_attribute("aria-valuetext", re.compile("up_blocks.0"))
+    screenshot(page, "05-ladder", tmp_path)
+
+
+def test_lesson_06_looks_into_a_drawing(lab, page, tmp_path):
+    errors = opened(lab, page, "06_attention_maps.ipynb")
+    picked, over, below = "[aria-label='chosen place'] img", ".widget-image >> nth=0", ".widget-image >> nth=1"
+    page.locator(picked).scroll_into_view_if_needed()
+    house = shown(page, over)
+    assert house.std() > 10
+
+    page.get_by_role("button", name="tree", exact=True).click()
+    tree = wait_until_changed(page, house, over)
+    page.locator(".widget-dropdown select").nth(0).select_option(index=1)
+    layer = wait_until_changed(page, tree, over)
+    page.locator(".widget-dropdown select").nth(1).select_option(index=1)
+    wait_until_changed(page, layer, over)
+
+    before, growing = shown(page, below), shown(page, picked)
+    frame = page.locator(picked).bounding_box()
+    page.mouse.click(frame["x"] + frame["width"] * 0.1, frame["y"] + frame["height"] * 0.1)
+    clicked = wait_until_changed(page, before, below)
+    page.keyboard.press("ArrowDown")
+    wait_until_changed(page, clicked, below)
+    place = page.get_by_role("slider", name="chosen place")
+    assert place.get_attribute("aria-valuetext").startswith("10 percent from the left")
+    handle = page.locator(".noUi-handle").first
+    handle.focus()
+    page.keyboard.press("PageDown")
+    wait_until_changed(page, growing, picked)
+    screenshot(page, "06-explorer", tmp_path)
+
+    before = shown(page, over)
+    type_into(page.locator(".widget-text input[type=text]").first, "a yellow star above a white cat at night")
+    playwright.expect(page.get_by_role("button", name="star", exact=True)).to_be_visible(timeout=120_000)
+    wait_until_changed(page, before, over)
+    screenshot(page, "06-prompt", tmp_path)
+    assert not [text for text in errors if "Traceback" in text or "Uncaught" in text]

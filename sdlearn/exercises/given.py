@@ -1,4 +1,4 @@
-"""What the exercises hand to the learner's functions: seeded numbers, and the small model."""
+"""What the exercises hand to the learner's functions: seeded numbers, the small model, and its judge."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from sdlearn.loading import Components, load
+from sdlearn.judge import Judge, load_judge
+from sdlearn.loading import TINY, Components, load
 
 
 def numbers(*shape: int, seed: int = 0) -> Tensor:
@@ -19,3 +20,9 @@ def numbers(*shape: int, seed: int = 0) -> Tensor:
 def tiny() -> Components:
     """The shipped model, loaded when the first exercise needs it."""
     return load("tiny", device="cpu")
+
+
+@cache
+def judge() -> Judge:
+    """The shipped judge, which reads pictures of the picture book."""
+    return load_judge(TINY.parent / "judge")

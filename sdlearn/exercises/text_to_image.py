@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,10 +16,10 @@ from torch import Tensor
 from sdlearn import pipeline, plots
 from sdlearn.check import Exercise, Mistake, OpenExercise
 from sdlearn.compression import decode
-from sdlearn.exercises.given import numbers, tiny
+from sdlearn.exercises.given import judge, numbers, tiny
 from sdlearn.images import to_pictures
-from sdlearn.judge import Judge, judge_picture, load_judge
-from sdlearn.loading import TINY, Components
+from sdlearn.judge import judge_picture
+from sdlearn.loading import Components
 from sdlearn.picturebook import Scene
 from sdlearn.text import encode_text
 
@@ -295,11 +294,6 @@ SLERP = Exercise(
 SEEDS = (0, 1, 2)
 
 
-@cache
-def _judge() -> Judge:
-    return load_judge(Path(TINY).parent / "judge")
-
-
 def _measure_failure(answer: Callable) -> dict:
     scene = answer()
     if not isinstance(scene, Scene):
@@ -307,7 +301,7 @@ def _measure_failure(answer: Callable) -> dict:
     model = tiny()
     steps = pipeline.text_to_latents(model, [scene.caption] * len(SEEDS), steps=12, guidance=3, seed=SEEDS[0])
     pixels = decode(model.vae, list(steps)[-1].latents).float()
-    read = [judge_picture(scene, *seen) for seen in _judge().read(pixels)]
+    read = [judge_picture(scene, *seen) for seen in judge().read(pixels)]
     return {"scene": scene, "pictures": to_pictures(pixels), "verdicts": read}
 
 

@@ -65,10 +65,7 @@ class Scrubber(anywidget.AnyWidget):
         return min(max(proposal["value"], 0), len(self.frames) - 1)
 
     def _repr_mimebundle_(self, **kwargs) -> tuple | dict:
-        bundle = super()._repr_mimebundle_(**kwargs)
-        data, *rest = bundle if isinstance(bundle, tuple) else (bundle,)
-        data = with_picture({**data, "text/plain": repr(self)}, self.frames[self.index])
-        return (data, *rest) if rest else data
+        return with_picture(super()._repr_mimebundle_(**kwargs), self.frames[self.index], repr(self))
 
     def __repr__(self) -> str:
         return f"Scrubber of {len(self.frames)} pictures, {self.name} {self.label}"

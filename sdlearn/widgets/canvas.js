@@ -1,0 +1,108 @@
+// A picture to paint on, with the mouse, a finger, or the keyboard: arrows move the brush, Space paints.
+function render({ model, el }) {
+  const [width, height] = [model.get("width"), model.get("height")];
+  const bar = document.createElement("div");
+  const box = document.createElement("div");
+  const back = document.createElement("img");
+  const canvas = Object.assign(document.createElement("canvas"), { width, height, tabIndex: 0 });
+  const brush = Object.assign(document.createElement("input"), { type: "range", min: 4, max: 96, step: 4 });
+  const clear = Object.assign(document.createElement("button"), { textContent: "Clear", className: "jupyter-button" });
+  const pen = canvas.getContext("2d");
+  let [colour, at, url] = [model.get("colours")[0], { x: width / 2, y: height / 2 }, null];
+
+  bar.style.cssText = "display: flex; flex-wrap: wrap; gap: 6px; align-items: center; padding: 4px 2px";
+  box.style.cssText = `position: relative; width: ${model.get("shown")}px; max-width: 100%; line-height: 0; background: white`;
+  back.style.cssText = "width: 100%";
+  canvas.style.cssText = "position: absolute; inset: 0; width: 100%; height: 100%; cursor: crosshair; touch-action: none";
+  if (model.get("see_through")) canvas.style.opacity = 0.6;
+  canvas.setAttribute("role", "application");
+  canvas.setAttribute("aria-label", "canvas: arrow keys move the brush, Space paints");
+  brush.value = model.get("brush");
+  brush.setAttribute("aria-label", "size of the brush");
+  brush.style.width = "8em";
+
+  for (const [index, value] of model.get("colours").entries()) {
+    const choice = Object.assign(document.createElement("button"), { title: value });
+    choice.setAttribute("aria-label", `paint ${value}`);
+    choice.style.cssText = `width: 24px; height: 24px; border-radius: 50%; border: 2px solid #24303c; background: ${value}`;
+    choice.addEventListener("click", () => {
+      colour = value;
+      for (const other of bar.querySelectorAll("[title]")) other.style.outline = "none";
+      choice.style.outline = "3px solid #0072b2";
+    });
+    bar.append(choice);
+    if (index === 0) choice.style.outline = "3px solid #0072b2";
+  }
+  bar.append(brush, clear);
+  box.append(back, canvas);
+  el.append(bar, box);
+
+  function stroke(from, to) {
+    pen.lineCap = pen.lineJoin = "round";
+    pen.strokeStyle = colour;
+    pen.lineWidth = Number(brush.value);
+    pen.beginPath();
+    pen.moveTo(from.x, from.y);
+    pen.lineTo(to.x + 0.01, to.y);
+    pen.stroke();
+  }
+  function send() {
+    canvas.toBlob(async (blob) => {
+      model.set("strokes", new DataView(await blob.arrayBuffer()));
+      model.save_changes();
+    }, "image/png");
+  }
+  function place(event) {
+    const frame = canvas.getBoundingClientRect();
+    return { x: ((event.clientX - frame.left) / frame.width) * width, y: ((event.clientY - frame.top) / frame.height) * height };
+  }
+  canvas.addEventListener("pointerdown", (event) => {
+    canvas.setPointerCapture(event.pointerId);
+    at = place(event);
+    stroke(at, at);
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    if (!canvas.hasPointerCapture(event.pointerId)) return;
+    const next = place(event);
+    stroke(at, next);
+    at = next;
+  });
+  canvas.addEventListener("pointerup", send);
+  canvas.addEventListener("keydown", (event) => {
+    event.stopPropagation(); // else the notebook's own keys take the arrows
+    const moved = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    if (moved) {
+      const next = { x: at.x + moved[0] * 16, y: at.y + moved[1] * 16 };
+      at = { x: Math.min(Math.max(next.x, 0), width), y: Math.min(Math.max(next.y, 0), height) };
+    } else if (event.key === " ") {
+      stroke(at, at);
+      send();
+    } else return;
+    event.preventDefault();
+  });
+  clear.addEventListener("click", () => {
+    pen.clearRect(0, 0, width, height);
+    send();
+  });
+  function showBackground() {
+    if (url) URL.revokeObjectURL(url);
+    url = URL.createObjectURL(new Blob([model.get("background")], { type: "image/png" }));
+    back.src = url;
+    back.alt = "what is painted on";
+  }
+  async function showStrokes() {
+    const bytes = model.get("strokes");
+    if (!bytes.byteLength) return;
+    const kept = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
+    pen.clearRect(0, 0, width, height);
+    pen.drawImage(kept, 0, 0);
+  }
+  model.on("change:background", showBackground);
+  showBackground();
+  showStrokes();
+  return () => {
+    model.off("change:background", showBackground);
+    URL.revokeObjectURL(url);
+  };
+}
+export default { render };
