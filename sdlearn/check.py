@@ -21,7 +21,17 @@ from torch import Tensor
 
 from sdlearn.progress import Progress, forget, read_done, write_done
 
-LESSONS = ("similarity", "compression", "noising", "unet", "attention", "denoising", "text_to_image", "image_to_image")
+LESSONS = (
+    "similarity",
+    "compression",
+    "noising",
+    "unet",
+    "attention",
+    "denoising",
+    "text_to_image",
+    "image_to_image",
+    "real_thing",
+)
 """Modules of `sdlearn.exercises`, in the order of the course."""
 FEWEST_MISTAKES = 3
 LONGEST = 60

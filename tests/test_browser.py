@@ -330,3 +330,37 @@ def test_lesson_06_looks_into_a_drawing(lab, page, tmp_path):
     wait_until_changed(page, before, over)
     screenshot(page, "06-prompt", tmp_path)
     assert not [text for text in errors if "Traceback" in text or "Uncaught" in text]
+
+
+def test_lesson_10_is_painted_on_by_mouse_and_keys(lab, page, tmp_path):
+    errors = opened(lab, page, "10_image_to_image.ipynb")
+    canvas = page.locator("canvas[role=application]").first
+    canvas.scroll_into_view_if_needed()
+    blank = painted_on(canvas)
+    assert blank == 0
+    frame = canvas.bounding_box()
+    page.mouse.move(frame["x"] + 60, frame["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(frame["x"] + 200, frame["y"] + 120, steps=5)
+    page.mouse.up()
+    by_mouse = painted_on(canvas)
+    assert by_mouse > 2000
+    canvas.focus()
+    for _ in range(12):
+        page.keyboard.press("ArrowDown")
+    page.keyboard.press("Space")
+    assert painted_on(canvas) > by_mouse + 300
+    screenshot(page, "10-canvas", tmp_path)
+    said = answer(page, "prompt = ", "prompt = int((np.asarray(canvas.mask) > 0).sum())\nprint(prompt > 2000)")
+    assert said.strip() == "True"
+    page.get_by_role("button", name="Clear").first.click()
+    assert painted_on(canvas) == 0
+    assert not [text for text in errors if "Traceback" in text or "Uncaught" in text]
+
+
+def painted_on(canvas) -> int:
+    """How many pixels of a canvas hold something."""
+    return canvas.evaluate(
+        """canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data
+            .filter((value, index) => index % 4 === 3 && value > 0).length"""
+    )

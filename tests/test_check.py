@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.image_processor import VaeImageProcessor
 from diffusers.models.embeddings import get_timestep_embedding
+from diffusers.models.resnet import ResnetBlock2D
 from PIL import Image
 
 import sdlearn
@@ -467,7 +468,33 @@ def painted_over(picture):
     return edited
 
 
+def resnet_by_diffusers(c_in, c_out, time_width):
+    with torch.device("meta"):
+        block = ResnetBlock2D(in_channels=c_in, out_channels=c_out, temb_channels=time_width, groups=1)
+    return sum(p.numel() for p in block.parameters())
+
+
+def resnet_by_layers(c_in, c_out, time_width):
+    convolutions = [(c_in, c_out, 9), (c_out, c_out, 9), (time_width, c_out, 1)]
+    convolutions += [(c_in, c_out, 1)] * (c_in != c_out)
+    return torch.tensor(sum(a * b * k + b for a, b, k in convolutions) + 2 * c_in + 2 * c_out)
+
+
+def flow_by_ends(noisy, velocity, t, t_next):
+    """Both ends of the line, then the point on it."""
+    clean, noise = noisy - t * velocity, noisy + (1 - t) * velocity
+    return (1 - t_next) * clean + t_next * noise
+
+
+def flow_in_place(noisy, velocity, t, t_next):
+    noisy.add_(velocity, alpha=t_next - t)
+    return noisy
+
+
 RIGHT = {
+    "resnet_parameters": (resnet_by_diffusers, resnet_by_layers),
+    "gigabytes": (lambda count, bits: count / 1e9 * (bits // 8), lambda count, bits: torch.tensor(count * bits / 8e9)),
+    "flow_step": (flow_by_ends, flow_in_place),
     "lower_rungs": (rungs_by_negative_index, rungs_as_tensor),
     "redraw": (redraw_step_by_step, redraw_in_place),
     "kept_outside": (outside_by_where, outside_by_lerp),
@@ -566,6 +593,22 @@ def redraw_from(start):
 
 
 WRONG = {
+    "resnet_parameters": (
+        (lambda a, b, t: 9 * a * b + 9 * b * b + t * b + 2 * a + 2 * b + (a != b) * a * b, "biases are missing"),
+        (lambda a, b, t: resnet_by_diffusers(a, b, t) + (a == b) * (a * b + b), "counted always"),
+        (lambda a, b, t: resnet_by_diffusers(a, b, t) - (a != b) * (a * b + b), "never counted"),
+        (lambda a, b, t: resnet_by_diffusers(a, b, t) - 2 * a - 2 * b, "GroupNorms are missing"),
+    ),
+    "gigabytes": (
+        (lambda count, bits: count * bits / 1e9, "gigabits"),
+        (lambda count, bits: count * bits / 8 / 2**30, "GiB"),
+        (lambda count, bits: count * bits // 8, "these are bytes"),
+    ),
+    "flow_step": (
+        (lambda x, v, t, after: x - (after - t) * v, "towards the noise"),
+        (lambda x, v, t, after: x - t * v, "at once"),
+        (lambda x, v, t, after: x - v, "length of the step"),
+    ),
     "lower_rungs": (
         (lambda ts, strength: ts[: int(strength * len(ts))], "the *upper* rungs"),
         (lambda ts, strength: ts[int(strength * len(ts)) :], "upside down"),

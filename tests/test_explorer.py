@@ -163,7 +163,7 @@ def test_an_error_is_shown(explorer, monkeypatch):
 def test_it_leaves_a_picture_and_no_address(explorer):
     assert repr(explorer) == f"AttentionExplorer({PROMPT!r}, step={explorer.step}, word='house')"
     assert {"image/jpeg", "application/vnd.jupyter.widget-view+json"} <= explorer._repr_mimebundle_().keys()
-    assert np.asarray(explorer.as_picture()).shape == (440, 880, 3)
+    assert np.asarray(explorer.as_picture()).shape == (376, 752, 3)
 
 
 def test_a_place_is_within_the_picture():

@@ -22,7 +22,7 @@ from sdlearn.widgets.latest import Latest
 from sdlearn.widgets.place_picker import PlacePicker
 from sdlearn.widgets.static import with_picture
 
-SIDE = 440
+SIDE = 376
 """Of the two pictures, in pixels."""
 ALL = "all"
 

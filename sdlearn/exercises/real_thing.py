@@ -1,0 +1,166 @@
+"""Exercises of the lesson on the real Stable Diffusion and what came after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from sdlearn import plots
+from sdlearn.check import Exercise, Mistake
+from sdlearn.exercises.given import numbers
+
+LESSON = "11_the_real_thing"
+
+# --- parameters of a block ------------------------------------------------------------------------
+
+
+def resnet_parameters(c_in: int, c_out: int, time_width: int) -> int:
+    return _count(c_in, c_out, time_width)
+
+
+def _count(c_in: int, c_out: int, time: int, *, biases: int = 1, norms: int = 1, shortcut: bool | None = None) -> int:
+    """The parameters of a ResNet block, or of one with something left out."""
+    convolutions = 9 * c_in * c_out + 9 * c_out * c_out + biases * 2 * c_out
+    with_shortcut = c_in != c_out if shortcut is None else shortcut
+    return (
+        convolutions
+        + norms * 2 * (c_in + c_out)
+        + time * c_out
+        + biases * c_out
+        + with_shortcut * (c_in * c_out + biases * c_out)
+    )
+
+
+SHAPES = ((1, 1, 1), (320, 320, 1280), (320, 640, 1280), (2560, 1280, 1280))
+"""By hand, and three of Stable Diffusion 1.5's own."""
+
+
+def _bars(answer: Callable) -> Figure:
+    figure = plots.new_figure(2.6)
+    axes = figure.subplots()
+    for offset, (count, name) in enumerate(((answer, "yours"), (resnet_parameters, "target"))):
+        values = [count(*shape) / 1e6 for shape in SHAPES[1:]]
+        places = [place + 0.4 * offset for place in range(len(values))]
+        axes.bar(places, values, 0.38, color=plots.LINES[offset], label=name)
+    axes.set_xticks([0.2, 1.2, 2.2], [f"{c_in} → {c_out}" for c_in, c_out, _ in SHAPES[1:]])
+    axes.set_ylabel("million parameters")
+    axes.legend(fontsize=8, frameon=False)
+    return figure
+
+
+RESNET_PARAMETERS = Exercise(
+    LESSON,
+    "resnet_parameters",
+    resnet_parameters,
+    lambda: list(SHAPES),
+    (
+        Mistake("the biases are missing: one for each output channel", lambda a, b, t: _count(a, b, t, biases=0)),
+        Mistake("the GroupNorms are missing: 2 numbers a channel", lambda a, b, t: _count(a, b, t, norms=0)),
+        Mistake(
+            "the shortcut is counted always; it has parameters only where c_in and c_out differ",
+            lambda a, b, t: _count(a, b, t, shortcut=True),
+        ),
+        Mistake(
+            "the shortcut is never counted; where c_in and c_out differ it is a 1×1 convolution",
+            lambda a, b, t: _count(a, b, t, shortcut=False),
+        ),
+        Mistake(
+            "the linear layer for the time is missing",
+            lambda a, b, t: _count(a, b, t) - t * b - b,
+        ),
+        Mistake(
+            "the 3×3 kernels are missing: a convolution has 9 weights for each pair of channels",
+            lambda a, b, t: _count(a, b, t) - 8 * a * b - 8 * b * b,
+        ),
+    ),
+    _bars,
+)
+
+# --- bytes ----------------------------------------------------------------------------------------
+
+
+def gigabytes(parameters: int, bits: int) -> float:
+    return parameters * bits / 8 / 1e9
+
+
+def _sizes(answer: Callable) -> Figure:
+    figure, parts = plots.new_figure(2.6), {"text encoder": 123_060_480, "U-Net": 859_520_964, "VAE": 83_653_863}
+    axes = figure.subplots()
+    for row, bits in enumerate((32, 16, 8)):
+        left = 0.0
+        for (name, count), colour in zip(parts.items(), plots.LINES, strict=False):
+            size = float(answer(count, bits))
+            axes.barh(row, size, left=left, color=colour, label=name if row == 0 else None)
+            left += size
+    axes.set_yticks(range(3), ["32 bits", "16 bits", "8 bits"])
+    axes.set_xlabel("GB, by your function: Stable Diffusion 1.5")
+    axes.legend(fontsize=8, frameon=False)
+    return figure
+
+
+GIGABYTES = Exercise(
+    LESSON,
+    "gigabytes",
+    gigabytes,
+    lambda: [(1_000_000_000, 32), (859_520_964, 16), (12_000_000_000, 8)],
+    (
+        Mistake("these are gigabits: a byte has 8 bits", lambda count, bits: count * bits / 1e9),
+        Mistake("this is GiB, of 1024³ bytes; a GB is 10⁹ bytes", lambda count, bits: count * bits / 8 / 1024**3),
+        Mistake("these are bytes; divide by 10⁹", lambda count, bits: count * bits / 8),
+        Mistake("these are megabytes; a gigabyte is 10⁹ bytes", lambda count, bits: count * bits / 8 / 1e6),
+    ),
+    _sizes,
+)
+
+# --- a step of a flow -----------------------------------------------------------------------------
+
+
+def flow_step(noisy: Tensor, velocity: Tensor, t: float, t_next: float) -> Tensor:
+    return noisy + (t_next - t) * velocity
+
+
+def _spiral(answer: Callable) -> Figure:
+    """Points walk from noise to a ring, along the exact velocity of straight lines."""
+    noise, angles = numbers(300, 2), torch.linspace(0, 6.28, 300)
+    ring = torch.stack([angles.cos(), angles.sin()], dim=1)
+    figure = plots.new_figure(2.6)
+    for axes, until in zip(figure.subplots(1, 4), (1.0, 0.66, 0.33, 0.0), strict=True):
+        points, t = noise.clone(), 1.0
+        while t > until + 1e-6:
+            after = max(t - 0.11, until)
+            points = torch.as_tensor(answer(points, noise - ring, t, after)).float()
+            t = after
+        axes.plot(*points.T, ".", ms=2, color=plots.LINES[0])
+        axes.set(xlim=(-3, 3), ylim=(-3, 3), xticks=[], yticks=[], title=f"t = {until:g}", aspect="equal")
+    return figure
+
+
+FLOW_STEP = Exercise(
+    LESSON,
+    "flow_step",
+    flow_step,
+    lambda: [
+        (torch.tensor([0.7]), torch.tensor([2.0]), 0.8, 0.6),
+        (numbers(2, 3), numbers(2, 3, seed=1), 1.0, 0.9),
+        (numbers(1, 4, 3, 5), numbers(1, 4, 3, 5, seed=1), 0.25, 0.0),
+    ],
+    (
+        Mistake(
+            "it walks towards the noise; drawing goes from t down to t_next: (t_next - t)",
+            lambda x, v, t, after: x + (t - after) * v,
+        ),
+        Mistake("all of the way is walked at once; walk only from t to t_next", lambda x, v, t, after: x - t * v),
+        Mistake("the length of the step is missing", lambda x, v, t, after: x - v),
+        Mistake("walked by t_next in place of the difference", lambda x, v, t, after: x + after * v),
+        Mistake(
+            "this is diffusion's arc; on a flow's line nothing is rescaled",
+            lambda x, v, t, after: (1 - after) ** 0.5 * x + after**0.5 * v,
+        ),
+    ),
+    _spiral,
+)
+
+EXERCISES = (RESNET_PARAMETERS, GIGABYTES, FLOW_STEP)
