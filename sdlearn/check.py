@@ -27,6 +27,7 @@ LESSONS = (
     "noising",
     "unet",
     "attention",
+    "training",
     "denoising",
     "text_to_image",
     "image_to_image",

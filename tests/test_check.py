@@ -491,7 +491,57 @@ def flow_in_place(noisy, velocity, t, t_next):
     return noisy
 
 
+def loss_by_hand(predict, schedule, clean, t, noise):
+    return ((predict(loss_input(schedule, clean, t, noise), t) - noise) ** 2).mean()
+
+
+def loss_input(schedule, clean, t, noise):
+    kept = schedule.alpha_bars[t].reshape(-1, *[1] * (clean.ndim - 1))
+    return kept.sqrt() * clean + (1 - kept).sqrt() * noise
+
+
+def loss_one_by_one(predict, schedule, clean, t, noise):
+    losses = [
+        loss_by_hand(predict, schedule, x[None], at[None], e[None]).double()
+        for x, at, e in zip(clean, t, noise, strict=True)
+    ]
+    return float(sum(losses) / len(losses))
+
+
+def drop_in_place(states, empty, dropped):
+    states[dropped] = empty
+    return states
+
+
+def drop_one_by_one(states, empty, dropped):
+    return torch.stack([empty if drop else said for said, drop in zip(states, dropped.tolist(), strict=True)])
+
+
+def train_with(optimizer, rate, **options):
+    """A right training loop, with any optimizer."""
+
+    def run(unet, schedule, batch_at, steps):
+        chosen = optimizer(unet.parameters(), lr=rate, **options)
+        for step in range(steps):
+            clean, states = batch_at(step)
+            t, noise = torch.randint(1000, (len(clean),)), torch.randn_like(clean)
+            loss = loss_by_hand(lambda x, at, states=states: unet(x, at, states).sample, schedule, clean, t, noise)
+            chosen.zero_grad()
+            loss.backward()
+            chosen.step()
+
+    return run
+
+
 RIGHT = {
+    "noise_loss": (loss_by_hand, loss_one_by_one),
+    "drop_captions": (drop_in_place, drop_one_by_one),
+    "ema": (lambda a, w, d: torch.lerp(w, a, d), lambda a, w, d: a.double() + (1 - d) * (w - a)),
+    "min_snr": (
+        lambda snr, most: torch.minimum(torch.ones_like(snr), most / snr),
+        lambda snr, most: torch.tensor([min(float(s), most) / float(s) for s in snr]),
+    ),
+    "own_training": (train_with(torch.optim.AdamW, 2e-3), train_with(torch.optim.Adam, 1e-3, betas=(0.9, 0.99))),
     "resnet_parameters": (resnet_by_diffusers, resnet_by_layers),
     "gigabytes": (lambda count, bits: count / 1e9 * (bits // 8), lambda count, bits: torch.tensor(count * bits / 8e9)),
     "flow_step": (flow_by_ends, flow_in_place),
@@ -592,7 +642,41 @@ def redraw_from(start):
     return run
 
 
+def train_without_steps(unet, schedule, batch_at, steps):
+    for step in range(steps):
+        clean, states = batch_at(step)
+        unet(clean, 500, states).sample.square().mean().backward()
+
+
 WRONG = {
+    "noise_loss": (
+        (lambda p, s, x, t, e: F.mse_loss(p(loss_input(s, x, t, e), t), x), "predicts the *noise*"),
+        (lambda p, s, x, t, e: ((p(x, t) - e) ** 2).mean(), "shown the clean latents"),
+        (lambda p, s, x, t, e: ((p(x + e, t) - e) ** 2).mean(), "just added"),
+        (lambda p, s, x, t, e: (p(loss_input(s, x, t, e), t) - e).abs().mean(), "absolute errors"),
+        (lambda p, s, x, t, e: ((p(loss_input(s, x, t, e), t) - e) ** 2).sum(), "summed"),
+    ),
+    "drop_captions": (
+        (lambda s, e, d: torch.where(d[:, None, None], torch.zeros(()), s), "becomes zeros"),
+        (lambda s, e, d: drop_in_place(s, e, ~d), "True means drop"),
+        (lambda s, e, d: s, "nothing was dropped"),
+        (lambda s, e, d: s[~d], "keep its size"),
+    ),
+    "ema": (
+        (lambda a, w, d: torch.lerp(a, w, d), "wrong one"),
+        (lambda a, w, d: d * a + w, "full size"),
+        (lambda a, w, d: a, "never moves"),
+    ),
+    "min_snr": (
+        (lambda snr, most: torch.minimum(snr, torch.tensor(most)), "division by the SNR is missing"),
+        (lambda snr, most: torch.maximum(snr, torch.tensor(most)) / snr, "take the smaller"),
+        (lambda snr, most: most / snr, "every weight is"),
+    ),
+    "own_training": (
+        (lambda unet, schedule, batch_at, steps: None, "0 different steps"),
+        (train_without_steps, "no parameter changed"),
+        (train_with(torch.optim.SGD, 1e-5), "the loss on fresh noise went"),
+    ),
     "resnet_parameters": (
         (lambda a, b, t: 9 * a * b + 9 * b * b + t * b + 2 * a + 2 * b + (a != b) * a * b, "biases are missing"),
         (lambda a, b, t: resnet_by_diffusers(a, b, t) + (a == b) * (a * b + b), "counted always"),
