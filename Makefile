@@ -26,4 +26,5 @@ evaluate:
 benchmarks:
 	.venv/bin/python benchmarks/speed.py
 	.venv/bin/python benchmarks/recording.py
+	.venv/bin/python benchmarks/training.py
 	.venv/bin/python benchmarks/two_kernels.py

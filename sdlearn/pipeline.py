@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 from PIL import Image
 
-from sdlearn.arguments import texts, whole_number
+from sdlearn.arguments import number, texts, whole_number
 from sdlearn.compression import decode, encode, scale
 from sdlearn.denoising import Step, check_denoising, denoise, draw_noise, seeded
 from sdlearn.images import LARGEST, to_pictures, to_pixels, to_rgb
@@ -135,6 +135,21 @@ def inpaint(
     """
     found = image_to_latents(model, picture, prompt, strength, mask, negative_prompt, steps, guidance, seed)
     return _pictures(model, prompt, found)
+
+
+def predictor(model: Components, prompt: str, guidance: float = 1.0) -> Callable[[torch.Tensor, int], torch.Tensor]:
+    """The noise that the model predicts for a prompt, as a function of latents [n, c, h, w] and t."""
+    number("guidance", guidance, 0, 100)
+    states, empty_states = _read(model, texts("prompt", prompt), "")
+
+    @torch.no_grad()
+    def predict(latents: torch.Tensor, t: int) -> torch.Tensor:
+        unconditional, conditional = (
+            model.unet(latents, t, read.expand(len(latents), -1, -1)).sample for read in (empty_states, states)
+        )
+        return unconditional + guidance * (conditional - unconditional)
+
+    return predict
 
 
 def latents_to_images(model: Components, latents) -> list[Image.Image]:

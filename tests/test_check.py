@@ -771,6 +771,7 @@ WRONG = {
         (lambda x, e, kept, after: x - (math.sqrt(1 - kept) - math.sqrt(1 - after)) * e, "rescale the picture"),
     ),
     "ddpm_mean": (
+        (lambda x, e, b, bar: (x - b / math.sqrt(1 - bar) * e) / (1 - b), "not by its root"),
         (lambda x, e, b, bar: (x - math.sqrt(1 - bar) * e) / math.sqrt(1 - b), "all of the noise"),
         (lambda x, e, b, bar: (x - math.sqrt(b) / math.sqrt(1 - bar) * e) / math.sqrt(1 - b), "√β in place of β"),
         (lambda x, e, b, bar: x - b / math.sqrt(1 - bar) * e, "division by √α is missing"),
@@ -782,6 +783,7 @@ WRONG = {
     ),
     "draw_latents": (
         (loop_that_stops_early, "the last step stops"),
+        (lambda p, s, noise, ts: loop_backwards(lambda x, t: p(x, ts.index(t)), s, noise, ts), "about its t"),
         (loop_without_rungs, "just subtracted"),
         (lambda p, s, noise, ts: loop_backwards(lambda _, t: p(noise, t), s, noise, ts), "latents of *this* step"),
         (lambda p, s, noise, ts: loop_backwards(p, s, noise, ts[::-1]), "upwards"),
@@ -789,6 +791,7 @@ WRONG = {
     "own_guidance": (
         (guided_from_the_caption, "at scale 12 your result spreads"),
         (lambda u, c, s: c, "it does not guide"),
+        (lambda u, c, s: guidance_rescaled(u, c, min(s, 3)), "does not follow the scale"),
         (lambda u, c, s: u + s * (c - u) / 10, "at scale 1 the conditional"),
         (lambda u, c, s: (u + c).mean(), "was expected back, got"),
         (lambda u, c, s: (c - u) / 0, "NaN or infinity"),

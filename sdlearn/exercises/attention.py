@@ -73,6 +73,14 @@ WORD_MAP = Exercise(
             lambda p, places, size: p[:, :, places].sum(dim=(0, 2)).reshape(size),
         ),
         Mistake(
+            "only the first head is used; all of them are averaged",
+            lambda p, places, size: p[0][:, places].sum(dim=1).reshape(size),
+        ),
+        Mistake(
+            "the largest of the pieces' shares is taken; add them",
+            lambda p, places, size: p[:, :, places].amax(dim=2).mean(dim=0).reshape(size),
+        ),
+        Mistake(
             "height and width are exchanged: places lie in the tensor row by row",
             lambda p, places, size: word_map(p, places, (size[1], size[0])).T,
         ),
@@ -119,11 +127,19 @@ def _pointing_cases() -> list:
     ]
 
 
-def _at(heat: Tensor, mask: Tensor, index: Tensor, part: float = 0.5, swap: bool = False, scaled: bool = True) -> bool:
+def _at(
+    heat: Tensor,
+    mask: Tensor,
+    index: Tensor,
+    part: float = 0.5,
+    swap: bool = False,
+    scaled: bool = True,
+    shape: tuple[int, int] | None = None,
+) -> bool:
     row, column = divmod(int(index), heat.shape[1])
     if swap:
         row, column = column, row
-    scale = [m / h if scaled else 1 for m, h in zip(mask.shape, heat.shape, strict=True)]
+    scale = [m / h if scaled else 1 for m, h in zip(mask.shape, shape or heat.shape, strict=True)]
     y, x = (int((place + (part if scaled else 0)) * s) for place, s in zip((row, column), scale, strict=True))
     return bool(mask[min(y, mask.shape[0] - 1), min(x, mask.shape[1] - 1)])
 
@@ -150,6 +166,10 @@ INSIDE = Exercise(
         Mistake(
             "the map's row and column are used in the mask, which is larger: scale them",
             lambda h, m: _at(h, m, h.argmax(), scaled=False),
+        ),
+        Mistake(
+            "row and column come from dividing by the *width*, `heat.shape[1]`, not by the height",
+            lambda h, m: _at(h.reshape(h.shape[1], h.shape[0]), m, h.argmax(), shape=h.shape),
         ),
         Mistake(
             "the place's upper left corner is looked up; take its centre: (row + 0.5) / height",
@@ -251,6 +271,10 @@ def _rows(answer: Callable) -> Figure:
     return figure
 
 
+def _over_all(weights: Tensor) -> Tensor:
+    return weights / weights.sum()
+
+
 REWEIGHTED = Exercise(
     LESSON,
     "reweighted",
@@ -277,6 +301,10 @@ REWEIGHTED = Exercise(
         Mistake(
             "a second softmax is taken; to make a row sum to 1 divide by its sum",
             lambda s, place, f: _changed(s.softmax(dim=-1), place, lambda x: x * f).softmax(dim=-1),
+        ),
+        Mistake(
+            "divided by the sum of *all* weights; each row has a sum of its own: `dim=-1`",
+            lambda s, place, f: _over_all(_changed(s.softmax(dim=-1), place, lambda x: x * f)),
         ),
         Mistake("nothing was changed: this is the softmax as it was", lambda s, place, f: s.softmax(dim=-1)),
     ),

@@ -12,13 +12,13 @@ from torch import Tensor
 from sdlearn import plots
 from sdlearn.check import Exercise, Mistake, OpenExercise
 from sdlearn.compression import decode
-from sdlearn.denoising import draw_noise
 from sdlearn.exercises.given import numbers, tiny
 from sdlearn.images import to_pictures
 from sdlearn.noising import Schedule
-from sdlearn.text import encode_text
+from sdlearn.pipeline import predictor
 
 LESSON = "08_denoising"
+PROMPT = "a red house in a meadow"
 SIDE = 24
 """Of the latents that the pictures of the exercises are drawn from: 192 pixels, quick."""
 
@@ -35,16 +35,9 @@ def _clean(noisy: Tensor, noise: Tensor, kept: float) -> Tensor:
 
 
 @cache
-def _states() -> tuple[Tensor, Tensor]:
-    model = tiny()
-    return tuple(encode_text(model.tokenizer, model.text_encoder, text) for text in ("a red house in a meadow", ""))
-
-
-def _predict(latents: Tensor, t: int) -> Tensor:
+def _predict() -> Callable[[Tensor, int], Tensor]:
     """The small model's guided prediction for one sentence."""
-    with torch.no_grad():
-        caption, empty = (tiny().unet(latents, t, states).sample for states in _states())
-    return empty + 3 * (caption - empty)
+    return predictor(tiny(), PROMPT, 3.0)
 
 
 def _picture(latents: Tensor):
@@ -54,9 +47,9 @@ def _picture(latents: Tensor):
 def _down(step: Callable) -> Tensor:
     """Ten steps with somebody's own step."""
     kept = [*Schedule.of(tiny().scheduler).alpha_bars[list(range(999, 0, -100))].tolist(), 1.0]
-    latents = draw_noise((1, 4, SIDE, SIDE), 3, like=_states()[0])
+    latents = numbers(1, 4, SIDE, SIDE, seed=3)
     for t, now, following in zip(range(999, 0, -100), kept, kept[1:], strict=False):
-        latents = step(latents, _predict(latents, t), now, following).float()
+        latents = step(latents, _predict()(latents, t), now, following).float()
     return latents
 
 
@@ -86,6 +79,14 @@ DDIM_STEP = Exercise(
         Mistake(
             "the square roots are missing",
             lambda x, e, kept, following: following * (x - (1 - kept) * e) / kept + (1 - following) * e,
+        ),
+        Mistake(
+            "the noise is put back in the share of the *old* rung; take that of the next",
+            lambda x, e, kept, following: following**0.5 * _clean(x, e, kept) + (1 - kept) ** 0.5 * e,
+        ),
+        Mistake(
+            "what is mixed anew is x_t; it has to be x̂₀",
+            lambda x, e, kept, following: following**0.5 * x + (1 - following) ** 0.5 * e,
         ),
         Mistake(
             "just the difference of the two noises is taken away; each step has to rescale the picture as well",
@@ -146,6 +147,14 @@ DDPM_MEAN = Exercise(
             lambda x, e, beta, bar: (x - beta / (1 - bar) * e) / (1 - beta) ** 0.5,
         ),
         Mistake(
+            "divided by α, not by its root",
+            lambda x, e, beta, bar: (x - beta / (1 - bar) ** 0.5 * e) / (1 - beta),
+        ),
+        Mistake(
+            "√ᾱ below the β; it is √(1 - ᾱ), the size of the noise",
+            lambda x, e, beta, bar: (x - beta / bar**0.5 * e) / (1 - beta) ** 0.5,
+        ),
+        Mistake(
             "divided by √ᾱ, which undoes all steps; one step is undone by √α = √(1 - β)",
             lambda x, e, beta, bar: (x - beta / (1 - bar) ** 0.5 * e) / bar**0.5,
         ),
@@ -161,16 +170,15 @@ def guided(unconditional: Tensor, conditional: Tensor, scale: float) -> Tensor:
 
 
 def _guided_pictures(answer: Callable) -> Figure:
+    with_text, without, rungs = predictor(tiny(), PROMPT), predictor(tiny(), ""), list(range(999, 0, -100))
+    schedule, noise = Schedule.of(tiny().scheduler), numbers(1, 4, SIDE, SIDE, seed=3)
     found = []
     for combine in (answer, guided):
 
-        def step(latents, _, now, following, combine=combine):
-            t = int((Schedule.of(tiny().scheduler).alpha_bars - now).abs().argmin())
-            with torch.no_grad():
-                caption, empty = (tiny().unet(latents, t, states).sample for states in _states())
-            return ddim_step(latents, torch.as_tensor(combine(empty, caption, 3.0)), now, following)
+        def predict(latents, t, combine=combine):
+            return torch.as_tensor(combine(without(latents, t), with_text(latents, t), 3.0)).float()
 
-        found.append(_picture(_down(step)))
+        found.append(_picture(draw_latents(predict, schedule, noise, rungs)))
     return plots.strip(found, ["with yours, scale 3", "target"], columns=4)
 
 
@@ -193,6 +201,8 @@ GUIDED = Exercise(
         Mistake(
             "only the difference is left; it is added to the unconditional prediction", lambda u, c, s: s * (c - u)
         ),
+        Mistake("the direction is turned round: conditional minus unconditional", lambda u, c, s: u + s * (u - c)),
+        Mistake("the scale is not used", lambda u, c, s: c),
         Mistake("this is the mean of both; guidance goes *beyond* the conditional one", lambda u, c, s: (u + c) / 2),
         Mistake("the scale multiplies the whole conditional prediction", lambda u, c, s: u + s * c),
         Mistake("one too weak: scale 1 has to give the conditional prediction", lambda u, c, s: u + (s - 1) * (c - u)),
@@ -232,6 +242,13 @@ def _next(kept: list[float], index: int) -> float:
     return kept[index + 1] if index + 1 < len(kept) else 1.0
 
 
+def _with_alphas(predict: Callable, schedule: Schedule, noise: Tensor, timesteps: list[int]) -> Tensor:
+    latents, kept = noise, [*schedule.alphas[timesteps].tolist(), 1.0]
+    for t, now, following in zip(timesteps, kept, kept[1:], strict=False):
+        latents = ddim_step(latents, predict(latents, t), now, following)
+    return latents
+
+
 DRAW_LATENTS = Exercise(
     LESSON,
     "draw_latents",
@@ -255,6 +272,22 @@ DRAW_LATENTS = Exercise(
             _loop(lambda kept, i: 1.0),
         ),
         Mistake(
+            "the noise is not put back: each step has to end with the noise of the next rung",
+            _loop(
+                _next, step=lambda latents, predicted, now, following: following**0.5 * _clean(latents, predicted, now)
+            ),
+        ),
+        Mistake(
+            "α of one step in place of ᾱ: `schedule.alpha_bars`",
+            lambda predict, schedule, noise, timesteps: _with_alphas(predict, schedule, noise, timesteps),
+        ),
+        Mistake(
+            "`predict` is asked about the number of the step; ask about its t",
+            lambda predict, schedule, noise, timesteps: draw_latents(
+                lambda latents, t: predict(latents, timesteps.index(t)), schedule, noise, timesteps
+            ),
+        ),
+        Mistake(
             "the predicted noise is just subtracted at every step",
             _loop(_next, step=lambda latents, predicted, now, following: latents - predicted),
         ),
@@ -266,7 +299,9 @@ DRAW_LATENTS = Exercise(
     lambda answer: plots.strip(
         [
             _picture(
-                run(_predict, Schedule.of(tiny().scheduler), numbers(1, 4, SIDE, SIDE, seed=3), [*range(999, 0, -100)])
+                run(
+                    _predict(), Schedule.of(tiny().scheduler), numbers(1, 4, SIDE, SIDE, seed=3), [*range(999, 0, -100)]
+                )
             )
             for run in (answer, draw_latents)
         ],
@@ -277,7 +312,9 @@ DRAW_LATENTS = Exercise(
 
 # --- guidance of one's own ------------------------------------------------------------------------
 
-STRONG = 12.0
+WEAK, STRONG = 3.0, 12.0
+TOWARDS = 0.05
+"""How much more than the conditional prediction the result has to point towards the difference, as a cosine."""
 MOST = 1.15
 """How much larger than the conditional prediction's the spread of the result may be."""
 
@@ -285,17 +322,16 @@ MOST = 1.15
 def _predictions() -> tuple[Tensor, Tensor]:
     """What the small model predicts without and with a sentence, at t = 800."""
     noise = numbers(1, 4, SIDE, SIDE, seed=5)
-    with torch.no_grad():
-        caption, empty = (tiny().unet(noise, 800, states).sample for states in _states())
-    return empty, caption
+    return predictor(tiny(), "")(noise, 800), predictor(tiny(), PROMPT)(noise, 800)
 
 
 def _measure_guidance(answer: Callable) -> dict:
     first = answer(torch.zeros(1, 4, 2, 2), torch.ones(1, 4, 2, 2), 1.0)
     empty, caption = _predictions()
     empty, caption = empty, empty + 4 * (caption - empty)  # a sentence that changes much
-    strong = answer(empty.clone(), caption.clone(), STRONG)
-    return {"kind": first, "empty": empty, "caption": caption, "strong": strong, "one": answer(empty, caption, 1.0)}
+    strong, weak = (answer(empty.clone(), caption.clone(), scale) for scale in (STRONG, WEAK))
+    one = answer(empty.clone(), caption.clone(), 1.0)
+    return {"kind": first, "empty": empty, "caption": caption, "strong": strong, "weak": weak, "one": one}
 
 
 def _is_a_prediction(measured: dict) -> str | None:
@@ -328,11 +364,13 @@ def _towards(values: Tensor, measured: dict) -> float:
 
 def _still_guides(measured: dict) -> str | None:
     before, after = (_towards(measured[name], measured) for name in ("caption", "strong"))
-    if after < before + 0.05:
+    if after < before + TOWARDS:
         return (
-            f"it does not guide: the result points towards (conditional - unconditional) by a cosine of {after:.2f}, "
-            f"the conditional prediction alone by {before:.2f}"
+            f"it does not guide: at scale {STRONG:g} the result's cosine with (conditional - unconditional) is "
+            f"{after:.2f}; at least {before + TOWARDS:.2f} was asked for (without guidance: {before:.2f})"
         )
+    if after < _towards(measured["weak"], measured) + TOWARDS / 5:
+        return f"it does not follow the scale: {STRONG:g} has to guide more than {WEAK:g}"
     return None
 
 

@@ -19,7 +19,7 @@ from sdlearn.exercises.given import judge, numbers, tiny
 from sdlearn.images import psnr, to_pictures, to_pixels, to_rgb
 from sdlearn.noising import Schedule, add_noise
 from sdlearn.picturebook import Scene, compose
-from sdlearn.text import encode_text
+from sdlearn.pipeline import predictor
 
 LESSON = "10_image_to_image"
 SIDE = 256
@@ -37,20 +37,6 @@ def _encoded(picture: Image.Image) -> Tensor:
 
 def _shown(latents: object) -> np.ndarray:
     return to_pictures(decode(tiny().vae, torch.as_tensor(latents).float()))[0]
-
-
-@torch.no_grad()
-def _predict(prompt: str, guidance: float) -> Callable[[Tensor, int], Tensor]:
-    """The small model's guided prediction for a prompt, as a function of latents and t."""
-    model = tiny()
-    states, empty = (encode_text(model.tokenizer, model.text_encoder, text) for text in (prompt, ""))
-
-    @torch.no_grad()
-    def predict(latents: Tensor, t: int) -> Tensor:
-        without, with_text = (model.unet(latents, t, read).sample for read in (empty, states))
-        return without + guidance * (with_text - without)
-
-    return predict
 
 
 # --- where to begin -------------------------------------------------------------------------------
@@ -79,6 +65,7 @@ LOWER_RUNGS = Exercise(
     lambda: [
         ([900, 700, 500, 300, 100], 0.4),
         ([900, 700, 500, 300, 100], 1.0),
+        ([900, 700, 500, 300, 100], 0.1),
         (list(range(975, 0, -25)), 0.3),
         (list(range(980, 0, -20)), 0.75),
     ],
@@ -86,6 +73,10 @@ LOWER_RUNGS = Exercise(
         Mistake(
             "these are the *upper* rungs, with the most noise; little strength means little noise: the lower part",
             lambda ts, strength: ts[: int(strength * len(ts))],
+        ),
+        Mistake(
+            "right but where no rung is done: `timesteps[-0:]` is all of them, since -0 is 0; count from the front",
+            lambda ts, strength: ts[-int(strength * len(ts)) :],
         ),
         Mistake(
             "upside down: a strength of 1 does all rungs, and a small one only a few",
@@ -114,10 +105,16 @@ def redraw(
 
 
 def _redrawn(
-    predict: Callable, schedule: Schedule, clean: Tensor, noise: Tensor, rungs: list[int], start: Tensor | None = None
+    predict: Callable,
+    schedule: Schedule,
+    clean: Tensor,
+    noise: Tensor,
+    rungs: list[int],
+    start: Tensor | None = None,
+    end: float = 1.0,
 ) -> Tensor:
     latents = add_noise(schedule, clean, rungs[0], noise) if start is None else start
-    kept = [*schedule.alpha_bars[rungs].tolist(), 1.0]
+    kept = [*schedule.alpha_bars[rungs].tolist(), end]
     for t, now, following in zip(rungs, kept, kept[1:], strict=False):
         said = predict(latents, t)
         estimate = (latents - (1 - now) ** 0.5 * said) / now**0.5
@@ -135,7 +132,7 @@ def _case(shape: tuple[int, ...], timesteps: list[int], strength: float) -> tupl
 
 
 def _two_houses(answer: Callable) -> Figure:
-    predict, schedule = _predict("a blue house in a meadow", 3.0), Schedule.of(tiny().scheduler)
+    predict, schedule = predictor(tiny(), "a blue house in a meadow", 3.0), Schedule.of(tiny().scheduler)
     clean = _encoded(draw(page(), SIDE))
     given = (predict, schedule, clean, torch.randn(clean.shape, generator=torch.Generator().manual_seed(0)))
     drawn = [_shown(run(*given, list(range(960, 0, -80)), 0.8)) for run in (answer, redraw)]
@@ -168,6 +165,12 @@ REDRAW = Exercise(
             ),
         ),
         Mistake(
+            "the last step ends at its own rung; after it ᾱ is 1",
+            lambda p, s, clean, noise, ts, strength: _redrawn(
+                p, s, clean, noise, lower_rungs(ts, strength), end=s.alpha_bars[ts[-1]].item()
+            ),
+        ),
+        Mistake(
             "all rungs are done, whatever the strength",
             lambda p, s, clean, noise, ts, strength: _redrawn(p, s, clean, noise, ts),
         ),
@@ -191,7 +194,7 @@ def kept_outside(drawn: Tensor, clean: Tensor, noise: Tensor, mask: Tensor, alph
 
 def _inpainted(step: Callable) -> np.ndarray:
     """The page with its house's place drawn anew, with somebody's way to keep the rest."""
-    predict, schedule = _predict("a yellow cat in a meadow", 3.0), Schedule.of(tiny().scheduler)
+    predict, schedule = predictor(tiny(), "a yellow cat in a meadow", 3.0), Schedule.of(tiny().scheduler)
     clean = _encoded(draw(page(), SIDE))
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
     hole = torch.nn.functional.max_pool2d(torch.from_numpy(masks(page(), SIDE))[None], 15, 8, 7).round()
@@ -234,6 +237,12 @@ KEPT_OUTSIDE = Exercise(
             lambda drawn, clean, noise, mask, bar: mask * drawn + (1 - mask) * (bar * clean + (1 - bar) * noise),
         ),
         Mistake(
+            "the drawn part is noised too; it has this rung's noise already",
+            lambda drawn, clean, noise, mask, bar: (
+                bar**0.5 * (mask * drawn + (1 - mask) * clean) + (1 - bar) ** 0.5 * noise
+            ),
+        ),
+        Mistake(
             "outside the mask there is nothing now: put the original there",
             lambda drawn, clean, noise, mask, bar: mask * drawn,
         ),
@@ -262,10 +271,10 @@ def inverted(predict: Callable, schedule: Schedule, clean: Tensor, timesteps: li
     return latents
 
 
-def _climb(predict, schedule, clean, timesteps, kept=None, into: Callable | None = None) -> Tensor:
-    """The way up with something wrong in it: other ᾱ, or another way to take a step."""
+def _climb(predict, schedule, clean, timesteps, kept=None, into: Callable | None = None, asked=None) -> Tensor:
+    """The way up with something wrong in it: other ᾱ, another way to take a step, or other t to ask about."""
     latents, kept = clean, kept or [1.0, *schedule.alpha_bars[timesteps].tolist()]
-    for t, now, following in zip(timesteps, kept, kept[1:], strict=False):
+    for t, now, following in zip(asked or timesteps, kept, kept[1:], strict=False):
         said = predict(latents, t)
         estimate = (latents - (1 - now) ** 0.5 * said) / now**0.5
         latents = (into or (lambda x0, e, x, b: b**0.5 * x0 + (1 - b) ** 0.5 * e))(estimate, said, latents, following)
@@ -273,7 +282,7 @@ def _climb(predict, schedule, clean, timesteps, kept=None, into: Callable | None
 
 
 def _there_and_back(answer: Callable) -> Figure:
-    predict, schedule = _predict(page().caption, 1.0), Schedule.of(tiny().scheduler)
+    predict, schedule = predictor(tiny(), page().caption, 1.0), Schedule.of(tiny().scheduler)
     clean, rungs = _encoded(draw(page(), SIDE)), list(range(20, 1000, 40))
     noise = torch.as_tensor(answer(predict, schedule, clean.clone(), rungs)).float()
     back = _redrawn(predict, schedule, clean, noise, rungs[::-1], noise)
@@ -300,6 +309,10 @@ INVERTED = Exercise(
         Mistake(
             "the picture is only made smaller; the noise that the U-Net names is missing",
             lambda predict, schedule, clean, ts: schedule.alpha_bars[ts[-1]].sqrt() * clean,
+        ),
+        Mistake(
+            "`predict` is asked about the rung where the latents are; ask about the one that the step goes to",
+            lambda predict, schedule, clean, ts: _climb(predict, schedule, clean, ts, asked=[0, *ts[:-1]]),
         ),
         Mistake(
             "the first step takes the picture for a noised one; before any step ᾱ is 1",
@@ -329,7 +342,7 @@ KEPT = 24.0
 
 def _measure_edit(answer: Callable) -> dict:
     original = draw(page(), 512)
-    edited = answer(original)
+    edited = answer(original.copy())
     try:
         picture = to_rgb("picture", edited)
     except TypeError:
@@ -355,6 +368,8 @@ def _is_a_picture(measured: dict) -> str | None:
 def _is_another_thing(measured: dict) -> str | None:
     if any((thing.kind, thing.colour) == ("house", "red") for thing in measured["seen"]):
         return "the judge still sees a red house; make something else of it"
+    if any(thing.kind == "house" for thing in measured["seen"]):
+        return "there still is a house, of another colour; another *kind* of thing was asked for"
     if len(measured["seen"]) != 1:
         found = ", ".join(f"{thing.colour} {thing.kind}" for thing in measured["seen"]) or "nothing"
         return f"one thing should stand in the house's place; the judge sees {found}"

@@ -38,6 +38,11 @@ SHAPES = ((1, 1, 1), (320, 320, 1280), (320, 640, 1280), (2560, 1280, 1280))
 """By hand, and three of Stable Diffusion 1.5's own."""
 
 
+def _same_number(value: object, expected: object) -> bool:
+    """Equal, not merely close: a bias is a small part of a block."""
+    return isinstance(value, int | float | Tensor) and float(value) == float(expected)
+
+
 def _bars(answer: Callable) -> Figure:
     figure = plots.new_figure(2.6)
     axes = figure.subplots()
@@ -60,6 +65,14 @@ RESNET_PARAMETERS = Exercise(
         Mistake("the biases are missing: one for each output channel", lambda a, b, t: _count(a, b, t, biases=0)),
         Mistake("the GroupNorms are missing: 2 numbers a channel", lambda a, b, t: _count(a, b, t, norms=0)),
         Mistake(
+            "the shortcut's bias is missing: it is a convolution too",
+            lambda a, b, t: _count(a, b, t) - (a != b) * b,
+        ),
+        Mistake(
+            "the second GroupNorm is over c_out channels",
+            lambda a, b, t: _count(a, b, t) + 2 * a - 2 * b,
+        ),
+        Mistake(
             "the shortcut is counted always; it has parameters only where c_in and c_out differ",
             lambda a, b, t: _count(a, b, t, shortcut=True),
         ),
@@ -77,6 +90,7 @@ RESNET_PARAMETERS = Exercise(
         ),
     ),
     _bars,
+    near=_same_number,
 )
 
 # --- bytes ----------------------------------------------------------------------------------------
@@ -153,6 +167,10 @@ FLOW_STEP = Exercise(
             lambda x, v, t, after: x + (t - after) * v,
         ),
         Mistake("all of the way is walked at once; walk only from t to t_next", lambda x, v, t, after: x - t * v),
+        Mistake(
+            "this mixes picture and noise; here you are on the line already, and walk along it",
+            lambda x, v, t, after: (1 - after) * x + after * v,
+        ),
         Mistake("the length of the step is missing", lambda x, v, t, after: x - v),
         Mistake("walked by t_next in place of the difference", lambda x, v, t, after: x + after * v),
         Mistake(

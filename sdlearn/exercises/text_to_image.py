@@ -120,6 +120,12 @@ TO_PICTURE = Exercise(
             lambda model, z: _eight_bit(_decoded(model, z / model.vae.config.scaling_factor)),
         ),
         Mistake(
+            "what lies outside [-1, 1] is not clipped: `.clamp(0, 1)` before you go to 8 bits",
+            lambda model, z: (
+                ((_decoded(model, z / model.vae.config.scaling_factor) / 2 + 0.5) * 255).round().permute(1, 2, 0)
+            ),
+        ),
+        Mistake(
             "the channels come first; a picture is height×width×3",
             lambda model, z: _eight_bit(_decoded(model, z / model.vae.config.scaling_factor) / 2 + 0.5).permute(
                 2, 0, 1
@@ -163,12 +169,15 @@ def _drawn(
     scaled: bool = True,
     sized: bool = True,
     unguided: bool = False,
+    overwritten: bool = False,
+    zeros: bool = False,
     offset: float = 0.0,
 ) -> Tensor:
     """The pipeline, or one with something wrong in it."""
     scheduler = type(model.scheduler).from_config(model.scheduler.config)
     scheduler.set_timesteps(steps)
     states, empty = (encode_text(model.tokenizer, model.text_encoder, text) for text in (prompt, ""))
+    empty = torch.zeros_like(empty) if zeros else empty
     latents = noise * scheduler.init_noise_sigma if sized else noise
     for t in scheduler.timesteps:
         seen = scheduler.scale_model_input(latents, t) if scaled else latents
@@ -177,7 +186,7 @@ def _drawn(
         if swapped:
             conditional, unconditional = unconditional, conditional
         said = conditional if unguided else unconditional + (guidance + offset) * (conditional - unconditional)
-        latents = scheduler.step(said, t, latents).prev_sample
+        latents = scheduler.step(said, t, seen if overwritten else latents).prev_sample
     return latents
 
 
@@ -205,6 +214,11 @@ TEXT_TO_LATENTS = Exercise(
             _wrong(swapped=True),
         ),
         Mistake("the guidance is one too strong", _wrong(offset=1.0)),
+        Mistake(
+            "the scheduler's step is given the latents that were scaled for the U-Net; give it the latents themselves",
+            _wrong(overwritten=True),
+        ),
+        Mistake('zeros in place of the states of the empty prompt; encode the text ""', _wrong(zeros=True)),
         Mistake("there is no guidance in it", _wrong(unguided=True)),
         Mistake(
             "`scheduler.scale_model_input(latents, t)` is missing: some schedulers keep latents larger than the U-Net "
@@ -244,6 +258,11 @@ def slerp(first: Tensor, second: Tensor, share: float) -> Tensor:
     return (torch.sin((1 - share) * angle) * first + torch.sin(share * angle) * second) / torch.sin(angle)
 
 
+def _longer(mixed: Tensor, first: Tensor, second: Tensor, share: float) -> Tensor:
+    """A mixture, at the length that lies between the two lengths."""
+    return mixed / mixed.norm() * ((1 - share) * first.norm() + share * second.norm())
+
+
 def _sizes(answer: Callable) -> Figure:
     figure, shares = plots.new_figure(2.6), torch.linspace(0, 1, 21)
     first, second = numbers(4, 16, 16), numbers(4, 16, 16, seed=1)
@@ -273,6 +292,10 @@ SLERP = Exercise(
             lambda a, b, share: (1 - share) * a + share * b,
         ),
         Mistake("the two are exchanged: a share of 0 is the first", lambda a, b, share: slerp(b, a, share)),
+        Mistake(
+            "the straight line, made longer again: right in size, but it does not move evenly along the arc",
+            lambda a, b, share: _longer((1 - share) * a + share * b, a, b, share),
+        ),
         Mistake(
             "the division by sin(angle) is missing",
             lambda a, b, share: slerp(a, b, share) * torch.sin(torch.acos((a * b).sum() / (a.norm() * b.norm()))),

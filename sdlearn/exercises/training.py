@@ -73,6 +73,10 @@ NOISE_LOSS = Exercise(
             lambda p, s, clean, t, noise: F.l1_loss(p(add_noise(s, clean, t, noise), t), noise),
         ),
         Mistake(
+            "the root is one too many: the mean of the squares is the loss",
+            lambda p, s, clean, t, noise: F.mse_loss(p(add_noise(s, clean, t, noise), t), noise).sqrt(),
+        ),
+        Mistake(
             "the squares are summed; take their mean",
             lambda p, s, clean, t, noise: F.mse_loss(p(add_noise(s, clean, t, noise), t), noise, reduction="sum"),
         ),
@@ -204,6 +208,7 @@ MIN_SNR = Exercise(
         (Schedule.named("cosine").snr[::100], 5.0),
     ],
     (
+        Mistake("5 is typed in; use `most`", lambda snr, most: snr.clamp(max=5.0) / snr),
         Mistake("the division by the SNR is missing", lambda snr, most: snr.clamp(max=most)),
         Mistake("the *larger* of the two is taken; take the smaller", lambda snr, most: snr.clamp(min=most) / snr),
         Mistake("upside down", lambda snr, most: snr / snr.clamp(max=most)),

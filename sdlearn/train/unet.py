@@ -36,12 +36,12 @@ from sdlearn.train.shipping import save_half
 
 RECIPE = {
     128: Recipe(steps=2000, batch=32, learning_rate=1e-3, warmup=200, muon=True),
-    256: Recipe(steps=5000, batch=32, learning_rate=1e-3, muon=True),
-    512: Recipe(steps=1500, batch=8, learning_rate=5e-4, warmup=50, muon=True),
+    256: Recipe(steps=6000, batch=32, learning_rate=1e-3, muon=True),
+    512: Recipe(steps=2650, batch=10, learning_rate=5e-4, warmup=50, muon=True),
 }
 """For each of two processes: on two cores, two of one thread each train faster than one of two threads."""
 
-PAGES = {128: 16_000, 256: 24_000, 512: 5_000}
+PAGES = {128: 16_000, 256: 24_000, 512: 8_000}
 LEVELS = (32, 64, 128, 160)
 CAPTION_DROPOUT = 0.1
 MAX_SNR = 5.0
