@@ -725,6 +725,10 @@ WRONG = {
     ),
     "own_edit": (
         (lambda picture: picture, "still sees a red house"),
+        (
+            lambda picture: sdlearn.draw(compose([("blue", "house")], "meadow", sizes=("big",), rng=4), 512),
+            "another *kind* of thing",
+        ),
         (lambda picture: 3, "was expected back, got int"),
         (lambda picture: picture.resize((64, 64)), "got (64, 64)"),
         (lambda picture: sdlearn.draw(compose([("blue", "boat")], "night", rng=3)), "picture changed"),
