@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 
 import ipywidgets
@@ -61,7 +62,7 @@ class AttentionExplorer(ipywidgets.VBox):
         self.model, self.steps, self.guidance = model, steps, guidance
         self.watched: list[Watched] = []
         self.error: Exception | None = None
-        self._lock = threading.RLock()
+        self._lock, self._quiet = threading.RLock(), False
         self._work = Latest(self._failed, self._busy)
         wide = ipywidgets.Layout(width="640px")
         self.text = ipywidgets.Text(prompt, description="Prompt", continuous_update=False, layout=wide)
@@ -154,30 +155,37 @@ class AttentionExplorer(ipywidgets.VBox):
     def _take(self, watched: list[Watched]) -> None:
         """Look into another drawing from now on: at its last step, at the same word, or else at its longest."""
         last, word = watched[-1], self.word
-        with self._lock:
-            self.watched = []  # nothing is shown while the controls change
-            self.step_slider.max = len(watched) - 1
-            self.step_slider.value = len(watched) - 1
+        sizes = {f"{layer.name}, {h}×{w}": layer.name for layer, (h, w) in last.layers}
+        with self._changing():
+            self.watched = watched
+            self.step_slider.max = self.step_slider.value = len(watched) - 1
             self.word_choice.options = list(last.words)
             self.word_choice.value = word if word in last.words else max(last.words, key=_telling)
-            sizes = {f"{layer.name}, {h}×{w}": layer.name for layer, (h, w) in last.layers}
             self.layer_choice.options = {ALL: None, **sizes}
-            self.watched = watched
             self._offer_heads()
 
     def _offer_heads(self) -> None:
-        with self._lock:
-            if not self.watched:
-                return
-            shown, self.watched = self.watched, []
-            heads = min(layer.heads for layer, _ in shown[-1].layers if self.layer in (None, layer.name))
+        """The heads of the chosen layer; of all layers, those that each of them has."""
+        if not self.watched:
+            return
+        heads = min(layer.heads for layer, _ in self.watched[-1].layers if self.layer in (None, layer.name))
+        with self._changing():
             self.head_choice.options = {ALL: None, **{str(head): head for head in range(heads)}}
-            self.watched = shown
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Controls change together, and only what they say in the end is shown."""
+        with self._lock:
+            outer, self._quiet = self._quiet, True
+            try:
+                yield
+            finally:
+                self._quiet = outer
             self._show()
 
     def _show(self) -> None:
         with self._lock:
-            if not self.watched:
+            if self._quiet or not self.watched:
                 return
             now, heat = self.watched[self.step], self.heat
             self.picker.show(now.picture)
@@ -190,7 +198,7 @@ class AttentionExplorer(ipywidgets.VBox):
 
     def _show_place(self) -> None:
         with self._lock:
-            if not self.watched:
+            if self._quiet or not self.watched:
                 return
             now = self.watched[self.step]
             shares = now.shares(self.point, self.layer, self.head)
