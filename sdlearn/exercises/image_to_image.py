@@ -15,6 +15,7 @@ from sdlearn import plots
 from sdlearn.check import Exercise, Mistake, OpenExercise
 from sdlearn.compression import decode, encode, scale
 from sdlearn.drawing import draw, masks
+from sdlearn.exercises.denoising import ddim_step
 from sdlearn.exercises.given import judge, numbers, tiny
 from sdlearn.images import psnr, to_pictures, to_pixels, to_rgb
 from sdlearn.noising import Schedule, add_noise
@@ -116,9 +117,7 @@ def _redrawn(
     latents = add_noise(schedule, clean, rungs[0], noise) if start is None else start
     kept = [*schedule.alpha_bars[rungs].tolist(), end]
     for t, now, following in zip(rungs, kept, kept[1:], strict=False):
-        said = predict(latents, t)
-        estimate = (latents - (1 - now) ** 0.5 * said) / now**0.5
-        latents = following**0.5 * estimate + (1 - following) ** 0.5 * said
+        latents = ddim_step(latents, predict(latents, t), now, following)
     return latents
 
 
@@ -201,9 +200,7 @@ def _inpainted(step: Callable) -> np.ndarray:
     rungs = list(range(960, 0, -80))
     kept, latents = [*schedule.alpha_bars[rungs].tolist(), 1.0], noise
     for t, now, following in zip(rungs, kept, kept[1:], strict=False):
-        said = predict(latents, t)
-        estimate = (latents - (1 - now) ** 0.5 * said) / now**0.5
-        latents = following**0.5 * estimate + (1 - following) ** 0.5 * said
+        latents = ddim_step(latents, predict(latents, t), now, following)
         latents = torch.as_tensor(step(latents, clean, noise, hole, following)).float()
     return _shown(latents)
 
@@ -265,9 +262,7 @@ def inverted(predict: Callable, schedule: Schedule, clean: Tensor, timesteps: li
     latents = clean
     kept = [1.0, *schedule.alpha_bars[timesteps].tolist()]
     for t, now, following in zip(timesteps, kept, kept[1:], strict=False):
-        said = predict(latents, t)
-        estimate = (latents - (1 - now) ** 0.5 * said) / now**0.5
-        latents = following**0.5 * estimate + (1 - following) ** 0.5 * said
+        latents = ddim_step(latents, predict(latents, t), now, following)
     return latents
 
 
