@@ -1,5 +1,7 @@
 """Small random components with odd shapes: quick, and a swapped axis or a typed-in size shows at once."""
 
+import os
+
 import pytest
 import torch
 from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
@@ -10,6 +12,9 @@ from sdlearn.train import tokenizer as tokenizer_training
 from sdlearn.train.unet import make_scheduler
 
 WIDTH = 24
+
+os.environ.setdefault("SDLEARN_STEPS", "80")
+"""Live training in the lessons, shortened for the tests: read by the notebooks' kernels."""
 
 
 def small_unet(**changes) -> UNet2DConditionModel:

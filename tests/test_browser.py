@@ -268,7 +268,7 @@ def test_lesson_02_trains_live_and_can_be_stopped(lab, page, tmp_path):
     widget.scroll_into_view_if_needed()
     assert shown(page).std() > 10
     playwright.expect(widget.locator("button", has_text="Stop")).to_be_disabled()
-    playwright.expect(widget.locator("text=/step 150, loss/")).to_be_visible()
+    playwright.expect(widget.locator(f"text=/step {os.environ['SDLEARN_STEPS']}, loss/")).to_be_visible()
     screenshot(page, "02-live", tmp_path)
 
 

@@ -285,8 +285,9 @@ def map_of_up_layers(maps, places):
     return maps.select(layers=["up.2.1", "up.2.0"]).of_words(places)[0]
 
 
-def map_of_large_layers(maps, places):
-    return maps.select(side=32).of_words(places)[0] ** 2
+def map_of_three_layers(maps, places):
+    chosen = [maps.select(layers=[name]).of_words(places) for name in ("up.1.1", "up.2.0", "up.2.1")]
+    return sum(F.interpolate(heat[None], (32, 32), mode="bilinear")[0, 0] for heat in chosen)
 
 
 def ddim_by_velocity(noisy, noise, kept, kept_next):
@@ -567,7 +568,7 @@ RIGHT = {
     "inside": (inside_by_numpy, inside_by_enlarging),
     "iou": (iou_by_sorting, iou_by_sets),
     "reweighted": (reweighted_by_logarithm, reweighted_by_exp),
-    "own_map": (map_of_up_layers, map_of_large_layers),
+    "own_map": (map_of_up_layers, map_of_three_layers),
     "sinusoids": (sinusoids_by_powers, sinusoids_by_diffusers),
     "attention": (attention_by_torch, attention_by_einsum),
     "split_heads": (split_heads_by_chunks, split_heads_by_permute),
@@ -766,7 +767,7 @@ WRONG = {
     "own_failure": (
         (lambda: "a red house", "a scene was expected"),
         (lambda: compose([("red", "house"), ("blue", "tree"), ("white", "cat")], "snow"), "at most two, got 3"),
-        (lambda: compose([("orange", "car")], "desert", rng=1), "find something harder"),
+        (lambda: compose([("red", "heart")], "desert", sizes=("big",), rng=1), "find something harder"),
     ),
     "ddim_step": (
         (lambda x, e, kept, after: (x - math.sqrt(1 - kept) * e) / math.sqrt(kept), "put it back"),
@@ -1000,7 +1001,7 @@ def cell_with(text: str, exercise: str) -> str:
 
 def function_from(source: str, name: str):
     scope = {}
-    exec("import torch\n" + source, scope)
+    exec("import torch\nimport sdlearn\n" + source, scope)
     return scope[name]
 
 
