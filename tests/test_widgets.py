@@ -40,6 +40,10 @@ def test_a_drawing_is_the_pipelines_picture(painter, random_model):
     assert painter.stop_button.disabled
 
 
+def test_the_seed_of_the_picture_shown_stands_in_its_box(random_model):
+    assert Painter(random_model, PROMPT, seed=8).seed.value == 8
+
+
 def test_entering_a_prompt_draws_it(painter):
     painter.text.value = "a blue tree"
     painter.wait(30)

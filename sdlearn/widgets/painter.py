@@ -33,13 +33,14 @@ class Painter(ipywidgets.VBox):
         steps: int = 25,
         every: int = 4,
         guidance: float = 7.5,
+        seed: int = 0,
     ):
         self.model, self.picture, self.error = model, picture, None
         self.steps, self.every = steps, every
         self._work = Latest(self._failed, self._busy)
         full = ipywidgets.Layout(width="512px")
         self.text = ipywidgets.Text(prompt, description="Prompt", continuous_update=False, layout=full)
-        self.seed = ipywidgets.BoundedIntText(0, 0, 2**31 - 1, description="Seed", layout={"width": "170px"})
+        self.seed = ipywidgets.BoundedIntText(seed, 0, 2**31 - 1, description="Seed", layout={"width": "170px"})
         self.guidance = ipywidgets.FloatSlider(
             guidance, min=1, max=15, step=0.5, description="Guidance", readout_format=".1f"
         )
