@@ -33,6 +33,12 @@ def test_what_was_painted_is_on_the_picture_and_in_the_mask():
     assert (pixels[~expected] == (0, 128, 0)).all()
 
 
+def test_strokes_come_from_the_browser_as_a_memoryview():
+    canvas = Canvas(GREEN)
+    canvas.set_state({"strokes": memoryview(strokes((10, 5, 29, 14)))})
+    assert (np.asarray(canvas.mask) == 255).sum() == 200
+
+
 def test_half_transparent_edges_are_blended_and_not_in_the_mask():
     canvas = Canvas(GREEN)
     canvas.strokes = strokes((0, 0, 9, 9), (255, 0, 0, 100))

@@ -34,7 +34,7 @@ class Canvas(anywidget.AnyWidget):
 
     _esm = Path(__file__).with_name("canvas.js")
     background = traitlets.Bytes().tag(sync=True)
-    strokes = traitlets.Bytes(b"").tag(sync=True)
+    strokes = traitlets.Bytes(b"").tag(sync=True, from_json=lambda value, _: bytes(value))  # comes as a memoryview
     width = traitlets.Int().tag(sync=True)
     height = traitlets.Int().tag(sync=True)
     shown = traitlets.Int(SHOWN).tag(sync=True)
