@@ -102,8 +102,8 @@ class Objective(torch.nn.Module):
 class InCache:
     """Attention a few heads at a time, so that their scores stay in the CPU's cache, in the dtype of the queries.
 
-    For training in bfloat16 on a CPU, where it is several times as fast, forth and back, as the scores of a whole batch
-    at once (`benchmarks/training.py`). No masks, and no options of the library's that this U-Net does not use.
+    For training in bfloat16 on a CPU, where a step is faster, forth and back, than with the scores of a whole batch at
+    once (`benchmarks/training.py`). No masks, and no options of the library's that this U-Net does not use.
     """
 
     SCORES = 2**20
