@@ -14,7 +14,7 @@ from sdlearn.images import to_jpeg
 from sdlearn.pipeline import latents_to_images, text_to_latents
 from sdlearn.plots import heat_over
 from sdlearn.watching import GRID, REST, START, watch, words_of
-from sdlearn.widgets.explorer import AttentionExplorer
+from sdlearn.widgets.explorer import AttentionExplorer, place_view
 from sdlearn.widgets.place_picker import PlacePicker
 
 PROMPT = "a red house left of a blue tree"
@@ -164,6 +164,14 @@ def test_it_leaves_a_picture_and_no_address(explorer):
     assert repr(explorer) == f"AttentionExplorer({PROMPT!r}, step={explorer.step}, word='house')"
     assert {"image/jpeg", "application/vnd.jupyter.widget-view+json"} <= explorer._repr_mimebundle_().keys()
     assert np.asarray(explorer.as_picture()).shape == (376, 752, 3)
+
+
+def test_bars_are_as_long_as_their_shares():
+    picture, blue = Image.new("RGB", (64, 64)), (0, 114, 178)
+    view = np.asarray(place_view(picture, {"a": 0.2, "house": 0.6}, torch.rand(4, 4), (0.5, 0.5)))
+    lengths = (view == blue).all(axis=2).sum(axis=1)
+    short, long = sorted({length for length in lengths.tolist() if length})
+    assert long == pytest.approx(3 * short, rel=0.02)
 
 
 def test_a_place_is_within_the_picture():

@@ -2,11 +2,13 @@
 
 from sdlearn.plots.curves import losses, rung, schedules, similarity
 from sdlearn.plots.diagrams import blocks_of, ladder_marks, pipeline, tokens, unet_ladder
-from sdlearn.plots.look import LINES, new_figure
+from sdlearn.plots.look import INK, LINES, PAPER, new_figure
 from sdlearn.plots.pictures import denoising, heat_over, latent_channels, overlay, strip
 
 __all__ = [
+    "INK",
     "LINES",
+    "PAPER",
     "blocks_of",
     "denoising",
     "heat_over",
