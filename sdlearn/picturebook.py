@@ -94,7 +94,7 @@ def twin(scene: Scene, rng: np.random.Generator) -> Scene:
     while True:
         things = [(thing.colour, thing.kind) for thing in scene.things]
         place, relation, which = scene.place, scene.relation, rng.integers(len(things))
-        change = rng.choice(["exchange", "turn", "colour", "kind", "place"], p=[0.35, 0.25, 0.15, 0.15, 0.1])
+        change = rng.choice(["exchange", "turn", "colour", "kind", "place"], p=[0.3, 0.45, 0.1, 0.1, 0.05])
         if change == "exchange" and len(things) > 1:
             (a, first), (b, second), *others = things
             things = [(b, first), (a, second), *others]

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from conftest import WIDTH, small_unet
@@ -14,7 +15,7 @@ from torch.testing import assert_close
 from sdlearn.noising import Schedule
 from sdlearn.train import unet as unet_training
 from sdlearn.train.clip import Objective as ClipObjective
-from sdlearn.train.data import JUDGE, TRAIN, TWIN, pictures, scene_at
+from sdlearn.train.data import JUDGE, TRAIN, TWIN, how_often, pictures, scene_at
 from sdlearn.train.judge import targets
 from sdlearn.train.loop import KernelMuon, Recipe, fit, learning_rate_at, make_optimizers
 from sdlearn.train.shipping import save_half
@@ -174,7 +175,7 @@ def test_the_judges_targets_stand_at_the_things():
 
 
 def test_the_noise_loss_is_the_squared_error_where_it_counts():
-    """A predictor that errs only where there is little noise: there it is seen as seldom as min-SNR-5 says."""
+    """A timestep is seen min(SNR, 5)/SNR · 1/√ᾱ times as often as another, and its error weighs 1/√ᾱ: the loss of v."""
     schedule = Schedule.of(make_scheduler())
     objective = unet_training.Objective(small_unet(), schedule, torch.zeros(77, WIDTH))
     drawn = []
@@ -190,11 +191,35 @@ def test_the_noise_loss_is_the_squared_error_where_it_counts():
     assert losses["error"] == pytest.approx(1, abs=0.03)
     assert losses["loss"] == pytest.approx(1, abs=0.03)
     assert_close(objective.weight[900] / objective.weight[100], (schedule.kept[100] / schedule.kept[900]))
-    weight = schedule.snr.clamp(max=5) / schedule.snr
+    weight = schedule.snr.clamp(max=5) / schedule.snr / schedule.kept
     easy = schedule.snr > 20
     expected = (weight[easy].sum() / weight.sum()).item()
     assert easy[drawn[0]].float().mean() == pytest.approx(expected, abs=0.01)
     assert expected < 0.5 * easy.float().mean()
+
+
+def test_one_step_in_four_is_at_half_the_size():
+    stores = {side * 8: np.zeros((50, 2, 4, side, side), np.float16) for side in (32, 64)}
+    states = torch.zeros(50, 77, WIDTH)
+    shapes = [
+        unet_training.latents_with_text(stores, states, 512, 3, step, process=0)["mean"].shape for step in range(8)
+    ]
+    assert shapes == 2 * [*3 * [(3, 4, 64, 64)], (12, 4, 32, 32)]
+    assert unet_training.latents_with_text(stores, states, 256, 3, 3, process=0)["mean"].shape == (3, 4, 32, 32)
+
+
+def test_pages_with_more_to_bind_are_seen_oftener():
+    often, scenes = how_often(400), [scene_at(page) for page in range(400)]
+    assert often.sum() == pytest.approx(1)
+    one, ordered, three = (
+        next(often[i] for i, scene in enumerate(scenes) if wanted(scene))
+        for wanted in (
+            lambda scene: len(scene.things) == 1,
+            lambda scene: scene.relation == "left of",
+            lambda scene: len(scene.things) == 3,
+        )
+    )
+    assert (ordered / one, three / one) == (pytest.approx(4), pytest.approx(3))
 
 
 def test_one_caption_in_ten_is_dropped():

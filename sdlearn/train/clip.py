@@ -16,7 +16,7 @@ from accelerate import PartialState
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTextModel, CLIPTokenizer
 
 from sdlearn.images import to_pixels
-from sdlearn.train.data import TRAIN, TWIN, captions, pictures
+from sdlearn.train.data import TRAIN, TWIN, captions, how_often, pictures
 from sdlearn.train.loop import Batch, Recipe, fit
 from sdlearn.train.shipping import save_half
 
@@ -64,7 +64,8 @@ def pairs(
     store: tuple[np.ndarray, np.ndarray], tokens: tuple[torch.Tensor, torch.Tensor], batch: int, step: int, process: int
 ) -> Batch:
     """Half a batch of pages, then their twins."""
-    pages = np.random.default_rng((12, step, process)).choice(len(store[0]), batch // 2, replace=False)
+    rng = np.random.default_rng((12, step, process))
+    pages = rng.choice(len(store[0]), batch // 2, replace=False, p=how_often(len(store[0])))
     pixels = np.concatenate([drawn[pages] for drawn in store])
     return {"pixels": to_pixels(pixels), "tokens": torch.cat([text[pages] for text in tokens])}
 

@@ -18,6 +18,9 @@ TRAIN, JUDGE, TEST, TWIN = 1, 2, 3, 4
 """Which book a scene is from: its seed is (book, page), so books never share a page's random numbers."""
 
 
+IN_ORDER = ("left of", "right of")
+
+
 def scene_at(page: int, book: int = TRAIN, held_out: bool = False) -> Scene:
     """One page of a book: always the same scene for the same numbers. A twin differs from its page by one change."""
     rng = np.random.default_rng((book, page, held_out))
@@ -29,6 +32,17 @@ def scene_at(page: int, book: int = TRAIN, held_out: bool = False) -> Scene:
 @cache
 def captions(count: int, book: int = TRAIN) -> list[str]:
     return [scene_at(page, book).caption for page in range(count)]
+
+
+@cache
+def how_often(count: int, book: int = TRAIN) -> np.ndarray:
+    """The probability of each page in a batch: the more there is to bind, the oftener a scene is seen.
+
+    One for every thing, and two for an order that its caption tells and a mirror would change.
+    """
+    scenes = [scene_at(page, book) for page in range(count)]
+    weights = np.array([len(scene.things) + 2 * (scene.relation in IN_ORDER) for scene in scenes])
+    return weights / weights.sum()
 
 
 def pictures(folder: Path, count: int, size: int, book: int = TRAIN) -> np.ndarray:

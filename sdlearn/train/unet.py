@@ -1,11 +1,11 @@
 """The noise predictor: a U-Net that reads noisy latents, a timestep and 77 text states, and names the noise.
 
-Loss: the squared error of the predicted noise (Ho et al. 2020, Eq. 14). Timesteps are drawn as often as min-SNR-5
-would weigh them (Hang et al. 2023, Eq. 8): no work for what hardly counts. Their errors are multiplied by 1/√ᾱ,
-halfway between the loss of the noise (1) and that of v (1/ᾱ; Salimans and Ho 2022, Section 4): what a picture *shows*
-is decided where there is much noise, and there the plain error is tiny. One caption in ten is dropped, for guidance
-(Ho and Salimans 2022). Small pictures first, as the big one was trained: a step at 4×16×16 costs a sixteenth of one at
-4×64×64.
+Loss: the squared error of the predicted noise (Ho et al. 2020, Eq. 14), weighed by min-SNR-5 (Hang et al. 2023, Eq. 8)
+and by 1/ᾱ, as the loss of v would weigh it (Salimans and Ho 2022, Section 4): what a picture *shows* is decided where
+there is much noise, and there the plain error is tiny. Most of the weight is in how often a timestep is drawn, so that
+no work goes into what hardly counts: min(SNR, 5)/SNR and 1/√ᾱ; the other 1/√ᾱ multiplies the error. One caption in
+ten is dropped, for guidance (Ho and Salimans 2022). Small pictures first, as the big one was trained: a step at 4×16×16
+costs a sixteenth of one at 4×64×64.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from sdlearn.images import contact_sheet, to_pixels
 from sdlearn.noising import Schedule, add_noise
-from sdlearn.train.data import TEST, captions, pictures, scene_at
+from sdlearn.train.data import TEST, captions, how_often, pictures, scene_at
 from sdlearn.train.loop import Batch, Recipe, fit
 from sdlearn.train.shipping import save_half
 
@@ -43,6 +43,8 @@ RECIPE = {
 
 PAGES = {128: 16_000, 256: 24_000, 512: 8_000}
 LEVELS = (32, 64, 128, 160)
+REVIEW = 4
+"""One step in so many is at half the size: a U-Net forgets a size that it does not see."""
 CAPTION_DROPOUT = 0.1
 MAX_SNR = 5.0
 
@@ -82,8 +84,8 @@ class Objective(torch.nn.Module):
         super().__init__()
         self.unet = unet
         self.schedule = schedule
-        self.pull = (schedule.snr.clamp(max=MAX_SNR) / schedule.snr).float()
         weight = schedule.alpha_bars.rsqrt().float()
+        self.pull = (schedule.snr.clamp(max=MAX_SNR) / schedule.snr).float() * weight
         self.register_buffer("weight", weight * self.pull.sum() / (weight * self.pull).sum(), persistent=False)
         self.register_buffer("no_caption", no_caption, persistent=False)
 
@@ -157,8 +159,14 @@ def encode_captions(tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel, texts
     return torch.cat(found)
 
 
-def latents_with_text(latents: np.ndarray, states: torch.Tensor, batch: int, step: int, process: int) -> Batch:
-    pages = np.random.default_rng((13, step, process)).integers(len(latents), size=batch)
+def latents_with_text(
+    stores: dict[int, np.ndarray], states: torch.Tensor, size: int, batch: int, step: int, process: int
+) -> Batch:
+    """Latents of `size`; in one step of `REVIEW`, of half of it, and as many numbers of them."""
+    if size // 2 in stores and step % REVIEW == REVIEW - 1:
+        size, batch = size // 2, batch * 4
+    latents = stores[size]
+    pages = np.random.default_rng((13, step, process)).choice(len(latents), batch, p=how_often(len(latents)))
     mean, spread = torch.from_numpy(latents[pages]).float().unbind(dim=1)
     return {
         "mean": mean.contiguous(memory_format=torch.channels_last),
@@ -189,15 +197,17 @@ def train(
         vae, text_encoder, tokenizer, unet, make_scheduler(), None, None, requires_safety_checker=False
     ).to(PartialState().device)
     pipeline.set_progress_bar_config(disable=True)
-    states = encode_captions(tokenizer, text_encoder, ["", *captions(max(pages[size] for size in recipe))])
+    states = encode_captions(tokenizer, text_encoder, ["", *captions(max(pages.values()))])
     objective = Objective(unet.float(), Schedule.of(pipeline.scheduler), states[0].float())
     objective.to(memory_format=torch.channels_last)
     if PartialState().device.type == "cpu":
         suit_bfloat16(unet)
-    for size, stage in recipe.items():
+    latents = {}
+    for size in sorted({*recipe, *(size // 2 for size in recipe if size > min(pages))}):
         store = pictures(work / "cache", pages[size], size)
-        latents = encode_pictures(vae, store, work / "cache" / f"latents-{pages[size]}x{size}.npy")
-        batch_at = partial(latents_with_text, latents, states[1:], stage.batch)
+        latents[size] = encode_pictures(vae, store, work / "cache" / f"latents-{pages[size]}x{size}.npy")
+    for size, stage in recipe.items():
+        batch_at = partial(latents_with_text, latents, states[1:], size, stage.batch)
         stage_sample = partial(paint, pipeline=pipeline, size=size)
         fit(objective, batch_at, stage, work / f"unet-{size}", stage_sample)
         save(pipeline, objective.unet, out)
