@@ -50,6 +50,8 @@ def seeded(seed: int) -> torch.Generator:
 
 def draw_noise(shape: tuple[int, ...], seed: int | torch.Generator, like: Tensor) -> Tensor:
     """Standard normal noise from a seed, or from a generator that goes on: drawn in float32 where it is, then moved."""
+    if not all(side > 0 for side in shape):
+        raise ValueError(f"shape: whole numbers from 1 on, got {tuple(shape)}")
     generator = seed if isinstance(seed, torch.Generator) else seeded(seed)
     return torch.randn(shape, generator=generator, device=generator.device).to(like)
 

@@ -181,7 +181,9 @@ def _nearest(side: int, least: int) -> int:
 
 
 def _read(model: Components, prompts: list[str], negative_prompt: str) -> tuple[torch.Tensor, torch.Tensor]:
-    negative = texts("negative_prompt", negative_prompt) * len(prompts)
+    if not isinstance(negative_prompt, str):
+        raise TypeError(f"negative_prompt: a text, one for all prompts, got {negative_prompt!r}")
+    negative = [negative_prompt] * len(prompts)
     return tuple(encode_text(model.tokenizer, model.text_encoder, read) for read in (prompts, negative))
 
 

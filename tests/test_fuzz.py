@@ -1,0 +1,182 @@
+"""Whatever a stage is given: a finite result, or an error that names the argument. Never a hang, a crash, or NaN."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from sdlearn import noising
+from sdlearn.compression import decode, encode, scale
+from sdlearn.denoising import draw_noise
+from sdlearn.drawing import draw
+from sdlearn.noising import Schedule
+from sdlearn.picturebook import COLOURS, KINDS, PLACES, compose
+from sdlearn.pipeline import image_to_image, inpaint, text_to_image
+from sdlearn.text import encode_text, pieces, places_of
+
+fuzzed = settings(
+    max_examples=200,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+few = settings(fuzzed, max_examples=60)
+
+JUNK = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.lists(st.integers(), max_size=3)
+)
+PROMPTS = st.one_of(st.text(max_size=400), st.lists(st.text(max_size=20), max_size=3), JUNK)
+SIDES = st.one_of(st.sampled_from([16, 32, 48]), st.integers(-8, 40), JUNK)
+OPTIONS = {
+    "size": st.one_of(SIDES, st.tuples(SIDES, SIDES)),
+    "steps": st.one_of(st.integers(1, 3), JUNK),
+    "guidance": st.one_of(st.floats(0, 100), JUNK),
+    "seed": st.one_of(st.integers(0, 2**31), JUNK),
+}
+
+
+@st.composite
+def pictures(draw):
+    """Pictures and arrays of odd shapes, kinds and contents."""
+    shape = draw(st.lists(st.integers(0, 40), max_size=4).map(tuple))
+    dtype = draw(st.sampled_from([np.uint8, np.float32, np.int64, bool]))
+    filled = np.full(shape, draw(st.sampled_from([0, 1, 255, float("nan")])) if dtype == np.float32 else 1, dtype)
+    mode = draw(st.sampled_from(["array", "L", "RGB", "RGBA", "P", "1"]))
+    return filled if mode == "array" else Image.new(mode, draw(st.tuples(st.integers(1, 40), st.integers(1, 40))))
+
+
+def result_or_named_error(work, *names):
+    """The result of the work, or None when it refused one of the named arguments by its name."""
+    try:
+        return work()
+    except (TypeError, ValueError) as error:
+        said = str(error)
+    assert said.startswith(tuple(f"{name}:" for name in names)), said
+    return None
+
+
+@pytest.mark.filterwarnings("ignore")
+@fuzzed
+@given(prompt=PROMPTS, negative=PROMPTS, options=st.fixed_dictionaries({}, optional=OPTIONS))
+def test_any_text_to_image(random_model, prompt, negative, options):
+    options = {"size": 16, "steps": 1, **options}
+    found = result_or_named_error(
+        lambda: text_to_image(random_model, prompt, negative_prompt=negative, **options),
+        *("prompt", "negative_prompt", *OPTIONS),
+    )
+    for picture in [] if found is None else found if isinstance(found, list) else [found]:
+        assert isinstance(picture, Image.Image)
+
+
+@pytest.mark.filterwarnings("ignore")
+@few
+@given(picture=pictures(), strength=st.one_of(st.floats(0, 1), JUNK))
+def test_any_image_to_image(random_model, picture, strength):
+    found = result_or_named_error(
+        lambda: image_to_image(random_model, picture, "a red house", strength, steps=2), "picture", "strength"
+    )
+    assert found is None or isinstance(found, Image.Image)
+
+
+@pytest.mark.filterwarnings("ignore")
+@few
+@given(picture=pictures(), mask=pictures())
+def test_any_inpainting(random_model, picture, mask):
+    found = result_or_named_error(
+        lambda: inpaint(random_model, picture, mask, "a red house", steps=1), "picture", "mask"
+    )
+    assert found is None or isinstance(found, Image.Image)
+
+
+@fuzzed
+@given(text=st.text(max_size=600))
+@pytest.mark.filterwarnings("ignore")
+def test_any_text_is_read(random_model, text):
+    states = encode_text(random_model.tokenizer, random_model.text_encoder, text)
+    assert states.shape[1] == 77
+    assert states.isfinite().all()
+    assert len(pieces(random_model.tokenizer, text)) <= 77
+
+
+@fuzzed
+@given(prompt=st.text(max_size=60), word=st.text(max_size=8))
+@pytest.mark.filterwarnings("ignore")
+def test_any_word_is_found_or_refused(random_model, prompt, word):
+    found = result_or_named_error(lambda: places_of(random_model.tokenizer, prompt, word), "word", "prompt")
+    assert found is None or all(0 < place < 77 for place in found)
+
+
+SHAPES = st.lists(st.integers(1, 4), min_size=1, max_size=4).map(tuple)
+TIMES = st.one_of(st.integers(-5, 1005), st.lists(st.integers(-5, 1005), max_size=4).map(torch.tensor))
+WAYS = (
+    noising.add_noise,
+    noising.add_noise_once,
+    noising.clean_from_noise,
+    noising.noise_from_clean,
+    noising.velocity,
+    noising.clean_from_velocity,
+)
+
+
+@settings(fuzzed, max_examples=600)
+@given(way=st.sampled_from(WAYS), first=SHAPES, second=SHAPES, same=st.booleans(), t=TIMES)
+def test_any_noising(way, first, second, same, t):
+    schedule = Schedule.named("scaled_linear")
+    names = ("t", "noise", "clean", "predicted", "noisy")
+    found = result_or_named_error(
+        lambda: way(schedule, torch.zeros(first), t, torch.ones(first if same else second)), *names
+    )
+    assert found is None or (found.shape == torch.Size(first) and found.isfinite().all())
+
+
+@few
+@given(shape=st.one_of(SHAPES, st.lists(st.integers(-1, 3), max_size=5).map(tuple)))
+def test_any_latents(random_model, shape):
+    """The autoencoder takes pictures n×3×h×w whose sides it can halve, and says so of all others."""
+    like = torch.zeros(1)
+    noise = result_or_named_error(lambda: draw_noise(shape, 0, like=like), "shape")
+    if noise is None:
+        return
+    found = result_or_named_error(lambda: scale(random_model.vae, encode(random_model.vae, noise).mean), "pixels")
+    if found is not None:
+        assert found.isfinite().all()
+    found = result_or_named_error(lambda: decode(random_model.vae, noise), "latents")
+    assert found is None or found.isfinite().all()
+
+
+WORDS = st.one_of(st.sampled_from([*COLOURS, *KINDS, *PLACES, "left of", "above", "and", "small", "big"]), JUNK)
+
+
+@fuzzed
+@given(
+    things=st.lists(st.tuples(WORDS, WORDS), max_size=4),
+    place=WORDS,
+    relation=WORDS,
+    sizes=st.one_of(st.none(), st.lists(WORDS, max_size=3).map(tuple)),
+    side=st.one_of(st.integers(1, 64), JUNK),
+)
+def test_any_scene(things, place, relation, sizes, side):
+    scene = result_or_named_error(
+        lambda: compose(things, place, relation, sizes, rng=0), "things", "place", "relation", "sizes"
+    )
+    if scene is not None:
+        found = result_or_named_error(lambda: draw(scene, side), "size")
+        assert found is None or found.size == (side, side)
+
+
+@settings(fuzzed, max_examples=100)
+@given(
+    first=st.sampled_from(COLOURS),
+    second=st.sampled_from(COLOURS),
+    kinds=st.tuples(st.sampled_from(KINDS), st.sampled_from(KINDS)),
+    place=st.sampled_from(list(PLACES)),
+    seed=st.integers(0, 2**32),
+)
+def test_any_known_words_make_a_page(first, second, kinds, place, seed):
+    if (first, kinds[0]) == (second, kinds[1]):
+        return
+    scene = compose([(first, kinds[0]), (second, kinds[1])], place, rng=seed)
+    assert all(0 <= thing.x <= 1 and 0 <= thing.y <= 1 for thing in scene.things)
