@@ -7,10 +7,10 @@ import sdlearn
 
 ROOT = Path(sdlearn.__file__).parent
 LAYERS = (
-    ("arguments", "threads", "hooks", "images", "progress"),
+    ("arguments", "threads", "hooks", "images", "progress", "sample_scores"),
     ("noising", "loading", "picturebook", "things", "maps"),
     ("drawing", "judge", "text", "compression", "unet", "attention"),
-    ("similarity", "denoising", "reweighting"),
+    ("similarity", "denoising", "reweighting", "families"),
     ("pipeline", "map_scores"),
     ("plots", "notebook", "watching"),
     ("widgets", "check"),

@@ -13,7 +13,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-PARTS = ("tokenizer", "vae", "clip", "unet", "judge")
+PARTS = ("tokenizer", "vae", "clip", "unet", "judge", "families")
 
 
 def parse() -> argparse.Namespace:
@@ -36,7 +36,7 @@ def main(choice: argparse.Namespace) -> None:
     from accelerate import PartialState
 
     from sdlearn.loading import write_checksums
-    from sdlearn.train import clip, judge, tokenizer, unet, vae
+    from sdlearn.train import clip, families, judge, tokenizer, unet, vae
 
     state = PartialState(cpu=not torch.cuda.is_available())  # the first one decides how processes talk
 
@@ -55,11 +55,13 @@ def main(choice: argparse.Namespace) -> None:
         clip.train(**paths, recipe=changed(clip.RECIPE), start=choice.start, **pages)
     if "unet" in wanted:
         sizes = choice.sizes or list(unet.RECIPE)
-        counts = {size: choice.pages or unet.PAGES[size] for size in sizes}
+        counts = {size: choice.pages or count for size, count in unet.PAGES.items()}
         stages = {size: changed(unet.RECIPE[size]) for size in sizes}
         unet.train(**paths, recipe=stages, start=choice.start, pages=counts)
     if "judge" in wanted:
         judge.train(**paths, recipe=changed(judge.RECIPE), **pages)
+    if "families" in wanted and state.is_main_process:
+        families.train(choice.out, choice.steps, **pages)
     if state.is_main_process:
         write_checksums(choice.out)
 

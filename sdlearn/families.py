@@ -1,0 +1,258 @@
+"""Four families of models that make pictures, on the same pages, each short enough to read.
+
+Every family offers the same: `prepare(pixels)`, what it learns from; `learn(batch)`, one step of its training; and
+`sample(count, seed)`, new pictures. None reads a caption: what is compared is how pictures come about, not how words
+steer them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DModel
+from jaxtyping import Float
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from sdlearn.compression import decode, encode, scale
+from sdlearn.drawing import draw_array
+from sdlearn.images import to_pixels
+from sdlearn.noising import Schedule, add_noise
+from sdlearn.picturebook import COLOURS, Scene, compose
+
+SIDE = 64
+CODE = 64
+"""Numbers that the GAN and the VAE make a picture from."""
+CHANNELS = (32, 64, 96, 128)
+UNET_CHANNELS = (16, 32, 64, 64)
+KL_WEIGHT = 1.0
+KINDS, PLACES = ("heart", "tree"), ("meadow", "snow", "night")
+"""What the families' pages show: one big thing of any colour."""
+TRAINED = Path(__file__).parent.parent / "assets" / "families"
+DRAW_STEPS = 50
+
+
+def pages(count: int, seed: int = 0) -> list[Scene]:
+    """Pages with one big thing: a heart or a tree of any colour, in a meadow, in the snow or at night."""
+    rng = np.random.default_rng((7, seed))
+    return [
+        compose([(str(rng.choice(COLOURS)), str(rng.choice(KINDS)))], str(rng.choice(PLACES)), sizes=("big",), rng=rng)
+        for _ in range(count)
+    ]
+
+
+def drawn(scenes: list[Scene]) -> Float[Tensor, "n 3 64 64"]:
+    return to_pixels(np.stack([draw_array(scene, SIDE) for scene in scenes]))
+
+
+def painter() -> nn.Sequential:
+    """From codes n×64 to pictures n×3×64×64: a GAN's generator, and a VAE's decoder, are the same network."""
+    wide = [*reversed(CHANNELS)]
+    layers: list[nn.Module] = [nn.Unflatten(1, (CODE, 1, 1)), nn.ConvTranspose2d(CODE, wide[0], SIDE // 16)]
+    for read, made in zip(wide, [*wide[1:], 3], strict=True):
+        layers += [nn.BatchNorm2d(read), nn.ReLU(), nn.ConvTranspose2d(read, made, 4, stride=2, padding=1)]
+    return nn.Sequential(*layers, nn.Tanh())
+
+
+def reader(numbers: int) -> nn.Sequential:
+    """From pictures n×3×64×64 to a few numbers each: a GAN's critic (1), and a VAE's encoder (2×64)."""
+    layers: list[nn.Module] = []
+    for read, made in zip((3, *CHANNELS), CHANNELS, strict=False):
+        layers += [nn.Conv2d(read, made, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(CHANNELS[-1] * (SIDE // 16) ** 2, numbers))
+
+
+class Family(nn.Module):
+    """What the four have in common: pictures in [-1, 1] go in and come out."""
+
+    def prepare(self, pixels: Float[Tensor, "n 3 h w"]) -> Tensor:
+        """What `learn` wants a batch of, made once for all pages."""
+        return pixels
+
+    def learn(self, batch: Tensor) -> dict[str, float]:
+        """One step of training, in place: its losses."""
+        raise NotImplementedError
+
+    def sample(self, count: int, seed: int) -> Float[Tensor, "n 3 h w"]:
+        """New pictures, always the same for a seed."""
+        raise NotImplementedError
+
+    @property
+    def artist(self) -> nn.Module:
+        """The part that new pictures come from; the rest serves its training."""
+        raise NotImplementedError
+
+
+class GAN(Family):
+    """A forger and a critic, each the other's teacher (Goodfellow et al. 2014, Section 3)."""
+
+    def __init__(self):
+        super().__init__()
+        self.painter, self.critic = painter(), reader(1)
+        self._forge, self._judge = (
+            torch.optim.Adam(network.parameters(), lr=2e-4, betas=(0.5, 0.999))
+            for network in (self.painter, self.critic)
+        )
+
+    def learn(self, pixels: Float[Tensor, "n 3 h w"]) -> dict[str, float]:
+        forged = self.painter(torch.randn(len(pixels), CODE))
+        real, fake = self.critic(pixels), self.critic(forged.detach())
+        critic_loss = F.softplus(-real).mean() + F.softplus(fake).mean()  # −log D(x) − log(1 − D(G(z)))
+        _descend(self._judge, critic_loss)
+        painter_loss = F.softplus(-self.critic(forged)).mean()  # −log D(G(z)): be taken for real
+        _descend(self._forge, painter_loss)
+        return {"critic": critic_loss.item(), "painter": painter_loss.item()}
+
+    @torch.no_grad()
+    def sample(self, count: int, seed: int) -> Float[Tensor, "n 3 h w"]:
+        return self.painter(_noise(seed, count, CODE))
+
+    @property
+    def artist(self) -> nn.Module:
+        return self.painter
+
+
+class VAE(Family):
+    """A picture is squeezed into a cloud of codes, and a code of the cloud is painted (Kingma and Welling 2013)."""
+
+    def __init__(self):
+        super().__init__()
+        self.reader, self.painter = reader(2 * CODE), painter()
+        self._optimizer = torch.optim.Adam(self.parameters(), lr=5e-4)
+
+    def learn(self, pixels: Float[Tensor, "n 3 h w"]) -> dict[str, float]:
+        mean, log_variance = self.reader(pixels).chunk(2, dim=1)
+        log_variance = log_variance.clamp(-10, 4)  # one bad step must not blow up the exponential
+        code = mean + (log_variance / 2).exp() * torch.randn_like(mean)
+        error = (self.painter(code) - pixels).square().sum(dim=(1, 2, 3)).mean()
+        kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1).mean()
+        _descend(self._optimizer, error + KL_WEIGHT * kl)
+        return {"error": error.item(), "kl": kl.item()}
+
+    @torch.no_grad()
+    def sample(self, count: int, seed: int) -> Float[Tensor, "n 3 h w"]:
+        return self.painter(_noise(seed, count, CODE))
+
+    @property
+    def artist(self) -> nn.Module:
+        return self.painter
+
+
+class Diffusion(Family):
+    """A U-Net that names the noise in whatever it is given: here pictures, 3×64×64 numbers (Ho et al. 2020)."""
+
+    shape = (3, SIDE, SIDE)
+
+    def __init__(self):
+        super().__init__()
+        self.unet = UNet2DModel(
+            in_channels=self.shape[0],
+            out_channels=self.shape[0],
+            block_out_channels=UNET_CHANNELS,
+            down_block_types=("DownBlock2D",) * 4,
+            up_block_types=("UpBlock2D",) * 4,
+            layers_per_block=1,
+            norm_num_groups=8,
+            add_attention=False,
+        )
+        self.scheduler = DDIMScheduler(
+            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False, steps_offset=1
+        )
+        self._schedule = Schedule.of(self.scheduler)
+        self._optimizer = torch.optim.AdamW(self.unet.parameters(), lr=1e-3)
+
+    def learn(self, clean: Float[Tensor, "n c h w"]) -> dict[str, float]:
+        t, noise = torch.randint(len(self._schedule), (len(clean),)), torch.randn_like(clean)
+        loss = (self.unet(add_noise(self._schedule, clean, t, noise), t).sample - noise).square().mean()
+        _descend(self._optimizer, loss)
+        return {"loss": loss.item()}
+
+    @torch.no_grad()
+    def sample(self, count: int, seed: int) -> Float[Tensor, "n 3 h w"]:
+        x = _noise(seed, count, *self.shape)
+        self.scheduler.set_timesteps(DRAW_STEPS)
+        for t in self.scheduler.timesteps:
+            x = self.scheduler.step(self.unet(x, t).sample, t, x).prev_sample
+        return self.to_pixels(x)
+
+    @property
+    def artist(self) -> nn.Module:
+        return self.unet
+
+    def to_pixels(self, clean: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 3 h w"]:
+        return clean.clamp(-1, 1)
+
+
+class LatentDiffusion(Diffusion):
+    """The same U-Net on the latents of a finished autoencoder: 4×8×8 numbers (Rombach et al. 2022)."""
+
+    shape = (4, SIDE // 8, SIDE // 8)
+
+    def __init__(self, vae: AutoencoderKL):
+        super().__init__()
+        self._vae = (vae,)  # in a tuple it is no part of this module: it is finished, and kept elsewhere
+
+    def prepare(self, pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 4 h/8 w/8"]:
+        return scale(self._vae[0], encode(self._vae[0], pixels).mean)
+
+    def to_pixels(self, clean: Float[Tensor, "n 4 h/8 w/8"]) -> Float[Tensor, "n 3 h w"]:
+        return decode(self._vae[0], clean).clamp(-1, 1)
+
+
+def train(family: Family, pixels: Float[Tensor, "n 3 h w"], steps: int, batch: int = 16) -> Iterator[dict[str, float]]:
+    """Train in place; what every step yields is its losses.
+
+    Raises:
+        FloatingPointError: a loss is no number any more; what was learned is lost.
+    """
+    data = family.prepare(pixels)
+    for step in range(steps):
+        losses = family.learn(data[torch.randint(len(data), (batch,))])
+        if not all(map(math.isfinite, losses.values())):
+            raise FloatingPointError(f"{type(family).__name__} broke at step {step}: {losses}; start it anew")
+        yield losses
+
+
+def untrained(vae: AutoencoderKL) -> dict[str, Family]:
+    """One of each, fresh; the autoencoder is the latent diffusion's."""
+    return {
+        "GAN": GAN(),
+        "VAE": VAE(),
+        "pixel diffusion": Diffusion(),
+        "latent diffusion": LatentDiffusion(vae),
+    }
+
+
+def trained(vae: AutoencoderKL, folder: Path = TRAINED) -> dict[str, Family]:
+    """The four as `python -m sdlearn.train families` left them, ready to sample.
+
+    Raises:
+        FileNotFoundError: the folder lacks one of them.
+    """
+    found = untrained(vae)
+    for name, family in found.items():
+        file = folder / file_name(name)
+        if not file.is_file():
+            raise FileNotFoundError(f"{file} is missing; `python -m sdlearn.train families` makes it")
+        family.artist.load_state_dict(load_file(file))
+        family.eval().requires_grad_(False)
+    return found
+
+
+def file_name(family: str) -> str:
+    return f"{family.replace(' ', '_')}.safetensors"
+
+
+def _descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
+def _noise(seed: int, *shape: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
