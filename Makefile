@@ -1,4 +1,4 @@
-.PHONY: lab test lint notebooks train evaluate benchmarks
+.PHONY: lab test lint notebooks gallery train evaluate benchmarks
 
 lab:
 	python3 start.py
@@ -14,6 +14,13 @@ notebooks:
 	cd notebooks && ../.venv/bin/jupyter nbconvert --to notebook --inplace --execute \
 	  --ClearMetadataPreprocessor.enabled=True --ClearMetadataPreprocessor.preserve_cell_metadata_mask=tags \
 	  --ClearMetadataPreprocessor.preserve_nb_metadata_mask=kernelspec *.ipynb
+
+# Every lesson as it was saved, as a web page that needs nothing but itself: gallery/*.html.
+gallery:
+	.venv/bin/jupyter nbconvert --to html --output-dir gallery \
+	  --NbConvertBase.display_data_priority="['image/jpeg', 'image/png', 'text/html', 'text/markdown', 'text/plain']" \
+	  --HTMLExporter.require_js_url= --HTMLExporter.jquery_url= --HTMLExporter.mathjax_url= \
+	  --HTMLExporter.mermaid_js_url= --HTMLExporter.widget_renderer_url= notebooks/*.ipynb
 
 # From nothing, on a CPU: one process of one thread for each of two cores.
 train:
