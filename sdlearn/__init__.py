@@ -6,6 +6,7 @@ import os
 import sys
 from importlib import import_module
 
+from sdlearn.neighbours import check_torchvision
 from sdlearn.threads import WAITING, says_nothing_of_waiting
 
 __version__ = "0.1.0"
@@ -41,6 +42,7 @@ if "torch" not in sys.modules and says_nothing_of_waiting(os.environ):
 def __getattr__(name: str):
     if name not in _HOME:
         raise AttributeError(f"module 'sdlearn' has no attribute {name!r}; it offers {', '.join(__all__)}")
+    check_torchvision()
     return getattr(import_module(_HOME[name]), name)
 
 

@@ -1,0 +1,237 @@
+"""What a learner's machine may do to the course: nothing breaks, and nothing that was made is lost."""
+
+import gc
+import os
+import queue
+import random
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import ipywidgets
+import numpy as np
+import psutil
+import pytest
+import traitlets
+from jupyter_client.manager import start_new_kernel
+from PIL import Image
+
+from sdlearn.widgets import AttentionExplorer, Canvas, NoiseMixer, Painter, RoundTrip, Scrubber
+
+ROOT = Path(__file__).parents[1]
+DRAW = 'import sdlearn; model = sdlearn.load("tiny"); sdlearn.text_to_image(model, "a red house", size=128, steps=2)'
+SOLVE = """
+from sdlearn import check
+from sdlearn.progress import read_done
+print(check.ema(lambda average, weights, decay: decay * average + (1 - decay) * weights))
+print(sorted(read_done()))
+"""
+
+
+def run(code, *before, **environment):
+    """A program in an interpreter of its own, behind other commands if need be."""
+    command = [*before, sys.executable, "-c", textwrap.dedent(code)]
+    return subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300
+    )
+
+
+@pytest.fixture(scope="module")
+def own_mounts():
+    """`unshare -rm`: a process with mounts of its own, where the system allows that."""
+    try:
+        subprocess.run(["unshare", "-rm", "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("mounts of one's own are not allowed here")
+    return ["unshare", "-rm", "sh", "-c"]
+
+
+# --- the disk -------------------------------------------------------------------------------------
+
+
+def test_a_read_only_checkout_draws(own_mounts, tmp_path):
+    read_only = f'mount --bind "{ROOT}" "{ROOT}" && mount -o remount,ro,bind "{ROOT}"'
+    done = run(DRAW, *own_mounts, f'{read_only} && cd "{ROOT}" && ! touch probe && exec "$@"', "sh")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_full_disk_costs_no_answer_and_no_earlier_progress(own_mounts, tmp_path):
+    """The file of before is still whole, the check says that the answer is right, and that it could not be kept."""
+    (tmp_path / "before.json").write_text('{"solved": ["one_step"]}')
+    home = tmp_path / "home"
+    home.mkdir()
+    small = f'mount -t tmpfs -o size=8k none "{home}" && cp "{tmp_path}/before.json" "{home}/progress.json"'
+    filled = f'cat /dev/zero > "{home}/filled" 2> /dev/null'
+    done = run(SOLVE, *own_mounts, f'{small}; {filled}; exec "$@"', "sh", SDLEARN_HOME=str(home))
+    assert done.returncode == 0, done.stderr
+    assert "No space left on device" in done.stderr
+    assert "progress is not kept" in done.stderr
+    assert "✓" in done.stdout
+    assert "['one_step']" in done.stdout
+
+
+# --- what else is installed -----------------------------------------------------------------------
+
+
+def test_a_broken_torchvision_beside_is_named_and_what_to_do(tmp_path):
+    """One that was built for another torch raises at import, and transformers imports whatever it finds."""
+    (tmp_path / "torchvision").mkdir()
+    broken = 'raise RuntimeError("operator torchvision::nms does not exist")\n'
+    (tmp_path / "torchvision" / "__init__.py").write_text(broken)
+    done = run(DRAW, PYTHONPATH=str(tmp_path))
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("ImportError: torchvision is installed and cannot be imported")
+    assert "torchvision::nms does not exist" in last
+    assert "pip uninstall torchvision" in last
+
+
+# --- interrupts -----------------------------------------------------------------------------------
+
+BEFORE = """
+import numpy as np
+import sdlearn
+model = sdlearn.load("tiny")
+first = sdlearn.text_to_image(model, "a red house", size=128, steps=2)
+"""
+DRAW_LONG = """
+from sdlearn.attention import record
+print("drawing", flush=True)
+with record(model.unet) as maps:
+    sdlearn.text_to_image(model, "a red house", steps=500)
+"""
+TRAIN_LONG = """
+from sdlearn import families
+print("drawing", flush=True)
+for losses in families.train(families.VAE(), families.drawn(families.pages(8)), 100_000):
+    pass
+"""
+AFTER = """
+import threading
+hooked = [name for name, m in model.unet.named_modules() if m._forward_hooks or m._forward_pre_hooks]
+again = sdlearn.text_to_image(model, "a red house", size=128, steps=2)
+print("hooked:", hooked, "same:", bool((np.asarray(again) == np.asarray(first)).all()))
+"""
+
+
+@pytest.fixture(scope="module")
+def kernel():
+    manager, client = start_new_kernel(kernel_name="python3", cwd=str(ROOT / "notebooks"))
+    yield manager, client
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+
+
+def execute(client, code):
+    return client.execute(textwrap.dedent(code))
+
+
+def reply(client, identity, timeout=120):
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        answer = client.get_shell_msg(timeout=timeout)
+        if answer["parent_header"]["msg_id"] == identity:
+            return answer["content"]
+    raise TimeoutError("the kernel did not answer")
+
+
+def printed(client, identity, until, timeout=120):
+    """All that a cell has printed, up to a text that is waited for."""
+    seen = ""
+    while until not in seen:
+        try:
+            message = client.get_iopub_msg(timeout=timeout)
+        except queue.Empty:
+            raise TimeoutError(f"{until!r} was not printed, but {seen!r}") from None
+        if message["parent_header"].get("msg_id") == identity and message["msg_type"] == "stream":
+            seen += message["content"]["text"]
+    return seen
+
+
+@pytest.mark.parametrize("work", [DRAW_LONG, TRAIN_LONG], ids=["drawing", "training"])
+def test_an_interrupted_cell_leaves_nothing_behind(kernel, work):
+    """Nothing stays hooked, and the next drawing is the same picture as before."""
+    manager, client = kernel
+    assert reply(client, execute(client, BEFORE))["status"] == "ok"
+    long = execute(client, work)
+    printed(client, long, "drawing")
+    time.sleep(1)
+    manager.interrupt_kernel()
+    assert reply(client, long)["ename"] == "KeyboardInterrupt"
+    after = execute(client, AFTER)
+    assert "hooked: [] same: True" in printed(client, after, "same: ")
+    assert reply(client, after)["status"] == "ok"
+
+
+# --- widgets --------------------------------------------------------------------------------------
+
+PAGE = Image.new("RGB", (64, 48), "#3377aa")
+
+
+def widgets_of(model):
+    return {
+        "painter": Painter(model, "a red house", steps=2),
+        "mixer": NoiseMixer(PAGE),
+        "scrubber": Scrubber([PAGE] * 5, list("abcde")),
+        "explorer": AttentionExplorer(model, "a red house", steps=2),
+        "canvas": Canvas(PAGE),
+        "round trip": RoundTrip(model, PAGE),
+    }
+
+
+def controls(widget):
+    """All that a learner can move, with the widget itself."""
+    return [widget, *(inner for child in getattr(widget, "children", ()) for inner in controls(child))]
+
+
+def act(control, rng):
+    """One move: a value that the control may or may not allow, or a click."""
+    if isinstance(control, ipywidgets.Button):
+        control.click()
+    elif hasattr(control, "options") and control.options:
+        control.value = rng.choice(control.options)
+    elif isinstance(control, ipywidgets.Text):
+        control.value = rng.choice(["", "a blue tree", "🎈 <b>&", "car " * 200])
+    else:
+        name = rng.choice(["value", "index", "t", "x", "y", "brush", "colour"])
+        if control.has_trait(name):
+            setattr(control, name, rng.choice([-1, 0, 1, 3, 0.25, 999, 10**9, "red", None]))
+
+
+@pytest.mark.parametrize("name", ["painter", "mixer", "scrubber", "explorer", "canvas", "round trip"])
+def test_a_hundred_random_moves_break_no_widget(random_model, name):
+    """A move is made, or refused by the trait; what runs on a thread ends without an error."""
+    rng, widget = random.Random(0), widgets_of(random_model)[name]
+    made = 0
+    for _ in range(100):
+        try:
+            act(rng.choice(controls(widget)), rng)
+            made += 1
+        except traitlets.TraitError:
+            continue
+    if hasattr(widget, "wait"):
+        widget.wait(60)
+    assert made > 20
+    assert getattr(widget, "error", None) is None
+    assert repr(widget)
+
+
+@pytest.mark.parametrize("name", ["painter", "mixer", "explorer", "round trip"])
+def test_a_hundred_runs_of_a_widget_keep_no_memory(random_model, name):
+    widget = widgets_of(random_model)[name]
+    moves = {
+        "painter": lambda i: (setattr(widget.seed, "value", i), widget.draw(), widget.wait(20)),
+        "explorer": lambda i: (setattr(widget.seed, "value", i), widget.draw(), widget.wait(20)),
+        "mixer": lambda i: setattr(widget.slider, "value", i),
+        "round trip": lambda i: widget.show(Image.fromarray(np.full((64, 64, 3), i, np.uint8))),
+    }[name]
+    here = psutil.Process()
+    for i in range(1, 21):
+        moves(i)
+    gc.collect()
+    before = here.memory_info().rss
+    for i in range(21, 121):
+        moves(i)
+    gc.collect()
+    assert here.memory_info().rss - before < 30e6
