@@ -1,4 +1,4 @@
-.PHONY: lab test lint notebooks gallery train evaluate benchmarks
+.PHONY: lab test lint notebooks gallery class train evaluate benchmarks
 
 lab:
 	python3 start.py
@@ -21,6 +21,10 @@ gallery:
 	  --NbConvertBase.display_data_priority="['image/jpeg', 'image/png', 'text/html', 'text/markdown', 'text/plain']" \
 	  --HTMLExporter.require_js_url= --HTMLExporter.jquery_url= --HTMLExporter.mathjax_url= \
 	  --HTMLExporter.mermaid_js_url= --HTMLExporter.widget_renderer_url= notebooks/*.ipynb
+
+# A course folder for nbgrader, in class/: solutions between its marks, a point for every exercise.
+class:
+	.venv/bin/python -m sdlearn.classroom class
 
 # From nothing, on a CPU: one process of one thread for each of two cores.
 train:

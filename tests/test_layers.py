@@ -7,7 +7,7 @@ import sdlearn
 
 ROOT = Path(sdlearn.__file__).parent
 LAYERS = (
-    ("arguments", "threads", "neighbours", "hooks", "images", "progress", "sample_scores"),
+    ("arguments", "threads", "neighbours", "classroom", "hooks", "images", "progress", "sample_scores"),
     ("noising", "loading", "picturebook", "things", "maps"),
     ("drawing", "judge", "text", "compression", "unet", "attention"),
     ("similarity", "denoising", "reweighting", "families"),
