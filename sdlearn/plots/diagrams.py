@@ -76,7 +76,7 @@ PART_COLOURS = {"input": "#e4e4e4", "down": "#9ecae9", "middle": "#c3b1e1", "up"
 
 
 def unet_ladder(stops: Sequence[Stop], lit: int | None = None) -> Figure:
-    """The way through the U-Net: a bar for each block, taller for a larger side, labelled with its channels.
+    """The way through the U-Net: a bar for each block, taller for a larger side, with its channels where they change.
 
     Dashed lines are skip connections, one for each height. Below, for each block, its parameters, and parameters times
     places: about the multiplications that it costs, those of attention's own products apart. Stops without a side (the
@@ -92,16 +92,19 @@ def unet_ladder(stops: Sequence[Stop], lit: int | None = None) -> Figure:
         axes.add_patch(
             Rectangle((place - 0.4, -height / 2), 0.8, height, fc=PART_COLOURS[stop.part], ec=INK, hatch=hatch)
         )
-        axes.text(place, height / 2 + 0.03, f"{stop.after[0]}", ha="center", fontsize=7.5, color=INK, bbox=BLANK)
+    for shape, run in groupby(range(len(shown)), key=lambda place: shown[place].after):
+        places = list(run)
+        top = heights[places[0]] / 2 + 0.03
+        axes.text(np.mean(places), top, f"{shape[0]}", ha="center", fontsize=7.5, color=INK, bbox=BLANK)
     for (height, width), run in groupby(range(len(shown)), key=lambda place: shown[place].after[1:]):
         places = list(run)
-        middle, bottom = (places[0] + places[-1]) / 2, -np.sqrt(max(height, width) / tallest) / 2
-        axes.text(middle, bottom - 0.09, f"{height}×{width}", ha="center", fontsize=8, color=INK)
+        bottom = -heights[places[0]] / 2 - 0.09
+        axes.text(np.mean(places), bottom, f"{height}×{width}", ha="center", fontsize=8, color=INK)
     for start, end in _skips(shown):
         axes.plot([start + 0.4, end - 0.4], [heights[end] / 2 - 0.04] * 2, "--", color=INK, lw=0.9, zorder=0)
     for part, colour in PART_COLOURS.items():
         axes.add_patch(Rectangle((0, 0), 0, 0, fc=colour, ec=INK, label=part))
-    axes.add_patch(Rectangle((0, 0), 0, 0, fc="white", ec=INK, hatch="///", label="with attention"))
+    axes.add_patch(Rectangle((0, 0), 0, 0, fc="white", ec=INK, hatch="///", label="attention"))
     axes.plot([], [], "--", color=INK, lw=0.9, label="skip connection")
     axes.legend(ncols=7, loc="lower center", frameon=False, fontsize=8, bbox_to_anchor=(0.5, -0.08))
     title = "after every block: channels above, height×width below"
