@@ -22,6 +22,7 @@ from torch import Tensor
 from sdlearn.progress import Progress, forget, read_done, write_done
 
 LESSONS = (
+    "families",
     "similarity",
     "compression",
     "noising",
