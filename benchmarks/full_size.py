@@ -1,0 +1,142 @@
+"""`python benchmarks/full_size.py`: does everything run at Stable Diffusion 1.5's size, and what does it cost?
+
+Builds its true configuration, with random weights, into a folder in diffusers' layout; loads it as a learner would;
+runs every stage, recording, text to image, image to image and inpainting; and beside them diffusers' own pipeline, in
+the same run. Give it a GPU; on a CPU `--size 64 --steps 1` ends within minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+from PIL import Image
+from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTextModel
+
+import sdlearn
+from sdlearn.attention import record
+from sdlearn.compression import decode, encode
+from sdlearn.loading import Components
+from sdlearn.pipeline import text_to_latents
+from sdlearn.similarity import image_vectors, text_vectors
+from sdlearn.text import encode_text
+from sdlearn.train.unet import make_scheduler
+
+PROMPT = "a red house left of a blue tree in the snow"
+TEXT = dict(hidden_size=768, intermediate_size=3072, num_attention_heads=12, num_hidden_layers=12)
+VISION = dict(hidden_size=1024, intermediate_size=4096, num_attention_heads=16, num_hidden_layers=24, patch_size=14)
+
+
+@torch.no_grad()
+def build(folder: Path) -> None:
+    """Stable Diffusion 1.5 but for its weights, and for its tokenizer, which is the small model's."""
+    torch.manual_seed(0)
+    tokenizer = sdlearn.load("tiny", device="cpu").tokenizer
+    clip = CLIPModel(CLIPConfig(text_config=TEXT, vision_config=VISION, projection_dim=768)).half()
+    clip.save_pretrained(folder / "clip")
+    CLIPImageProcessorPil().save_pretrained(folder / "clip")
+    vae = AutoencoderKL(
+        block_out_channels=(128, 256, 512, 512),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        layers_per_block=2,
+        sample_size=512,
+    )
+    unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8)
+    parts = (vae.half(), CLIPTextModel.from_pretrained(folder / "clip").half(), tokenizer, unet.half())
+    pipeline = StableDiffusionPipeline(*parts, make_scheduler(), None, None, requires_safety_checker=False)
+    pipeline.save_pretrained(folder)
+
+
+def stages(model: Components, size: int, steps: int) -> dict[str, Callable[[], object]]:
+    """Everything that a lesson asks of a model, by its name."""
+    options = {"size": size, "steps": steps, "guidance": 3.0, "seed": 1}
+    picture = sdlearn.draw(sdlearn.random_scene(0), size)
+    mask = Image.new("L", picture.size, 255)
+    pixels = torch.rand(1, 3, size, size) * 2 - 1
+    latents = torch.randn(1, 4, size // 8, size // 8).to(model.device, model.dtype)
+
+    def recorded():
+        with record(model.unet, (2, 3), largest=32):
+            return list(text_to_latents(model, PROMPT, **options))[-1].latents
+
+    return {
+        "text states": lambda: encode_text(model.tokenizer, model.text_encoder, PROMPT),
+        "text vector": lambda: text_vectors(model.tokenizer, model.clip, PROMPT),
+        "image vector": lambda: image_vectors(model.image_processor, model.clip, [picture]),
+        "encode": lambda: encode(model.vae, pixels).mean,
+        "decode": lambda: decode(model.vae, latents),
+        "text to latents": lambda: list(text_to_latents(model, PROMPT, **options))[-1].latents,
+        "the same, two words recorded": recorded,
+        "image to image": lambda: sdlearn.image_to_image(
+            model, picture, PROMPT, 1.0, steps=steps, guidance=3.0, seed=1
+        ),
+        "inpaint": lambda: sdlearn.inpaint(model, picture, mask, PROMPT, steps=steps, guidance=3.0, seed=1),
+    }
+
+
+def by_diffusers(model: Components, size: int, steps: int) -> torch.Tensor:
+    """The latents of the library's pipeline, from the same noise."""
+    parts = (model.vae, model.text_encoder, model.tokenizer, model.unet, model.scheduler, None, None)
+    library = StableDiffusionPipeline(*parts, requires_safety_checker=False)
+    library.set_progress_bar_config(disable=True)
+    noise = torch.Generator().manual_seed(1)
+    return library(PROMPT, size, size, steps, guidance_scale=3.0, generator=noise, output_type="latent").images
+
+
+def timed(work: Callable[[], object], repeat: int) -> tuple[float, object]:
+    """The median seconds, and the last result."""
+    times = []
+    for _ in range(repeat):
+        start = time.perf_counter()
+        result = work()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times), result
+
+
+def peak_gigabytes() -> float:
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, help="where to keep the model; by default it is built anew")
+    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--repeat", type=int, default=3)
+    choice = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = choice.folder or Path(scratch)
+        if not (folder / "model_index.json").exists():
+            build(folder)
+        seconds, model = timed(lambda: sdlearn.load(folder), 1)
+        print(model)
+        print(f"| stage at {choice.size}², {choice.steps} steps | seconds |\n|---|---|\n| load | {seconds:.2f} |")
+        found = {}
+        for name, work in stages(model, choice.size, choice.steps).items():
+            work()
+            seconds, found[name] = timed(work, choice.repeat)
+            print(f"| {name} | {seconds:.3f} |", flush=True)
+        by_diffusers(model, choice.size, choice.steps)
+        seconds, theirs = timed(lambda: by_diffusers(model, choice.size, choice.steps), choice.repeat)
+        print(f"| text to latents, by diffusers | {seconds:.3f} |")
+    ours = found["text to latents"]
+    recorded = torch.equal(ours, found["the same, two words recorded"])
+    print(f"\nrecorded and not, the same to the last bit: {recorded}")
+    print(f"largest difference from diffusers: {(ours - theirs).abs().max():.4f}, of {theirs.abs().max():.1f}")
+    print(f"peak memory: {peak_gigabytes():.1f} GB")
+
+
+if __name__ == "__main__":
+    main()
