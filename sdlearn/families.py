@@ -88,7 +88,21 @@ class Family(nn.Module):
         raise NotImplementedError
 
 
-class GAN(Family):
+class InOneGo(Family):
+    """What a GAN and a VAE have in common: a painter makes a picture of a code, in one run."""
+
+    painter: nn.Module
+
+    @torch.no_grad()
+    def sample(self, count: int, seed: int) -> Float[Tensor, "n 3 h w"]:
+        return self.painter(_noise(seed, count, CODE))
+
+    @property
+    def artist(self) -> nn.Module:
+        return self.painter
+
+
+class GAN(InOneGo):
     """A forger and a critic, each the other's teacher (Goodfellow et al. 2014, Section 3)."""
 
     def __init__(self):
@@ -108,16 +122,8 @@ class GAN(Family):
         _descend(self._forge, painter_loss)
         return {"critic": critic_loss.item(), "painter": painter_loss.item()}
 
-    @torch.no_grad()
-    def sample(self, count: int, seed: int) -> Float[Tensor, "n 3 h w"]:
-        return self.painter(_noise(seed, count, CODE))
 
-    @property
-    def artist(self) -> nn.Module:
-        return self.painter
-
-
-class VAE(Family):
+class VAE(InOneGo):
     """A picture is squeezed into a cloud of codes, and a code of the cloud is painted (Kingma and Welling 2013)."""
 
     def __init__(self):
@@ -133,14 +139,6 @@ class VAE(Family):
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1).mean()
         _descend(self._optimizer, error + KL_WEIGHT * kl)
         return {"error": error.item(), "kl": kl.item()}
-
-    @torch.no_grad()
-    def sample(self, count: int, seed: int) -> Float[Tensor, "n 3 h w"]:
-        return self.painter(_noise(seed, count, CODE))
-
-    @property
-    def artist(self) -> nn.Module:
-        return self.painter
 
 
 class Diffusion(Family):
