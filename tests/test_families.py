@@ -68,7 +68,8 @@ def test_vae_repaints_what_it_learned():
 def test_vae_adds_the_closed_form_of_the_divergence(monkeypatch):
     vae = families.VAE()
     mean, log_variance = torch.randn(4, families.CODE), torch.randn(4, families.CODE).clamp(-2, 2)
-    monkeypatch.setattr(vae, "reader", lambda _: torch.cat([mean, log_variance], dim=1).requires_grad_())
+    read = torch.cat([mean, log_variance], dim=1).requires_grad_()
+    monkeypatch.setattr(vae.reader, "forward", lambda _: read)
     normal = torch.distributions.Normal(mean, (log_variance / 2).exp())
     expected = torch.distributions.kl_divergence(normal, torch.distributions.Normal(0.0, 1.0)).sum(dim=1).mean()
     assert vae.learn(torch.zeros(4, 3, 64, 64))["kl"] == pytest.approx(expected.item(), rel=1e-4)
