@@ -35,7 +35,4 @@ evaluate:
 	.venv/bin/python -m sdlearn.evaluate --samples assets/samples.jpg
 
 benchmarks:
-	.venv/bin/python benchmarks/speed.py
-	.venv/bin/python benchmarks/recording.py
-	.venv/bin/python benchmarks/training.py
-	.venv/bin/python benchmarks/two_kernels.py
+	.venv/bin/python benchmarks/everything.py

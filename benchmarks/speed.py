@@ -55,6 +55,7 @@ def main() -> None:
     parts = (model.vae, model.text_encoder, model.tokenizer, model.unet, model.scheduler)
     pipeline = StableDiffusionPipeline(*parts, None, None, requires_safety_checker=False)
     pipeline.set_progress_bar_config(disable=True)
+    ratios = []
     for size in (256, 512):
         ours = seconds(lambda size=size: sdlearn.text_to_image(model, "a red house", size=size, steps=20))
         theirs = seconds(lambda size=size: pipeline("a red house", size, size, 20))
@@ -62,11 +63,13 @@ def main() -> None:
             (f"{size}², 20 guided steps and the decoder", ours),
             (f"{size}², the same by diffusers' pipeline", theirs),
         ]
-        print(f"{size}²: ours / diffusers' = {ours / theirs:.3f}")
+        ratios.append(f"{size}²: ours / diffusers' = {ours / theirs:.3f}")
+    print("| what | seconds |\n|---|---|")
     for name, value in rows:
-        print(f"{value:8.2f} s  {name}")
+        print(f"| {name} | {value:.2f} |")
+    print()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e9 if sys.platform == "darwin" else 1e6)
-    print(f"{peak:8.2f} GB peak memory of this process, {torch.get_num_threads()} threads")
+    print(*ratios, f"peak memory of this process: {peak:.2f} GB; {torch.get_num_threads()} threads", sep="; ")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import time
 import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
+from torch.utils.flop_counter import FlopCounterMode
 
 from sdlearn.train.unet import InCache, make, suit_bfloat16
 
@@ -28,17 +29,36 @@ def step(unet: UNet2DConditionModel, side: int, batch: int) -> float:
     return time.perf_counter() - start
 
 
+def matrix_peak() -> float:
+    """Multiplications and additions a second in a large bfloat16 matrix product: what this thread could do at most."""
+    a, b = torch.randn(2, 2048, 2048, dtype=torch.bfloat16)
+    times = []
+    for _ in range(8):
+        start = time.perf_counter()
+        a @ b
+        times.append(time.perf_counter() - start)
+    return 2 * 2048**3 / min(times)
+
+
 def main() -> None:
     torch.set_num_threads(1)
     unet = make(128).to(memory_format=torch.channels_last)
     suit_bfloat16(unet)
-    print("one training step     ms a sample   ratio")
+    peak = matrix_peak()
+    print(f"Matrix peak of one thread: {peak / 1e9:.0f} billion operations a second\n")
+    print("| size | attention | ms a sample | samples a second | ratio | of the peak |\n|---|---|---|---|---|---|")
     for side, batch in ((32, 32), (64, 8)):
         found = {}
         for name, kind in KINDS.items():
             unet.set_attn_processor(kind())
-            found[name] = statistics.median(step(unet, side, batch) for _ in range(4)) / batch
-            print(f"{8 * side}², {name:<14} {1000 * found[name]:10.1f} {found[name] / found['plain']:9.2f}")
+            with FlopCounterMode(display=False) as counted:
+                step(unet, side, batch)
+            seconds = statistics.median(step(unet, side, batch) for _ in range(4))
+            found[name] = seconds / batch
+            part = counted.get_total_flops() / seconds / peak
+            ratio = found[name] / found["plain"]
+            row = f"{1000 * found[name]:.1f} | {1 / found[name]:.1f} | {ratio:.2f} | {part:.0%}"
+            print(f"| {8 * side}² | {name} | {row} |", flush=True)
 
 
 if __name__ == "__main__":

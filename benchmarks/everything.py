@@ -1,0 +1,46 @@
+"""`python benchmarks/everything.py`: every benchmark, one after the other, into `benchmarks/RESULTS.md`.
+
+On a machine that does nothing else. Those whose needs are not met here say so in their place.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import torch
+
+HERE = Path(__file__).parent
+SCRIPTS = ("speed", "recording", "training", "memory", "two_kernels", "widgets")
+
+
+def section(name: str) -> str:
+    """What a script says of itself, and what it prints."""
+    script = HERE / f"{name}.py"
+    about = script.read_text(encoding="utf-8").split('"""')[1].split(": ", 1)[1].split("\n\n")[0]
+    print(f"{name} …", flush=True)
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
+    said = done.stdout if done.returncode == 0 else f"Not run here: {done.stderr.strip().splitlines()[-1]}"
+    return f"## {name}\n\n{about[0].upper()}{about[1:]}\n\n{said.strip()}\n"
+
+
+def processor() -> str:
+    """The processor's name, where Linux tells it."""
+    told = Path("/proc/cpuinfo")
+    lines = told.read_text().splitlines() if told.exists() else []
+    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.processor())
+
+
+def main() -> None:
+    where = f"{date.today()}, {processor()}, {os.cpu_count()} cores, {platform.system()}, torch {torch.__version__}"
+    head = f"# Benchmarks\n\nWritten by `make benchmarks`: {where}. Times vary between machines, ratios much less.\n"
+    found = [section(name) for name in SCRIPTS]
+    (HERE / "RESULTS.md").write_text("\n".join([head, *found]), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
