@@ -36,12 +36,12 @@ def captions(count: int, book: int = TRAIN) -> list[str]:
 
 @cache
 def how_often(count: int, book: int = TRAIN) -> np.ndarray:
-    """The probability of each page in a batch: the more there is to bind, the oftener a scene is seen.
+    """The probability of each page in a batch: twice as much for one whose caption tells an order.
 
-    One for every thing, and two for an order that its caption tells and a mirror would change.
+    A mirror would change it; other pages have less to bind.
     """
     scenes = [scene_at(page, book) for page in range(count)]
-    weights = np.array([len(scene.things) + 2 * (scene.relation in IN_ORDER) for scene in scenes])
+    weights = np.array([1 + (scene.relation in IN_ORDER) for scene in scenes])
     return weights / weights.sum()
 
 
