@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import ipywidgets
 from matplotlib.figure import Figure
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from sdlearn.images import figure_to_picture, to_jpeg
 from sdlearn.widgets.static import with_picture
@@ -45,7 +45,7 @@ class Live(ipywidgets.VBox):
         self.go_button = ipywidgets.Button(description="Go on", icon="play", disabled=True)
         self.stop_button = ipywidgets.Button(description="Stop", icon="stop", disabled=True)
         self.said = ipywidgets.HTML()
-        self.image = ipywidgets.Image(format="jpeg", value=to_jpeg(Image.new("RGB", (900, 120), "#eeeeee")))
+        self.image = ipywidgets.Image(format="jpeg", value=to_jpeg(_before()))
         self.go_button.on_click(lambda _: self.go_on())
         self.stop_button.on_click(lambda _: self.stop())
         buttons = ipywidgets.HBox([self.go_button, self.stop_button])
@@ -99,3 +99,11 @@ class Live(ipywidgets.VBox):
 
     def __repr__(self) -> str:
         return f"Live({self.progress.value} of {self.progress.max})"
+
+
+def _before() -> Image.Image:
+    """What stands in the picture's place before there is one, and in saved pages."""
+    blank = Image.new("RGB", (900, 60), "#eeeeee")
+    text = "While it runs, the latest picture is shown here."
+    ImageDraw.Draw(blank).text((450, 30), text, "#555555", ImageFont.load_default(18), anchor="mm")
+    return blank
