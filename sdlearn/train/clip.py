@@ -20,7 +20,7 @@ from sdlearn.train.data import TRAIN, TWIN, captions, how_often, pictures
 from sdlearn.train.loop import Batch, Recipe, fit
 from sdlearn.train.shipping import save_half
 
-RECIPE = Recipe(steps=1300, batch=128, learning_rate=1e-3, weight_decay=0.1)
+RECIPE = Recipe(steps=3000, batch=128, learning_rate=1e-3, weight_decay=0.1)
 IMAGE_SIDE, PATCH_SIDE, WIDTH, LAYERS, HEADS = 128, 16, 128, 4, 4
 MAX_LOGIT_SCALE = math.log(100)
 
