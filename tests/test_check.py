@@ -584,8 +584,11 @@ RIGHT = {
     "clip_loss": (loss_by_diagonals, loss_by_one_hot),
     "best_caption": (best_caption_by_loop, best_caption_as_tensor),
     "confused_pair": (
-        lambda: ("a red house left of a blue tree at night", "a blue tree left of a red house at night"),
-        lambda: ["a red house and a blue tree in the snow", "a blue house and a red tree in the snow"],
+        lambda: ("a pink star, a red cat and a blue tree at night", "a pink star, a blue cat and a red tree at night"),
+        lambda: [
+            "a red house, a big blue tree and a green car in the snow",
+            "a red house, a blue tree and a big green car in the snow",
+        ],
     ),
     "one_step": (one_step_in_place, one_step_in_double),
     "alpha_bars": (alpha_bars_by_hand, alpha_bars_by_logarithms),
