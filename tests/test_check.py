@@ -579,6 +579,18 @@ RIGHT = {
     "scaling": (scaling_without_correction, scaling_as_a_number),
     "signal_to_noise": (psnr_as_a_number, psnr_of_halves),
     "edited": (darker_left, swapped_halves),
+    "critic_loss": (
+        lambda real, forged: -(real.sigmoid().log().mean() + (1 - forged.sigmoid()).log().mean()),
+        lambda real, forged: -F.logsigmoid(real.double()).mean() - F.logsigmoid(-forged.double()).mean(),
+    ),
+    "best_guess": (
+        lambda pictures: pictures.sum(dim=0) / len(pictures),
+        lambda pictures: torch.stack([x.double() for x in pictures]).mean(0),
+    ),
+    "covered": (
+        lambda real, made, radius: (torch.cdist(real, made).min(dim=1).values <= radius).float().mean(),
+        lambda real, made, radius: sum(any((r - m).norm() <= radius for m in made) for r in real) / len(real),
+    ),
     "cosines": (cosines_one_by_one, cosines_by_broadcasting),
     "caption_probabilities": (probabilities_by_hand, probabilities_in_place),
     "clip_loss": (loss_by_diagonals, loss_by_one_hot),
@@ -911,6 +923,24 @@ WRONG = {
         (lambda latents: latents[:, :, :, :12], "were expected back"),
         (lambda latents: None, "returned None"),
         (lambda latents: latents / 0, "NaN or infinity"),
+    ),
+    "critic_loss": (
+        (lambda real, forged: F.softplus(real).mean() + F.softplus(-forged).mean(), "exchanged"),
+        (lambda real, forged: F.softplus(-real).mean(), "only the real pages count"),
+        (lambda real, forged: F.softplus(forged).mean(), "only the forged pages count"),
+        (lambda real, forged: F.softplus(-real).mean() + F.softplus(-forged).mean(), "painter's loss"),
+        (lambda real, forged: F.softplus(-real).sum() + F.softplus(forged).sum(), "summed"),
+    ),
+    "best_guess": (
+        (lambda pictures: pictures.median(dim=0).values, "median"),
+        (lambda pictures: pictures[0], "one of the pictures"),
+        (lambda pictures: pictures.sum(dim=0), "summed"),
+        (lambda pictures: pictures.mean(), "each pixel has its own"),
+    ),
+    "covered": (
+        (lambda real, made, radius: (torch.cdist(made, real) <= radius).any(dim=1).float().mean(), "fidelity"),
+        (lambda real, made, radius: (torch.cdist(real, made) <= radius).float().mean(), "all near pairs"),
+        (lambda real, made, radius: (torch.cdist(real, made) <= radius).any(dim=1).sum(), "divide by how many"),
     ),
     "cosines": (
         (lambda a, b: a @ b.T, "not normalised"),
