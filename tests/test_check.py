@@ -1146,7 +1146,7 @@ def test_an_exercise_knows_at_least_three_mistakes():
 
 def test_an_exercise_that_does_not_exist_is_named():
     with pytest.raises(
-        AttributeError, match="there is no exercise 'two_steps'; the course has cosines, caption_probabilities"
+        AttributeError, match="there is no exercise 'two_steps'; the course has critic_loss, best_guess"
     ):
         check.two_steps  # noqa: B018
 
