@@ -6,7 +6,6 @@ import queue
 import random
 import subprocess
 import sys
-import textwrap
 import time
 from pathlib import Path
 
@@ -32,7 +31,7 @@ print(sorted(read_done()))
 
 def run(code, *before, **environment):
     """A program in an interpreter of its own, behind other commands if need be."""
-    command = [*before, sys.executable, "-c", textwrap.dedent(code)]
+    command = [*before, sys.executable, "-c", code]
     return subprocess.run(
         command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300
     )
@@ -108,7 +107,6 @@ for losses in families.train(families.VAE(), families.drawn(families.pages(8)), 
     pass
 """
 AFTER = """
-import threading
 hooked = [name for name, m in model.unet.named_modules() if m._forward_hooks or m._forward_pre_hooks]
 again = sdlearn.text_to_image(model, "a red house", size=128, steps=2)
 print("hooked:", hooked, "same:", bool((np.asarray(again) == np.asarray(first)).all()))
@@ -121,10 +119,6 @@ def kernel():
     yield manager, client
     client.stop_channels()
     manager.shutdown_kernel(now=True)
-
-
-def execute(client, code):
-    return client.execute(textwrap.dedent(code))
 
 
 def reply(client, identity, timeout=120):
@@ -153,13 +147,13 @@ def printed(client, identity, until, timeout=120):
 def test_an_interrupted_cell_leaves_nothing_behind(kernel, work):
     """Nothing stays hooked, and the next drawing is the same picture as before."""
     manager, client = kernel
-    assert reply(client, execute(client, BEFORE))["status"] == "ok"
-    long = execute(client, work)
+    assert reply(client, client.execute(BEFORE))["status"] == "ok"
+    long = client.execute(work)
     printed(client, long, "drawing")
     time.sleep(1)
     manager.interrupt_kernel()
     assert reply(client, long)["ename"] == "KeyboardInterrupt"
-    after = execute(client, AFTER)
+    after = client.execute(AFTER)
     assert "hooked: [] same: True" in printed(client, after, "same: ")
     assert reply(client, after)["status"] == "ok"
 
