@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 HERE = Path(__file__).parent
-SCRIPTS = ("speed", "recording", "training", "memory", "two_kernels", "widgets")
+SCRIPTS = ("speed", "recording", "training", "memory", "two_kernels", "widgets", "lessons")
 
 
 def section(name: str) -> str:

@@ -1,6 +1,10 @@
 """Small random components with odd shapes: quick, and a swapped axis or a typed-in size shows at once."""
 
+import atexit
 import os
+import shutil
+import tempfile
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 2) // 2)))  # tests run two at a time
 
@@ -17,6 +21,12 @@ WIDTH = 24
 
 os.environ.setdefault("SDLEARN_STEPS", "80")
 """Live training in the lessons, shortened for the tests: read by the notebooks' kernels."""
+
+os.environ["IPYTHONDIR"] = tempfile.mkdtemp(prefix="ipython-")
+atexit.register(shutil.rmtree, os.environ["IPYTHONDIR"], ignore_errors=True)
+STARTUP = Path(os.environ["IPYTHONDIR"], "profile_default", "startup")
+STARTUP.mkdir(parents=True)
+shutil.copy(Path(__file__).with_name("no_network.py"), STARTUP)
 
 
 def small_unet(**changes) -> UNet2DConditionModel:

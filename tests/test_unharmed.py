@@ -71,6 +71,16 @@ def test_a_full_disk_costs_no_answer_and_no_earlier_progress(own_mounts, tmp_pat
     assert "['one_step']" in done.stdout
 
 
+# --- the network ----------------------------------------------------------------------------------
+
+
+def test_the_lessons_are_run_with_the_network_blocked(kernel):
+    """Every kernel that the tests start, so the whole course: `tests/no_network.py`."""
+    _, client = kernel
+    said = reply(client, client.execute('import socket; socket.create_connection(("192.0.2.1", 80), 5)'))
+    assert said["evalue"] == "the network is blocked: 192.0.2.1"
+
+
 # --- what else is installed -----------------------------------------------------------------------
 
 

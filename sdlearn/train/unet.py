@@ -43,7 +43,7 @@ RECIPE = {
 
 PAGES = {128: 16_000, 256: 24_000, 512: 8_000}
 LEVELS = (32, 64, 128, 160)
-REVIEW = 4
+REVIEW = 2
 """One step in so many is at half the size: a U-Net forgets a size that it does not see."""
 CAPTION_DROPOUT = 0.1
 MAX_SNR = 5.0
