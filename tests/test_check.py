@@ -290,15 +290,15 @@ def map_of_three_layers(maps, places):
     return sum(F.interpolate(heat[None], (32, 32), mode="bilinear")[0, 0] for heat in chosen)
 
 
-def ddim_by_velocity(noisy, noise, kept, kept_next):
-    clean = noisy.double() / kept**0.5 - math.sqrt(1 / kept - 1) * noise.double()
-    return clean * kept_next**0.5 + noise * (1 - kept_next) ** 0.5
+def ddim_by_velocity(noisy, noise, alpha_bar, alpha_bar_next):
+    clean = noisy.double() / alpha_bar**0.5 - math.sqrt(1 / alpha_bar - 1) * noise.double()
+    return clean * alpha_bar_next**0.5 + noise * (1 - alpha_bar_next) ** 0.5
 
 
-def ddim_in_place(noisy, noise, kept, kept_next):
-    noisy -= (1 - kept) ** 0.5 * noise
-    noisy *= (kept_next / kept) ** 0.5
-    noisy += (1 - kept_next) ** 0.5 * noise
+def ddim_in_place(noisy, noise, alpha_bar, alpha_bar_next):
+    noisy -= (1 - alpha_bar) ** 0.5 * noise
+    noisy *= (alpha_bar_next / alpha_bar) ** 0.5
+    noisy += (1 - alpha_bar_next) ** 0.5 * noise
     return noisy
 
 

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 from conftest import WIDTH, small_unet
-from safetensors.torch import load_file
 from torch.testing import assert_close
 
+from sdlearn.loading import load
 from sdlearn.noising import Schedule
+from sdlearn.pipeline import text_to_image
 from sdlearn.train import unet as unet_training
 from sdlearn.train.clip import Objective as ClipObjective
 from sdlearn.train.data import JUDGE, TRAIN, TWIN, how_often, pictures, scene_at
@@ -95,19 +96,19 @@ def test_the_learning_rate_warms_up_and_ends_near_zero():
     assert rates[-1] < 0.001
 
 
-def test_two_processes_train_together(tmp_path):
-    """Tokenizer, then two steps of CLIP on two CPU processes, each with its own batch."""
-    train = ["-m", "sdlearn.train"]
-    paths = ["--out", str(tmp_path / "out"), "--work", str(tmp_path / "work")]
-    small = ["--steps", "2", "--batch", "8", "--pages", "24"]
-    subprocess.run([sys.executable, *train, "tokenizer", *paths, "--pages", "24"], check=True, capture_output=True)
+def test_two_processes_make_a_model_from_nothing(tmp_path):
+    """`all`, two steps of everything on two CPU processes, each with its own batches: what comes out draws."""
+    out, work = tmp_path / "out", tmp_path / "work"
+    few = ["--steps", "2", "--batch", "2", "--pages", "16", "--out", str(out), "--work", str(work)]
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    done = subprocess.run([*launch, *train, "clip", *paths, *small], capture_output=True, text=True)
+    done = subprocess.run([*launch, "-m", "sdlearn.train", "all", *few], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    work = tmp_path / "work" / "clip"
-    assert [json.loads(line)["step"] for line in (work / "log.jsonl").read_text().splitlines()] == [2]
-    assert len(list((work / "step-0000002").glob("random_states_*.pkl"))) == 2
-    assert all(v.isfinite().all() for v in load_file(tmp_path / "out" / "clip" / "model.safetensors").values())
+    for part in ("clip", "vae", "unet-128", "unet-256", "unet-512", "judge"):
+        assert json.loads((work / part / "log.jsonl").read_text().splitlines()[-1])["step"] == 2
+        assert len(list((work / part / "step-0000002").glob("random_states_*.pkl"))) == 2
+    assert text_to_image(load(str(out), device="cpu"), "a red house", size=128, steps=2).size == (128, 128)
+    assert (tmp_path / "judge" / "judge.safetensors").exists()
+    assert len(list((tmp_path / "families").glob("*.safetensors"))) == 4
 
 
 # --- optimizers -----------------------------------------------------------------------------------

@@ -25,13 +25,13 @@ SIDE = 24
 # --- one step of DDIM -----------------------------------------------------------------------------
 
 
-def ddim_step(noisy: Tensor, noise: Tensor, kept: float, kept_next: float) -> Tensor:
-    clean = (noisy - (1 - kept) ** 0.5 * noise) / kept**0.5
-    return kept_next**0.5 * clean + (1 - kept_next) ** 0.5 * noise
+def ddim_step(noisy: Tensor, noise: Tensor, alpha_bar: float, alpha_bar_next: float) -> Tensor:
+    clean = (noisy - (1 - alpha_bar) ** 0.5 * noise) / alpha_bar**0.5
+    return alpha_bar_next**0.5 * clean + (1 - alpha_bar_next) ** 0.5 * noise
 
 
-def _clean(noisy: Tensor, noise: Tensor, kept: float) -> Tensor:
-    return (noisy - (1 - kept) ** 0.5 * noise) / kept**0.5
+def _clean(noisy: Tensor, noise: Tensor, alpha_bar: float) -> Tensor:
+    return (noisy - (1 - alpha_bar) ** 0.5 * noise) / alpha_bar**0.5
 
 
 @cache
@@ -46,9 +46,9 @@ def _picture(latents: Tensor):
 
 def _down(step: Callable) -> Tensor:
     """Ten steps with somebody's own step."""
-    kept = [*Schedule.of(tiny().scheduler).alpha_bars[list(range(999, 0, -100))].tolist(), 1.0]
+    alpha_bars = [*Schedule.of(tiny().scheduler).alpha_bars[list(range(999, 0, -100))].tolist(), 1.0]
     latents = numbers(1, 4, SIDE, SIDE, seed=3)
-    for t, now, following in zip(range(999, 0, -100), kept, kept[1:], strict=False):
+    for t, now, following in zip(range(999, 0, -100), alpha_bars, alpha_bars[1:], strict=False):
         latents = step(latents, _predict()(latents, t), now, following).float()
     return latents
 
@@ -65,32 +65,37 @@ DDIM_STEP = Exercise(
     (
         Mistake(
             "the noise is only taken away; that is x̂₀, and the next rung has noise of its own: put it back",
-            lambda x, e, kept, following: _clean(x, e, kept),
+            lambda x, e, alpha_bar, following: _clean(x, e, alpha_bar),
         ),
         Mistake(
             "x̂₀ is shrunk for the next rung, but the noise of that rung is missing",
-            lambda x, e, kept, following: following**0.5 * _clean(x, e, kept),
+            lambda x, e, alpha_bar, following: following**0.5 * _clean(x, e, alpha_bar),
         ),
         Mistake(
             "the division by √ᾱ is missing: the picture was made smaller when it was noised",
-            lambda x, e, kept, following: following**0.5 * (x - (1 - kept) ** 0.5 * e) + (1 - following) ** 0.5 * e,
+            lambda x, e, alpha_bar, following: (
+                following**0.5 * (x - (1 - alpha_bar) ** 0.5 * e) + (1 - following) ** 0.5 * e
+            ),
         ),
-        Mistake("kept and kept_next are exchanged", lambda x, e, kept, following: ddim_step(x, e, following, kept)),
+        Mistake(
+            "alpha_bar and alpha_bar_next are exchanged",
+            lambda x, e, alpha_bar, following: ddim_step(x, e, following, alpha_bar),
+        ),
         Mistake(
             "the square roots are missing",
-            lambda x, e, kept, following: following * (x - (1 - kept) * e) / kept + (1 - following) * e,
+            lambda x, e, alpha_bar, following: following * (x - (1 - alpha_bar) * e) / alpha_bar + (1 - following) * e,
         ),
         Mistake(
             "the noise is put back in the share of the *old* rung; take that of the next",
-            lambda x, e, kept, following: following**0.5 * _clean(x, e, kept) + (1 - kept) ** 0.5 * e,
+            lambda x, e, alpha_bar, following: following**0.5 * _clean(x, e, alpha_bar) + (1 - alpha_bar) ** 0.5 * e,
         ),
         Mistake(
             "what is mixed anew is x_t; it has to be x̂₀",
-            lambda x, e, kept, following: following**0.5 * x + (1 - following) ** 0.5 * e,
+            lambda x, e, alpha_bar, following: following**0.5 * x + (1 - following) ** 0.5 * e,
         ),
         Mistake(
             "just the difference of the two noises is taken away; each step has to rescale the picture as well",
-            lambda x, e, kept, following: x - ((1 - kept) ** 0.5 - (1 - following) ** 0.5) * e,
+            lambda x, e, alpha_bar, following: x - ((1 - alpha_bar) ** 0.5 - (1 - following) ** 0.5) * e,
         ),
     ),
     lambda answer: plots.strip(
@@ -215,8 +220,8 @@ GUIDED = Exercise(
 
 def draw_latents(predict: Callable, schedule: Schedule, noise: Tensor, timesteps: list[int]) -> Tensor:
     latents = noise
-    kept = [*schedule.alpha_bars[timesteps].tolist(), 1.0]
-    for t, now, following in zip(timesteps, kept, kept[1:], strict=False):
+    alpha_bars = [*schedule.alpha_bars[timesteps].tolist(), 1.0]
+    for t, now, following in zip(timesteps, alpha_bars, alpha_bars[1:], strict=False):
         latents = ddim_step(latents, predict(latents, t), now, following)
     return latents
 
@@ -230,21 +235,21 @@ def _loop(following: Callable, step: Callable = ddim_step, fed: Callable = lambd
     """The loop with something wrong in it: which ᾱ comes next, what a step does, or what the prediction is fed."""
 
     def run(predict: Callable, schedule: Schedule, noise: Tensor, timesteps: list[int]) -> Tensor:
-        latents, kept = noise, schedule.alpha_bars[timesteps].tolist()
-        for index, (t, now) in enumerate(zip(timesteps, kept, strict=True)):
-            latents = step(latents, predict(fed(latents, noise), t), now, following(kept, index))
+        latents, alpha_bars = noise, schedule.alpha_bars[timesteps].tolist()
+        for index, (t, now) in enumerate(zip(timesteps, alpha_bars, strict=True)):
+            latents = step(latents, predict(fed(latents, noise), t), now, following(alpha_bars, index))
         return latents
 
     return run
 
 
-def _next(kept: list[float], index: int) -> float:
-    return kept[index + 1] if index + 1 < len(kept) else 1.0
+def _next(alpha_bars: list[float], index: int) -> float:
+    return alpha_bars[index + 1] if index + 1 < len(alpha_bars) else 1.0
 
 
 def _with_alphas(predict: Callable, schedule: Schedule, noise: Tensor, timesteps: list[int]) -> Tensor:
-    latents, kept = noise, [*schedule.alphas[timesteps].tolist(), 1.0]
-    for t, now, following in zip(timesteps, kept, kept[1:], strict=False):
+    latents, alpha_bars = noise, [*schedule.alphas[timesteps].tolist(), 1.0]
+    for t, now, following in zip(timesteps, alpha_bars, alpha_bars[1:], strict=False):
         latents = ddim_step(latents, predict(latents, t), now, following)
     return latents
 
@@ -261,7 +266,7 @@ DRAW_LATENTS = Exercise(
     (
         Mistake(
             "the last step stops at its own rung: after it there is no noise left, so ᾱ is 1 there",
-            _loop(lambda kept, i: kept[i + 1] if i + 1 < len(kept) else kept[i]),
+            _loop(lambda alpha_bars, i: alpha_bars[i + 1] if i + 1 < len(alpha_bars) else alpha_bars[i]),
         ),
         Mistake(
             "the prediction is always asked about the noise at the start; ask about the latents of *this* step",
@@ -269,7 +274,7 @@ DRAW_LATENTS = Exercise(
         ),
         Mistake(
             "every step jumps all the way to x̂₀; go down to the *next* rung",
-            _loop(lambda kept, i: 1.0),
+            _loop(lambda alpha_bars, i: 1.0),
         ),
         Mistake(
             "the noise is not put back: each step has to end with the noise of the next rung",
