@@ -4,11 +4,13 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from conftest import WIDTH, small_unet
+from safetensors.torch import load_file
 from torch.testing import assert_close
 
 from sdlearn.loading import load
@@ -96,19 +98,33 @@ def test_the_learning_rate_warms_up_and_ends_near_zero():
     assert rates[-1] < 0.001
 
 
-def test_two_processes_make_a_model_from_nothing(tmp_path):
-    """`all`, two steps of everything on two CPU processes, each with its own batches: what comes out draws."""
-    out, work = tmp_path / "out", tmp_path / "work"
-    few = ["--steps", "2", "--batch", "2", "--pages", "16", "--out", str(out), "--work", str(work)]
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    done = subprocess.run([*launch, "-m", "sdlearn.train", "all", *few], capture_output=True, text=True)
+def run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_two_processes_make_a_model_from_nothing(tmp_path):
+    """`all`, two steps of everything on two CPU processes, each with its own batches: what comes out draws.
+
+    And as lesson 07 says it: `accelerate launch` trains its U-Net further, in a folder of its own.
+    """
+    out, work = tmp_path / "out", tmp_path / "work"
+    few = ["--steps", "2", "--batch", "2", "--pages", "16", "--work"]
+    two = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    run([*two, "-m", "sdlearn.train", "all", *few, str(work), "--out", str(out)])
     for part in ("clip", "vae", "unet-128", "unet-256", "unet-512", "judge"):
         assert json.loads((work / part / "log.jsonl").read_text().splitlines()[-1])["step"] == 2
         assert len(list((work / part / "step-0000002").glob("random_states_*.pkl"))) == 2
     assert text_to_image(load(str(out), device="cpu"), "a red house", size=128, steps=2).size == (128, 128)
     assert (tmp_path / "judge" / "judge.safetensors").exists()
     assert len(list((tmp_path / "families").glob("*.safetensors"))) == 4
+
+    launch, mine = [str(Path(sys.executable).with_name("accelerate")), "launch", "--cpu"], str(tmp_path / "mine")
+    more = ["unet", "--from", str(out), "--out", mine, "--sizes", "128", *few, str(tmp_path / "more")]
+    run([*launch, "-m", "sdlearn.train", *more])
+    before, after = (load_file(f"{folder}/unet/diffusion_pytorch_model.safetensors") for folder in (out, mine))
+    assert any((before[name] != after[name]).any() for name in before)
+    assert text_to_image(load(mine, device="cpu"), "a red house", size=128, steps=2).size == (128, 128)
 
 
 # --- optimizers -----------------------------------------------------------------------------------

@@ -3,17 +3,20 @@
 On a GPU run it under `accelerate launch`. On a CPU one process of one thread for each core is the fastest, and
 bfloat16 where the CPU has it (`accelerate launch` starts only one process on a CPU):
 `ACCELERATE_MIXED_PRECISION=bf16 torchrun --standalone --nproc_per_node 2 -m sdlearn.train all`.
-A run that was stopped continues from its last checkpoint; `--from` continues from finished weights instead, and then
-the autoencoder trains its decoder only, so that latents keep their meaning.
+A run that was stopped continues from its last checkpoint; `--from` continues from finished weights instead, a copy of
+which `--out` begins with, and then the autoencoder trains its decoder only, so that latents keep their meaning.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 PARTS = ("tokenizer", "vae", "clip", "unet", "judge", "families")
+BY_ONE = ("tokenizer", "families")
+"""Parts that one process trains alone."""
 
 
 def parse() -> argparse.Namespace:
@@ -40,28 +43,33 @@ def main(choice: argparse.Namespace) -> None:
 
     state = PartialState(cpu=not torch.cuda.is_available())  # the first one decides how processes talk
 
+    with state.main_process_first():
+        if choice.start and not choice.out.exists():
+            shutil.copytree(choice.start, choice.out)
+
     def changed(recipe):
         given = {name: value for name in ("steps", "batch") if (value := getattr(choice, name))}
         return replace(recipe, **given)
 
-    wanted = PARTS if choice.part == "all" else (choice.part,)
-    paths = {"out": choice.out, "work": choice.work}
+    paths, start = {"out": choice.out, "work": choice.work}, {"start": choice.start}
     pages = {"pages": choice.pages} if choice.pages else {}
-    if "tokenizer" in wanted and not choice.start:
-        tokenizer.train(choice.out, **pages)
-    if "vae" in wanted:
-        vae.train(**paths, recipe=changed(vae.RECIPE), start=choice.start, **pages)
-    if "clip" in wanted:
-        clip.train(**paths, recipe=changed(clip.RECIPE), start=choice.start, **pages)
-    if "unet" in wanted:
-        sizes = choice.sizes or list(unet.RECIPE)
-        counts = {size: choice.pages or count for size, count in unet.PAGES.items()}
-        stages = {size: changed(unet.RECIPE[size]) for size in sizes}
-        unet.train(**paths, recipe=stages, start=choice.start, pages=counts)
-    if "judge" in wanted:
-        judge.train(**paths, recipe=changed(judge.RECIPE), **pages)
-    if "families" in wanted and state.is_main_process:
-        families.train(choice.out, choice.steps, **pages)
+    stages = {size: changed(unet.RECIPE[size]) for size in choice.sizes or unet.RECIPE}
+    counts = {size: choice.pages or count for size, count in unet.PAGES.items()}
+    train = {
+        "tokenizer": lambda: tokenizer.train(choice.out, **pages),
+        "vae": lambda: vae.train(**paths, **start, **pages, recipe=changed(vae.RECIPE)),
+        "clip": lambda: clip.train(**paths, **start, **pages, recipe=changed(clip.RECIPE)),
+        "unet": lambda: unet.train(**paths, **start, pages=counts, recipe=stages),
+        "judge": lambda: judge.train(**paths, **pages, recipe=changed(judge.RECIPE)),
+        "families": lambda: families.train(choice.out, choice.steps, **pages),
+    }
+    wanted = PARTS if choice.part == "all" else (choice.part,)
+    for part in wanted:
+        state.wait_for_everyone()  # until the part before, which this one may read, is written
+        if part == "tokenizer" and choice.start:
+            continue  # what was learned is tied to its tokens
+        if part not in BY_ONE or state.is_main_process:
+            train[part]()
     if state.is_main_process:
         write_checksums(choice.out)
 
