@@ -577,7 +577,7 @@ RIGHT = {
     "sampled": (sampled_by_distribution, sampled_in_place),
     "divergence": (divergence_by_torch, divergence_one_by_one),
     "scaling": (scaling_without_correction, scaling_as_a_number),
-    "signal_to_noise": (psnr_as_a_number, psnr_of_halves),
+    "peak_signal_to_noise": (psnr_as_a_number, psnr_of_halves),
     "edited": (darker_left, swapped_halves),
     "critic_loss": (
         lambda real, forged: -(real.sigmoid().log().mean() + (1 - forged.sigmoid()).log().mean()),
@@ -911,7 +911,7 @@ WRONG = {
         (lambda z: 1 / z.std(dim=(0, 2, 3)), "not one for each channel"),
         (lambda z: 1 / z.std(dim=0), "not one for each place"),
     ),
-    "signal_to_noise": (
+    "peak_signal_to_noise": (
         (lambda a, b: -10 * torch.log10(F.mse_loss(a, b)), "the peak is 1"),
         (lambda a, b: 10 * torch.log(4 / F.mse_loss(a, b)), "natural logarithm"),
         (lambda a, b: 10 * torch.log10(F.mse_loss(a, b) / 4), "upside down"),

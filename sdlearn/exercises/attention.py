@@ -25,11 +25,11 @@ LESSON = "06_attention_maps"
 # --- the map of a word ----------------------------------------------------------------------------
 
 
-def word_map(probabilities: Tensor, places: list[int], size: tuple[int, int]) -> Tensor:
-    return probabilities[:, :, places].sum(dim=2).mean(dim=0).reshape(size)
+def word_map(weights: Tensor, places: list[int], size: tuple[int, int]) -> Tensor:
+    return weights[:, :, places].sum(dim=2).mean(dim=0).reshape(size)
 
 
-def _probabilities(heads: int, queries: int, words: int, seed: int) -> Tensor:
+def _weights(heads: int, queries: int, words: int, seed: int) -> Tensor:
     return (2 * numbers(heads, queries, words, seed=seed)).softmax(dim=2)
 
 
@@ -37,9 +37,9 @@ def _map_of_kite(answer: Callable) -> Figure:
     scene = random_scene(7, count=2)
     maps = _recorded(7, 250).select(layers=["up.2.1"])
     (found,) = maps
-    probabilities = found.values[0].flatten(2).transpose(1, 2)
+    weights = found.values[0].flatten(2).transpose(1, 2)
     places = places_of(tiny().tokenizer, scene.caption, scene.things[0].kind)
-    drawn = [f(probabilities, places, found.values.shape[-2:]) for f in (answer, word_map)]
+    drawn = [f(weights, places, found.values.shape[-2:]) for f in (answer, word_map)]
     figure = plots.new_figure(3.2)
     for axes, heat, title in zip(
         figure.subplots(1, 2), drawn, (f"yours: {scene.things[0].kind}", "target"), strict=True
@@ -56,8 +56,8 @@ WORD_MAP = Exercise(
     word_map,
     lambda: [
         (torch.tensor([[[0.5, 0.3, 0.2], [0.1, 0.6, 0.3]], [[0.7, 0.1, 0.2], [0.3, 0.2, 0.5]]]), [1, 2], (1, 2)),
-        (_probabilities(3, 12, 5, 0), [2], (3, 4)),
-        (_probabilities(4, 10, 9, 1), [3, 4, 7], (5, 2)),
+        (_weights(3, 12, 5, 0), [2], (3, 4)),
+        (_weights(4, 10, 9, 1), [3, 4, 7], (5, 2)),
     ],
     (
         Mistake(

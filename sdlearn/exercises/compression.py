@@ -189,7 +189,7 @@ SCALING = Exercise(
 # --- PSNR -----------------------------------------------------------------------------------------
 
 
-def signal_to_noise(first: Tensor, second: Tensor) -> Tensor:
+def peak_signal_to_noise(first: Tensor, second: Tensor) -> Tensor:
     return 10 * torch.log10(2**2 / (first - second).square().mean())
 
 
@@ -203,8 +203,8 @@ def _draw_psnr(answer: Callable) -> Figure:
 
 PSNR = Exercise(
     LESSON,
-    "signal_to_noise",
-    signal_to_noise,
+    "peak_signal_to_noise",
+    peak_signal_to_noise,
     lambda: [
         (torch.tensor([1.0, -1.0]), torch.tensor([0.9, -1.0])),
         (numbers(1, 3, 4, 6).tanh(), numbers(1, 3, 4, 6, seed=1).tanh()),
