@@ -544,7 +544,10 @@ RIGHT = {
     ),
     "own_training": (train_with(torch.optim.AdamW, 2e-3), train_with(torch.optim.Adam, 1e-3, betas=(0.9, 0.99))),
     "resnet_parameters": (resnet_by_diffusers, resnet_by_layers),
-    "gigabytes": (lambda count, bits: count / 1e9 * (bits // 8), lambda count, bits: torch.tensor(count * bits / 8e9)),
+    "training_memory": (
+        lambda count, bits: sum([count / 1e9 * (bits // 8)] * 4),
+        lambda count, bits: torch.tensor(count * bits / 2e9),
+    ),
     "flow_step": (flow_by_ends, flow_in_place),
     "lower_rungs": (rungs_by_negative_index, rungs_as_tensor),
     "redraw": (redraw_step_by_step, redraw_in_place),
@@ -699,10 +702,12 @@ WRONG = {
         (lambda a, b, t: resnet_by_diffusers(a, b, t) - (a != b) * (a * b + b), "never counted"),
         (lambda a, b, t: resnet_by_diffusers(a, b, t) - 2 * a - 2 * b, "GroupNorms are missing"),
     ),
-    "gigabytes": (
-        (lambda count, bits: count * bits / 1e9, "gigabits"),
-        (lambda count, bits: count * bits / 8 / 2**30, "GiB"),
-        (lambda count, bits: count * bits // 8, "these are bytes"),
+    "training_memory": (
+        (lambda count, bits: count * bits / 2.5e8, "gigabits"),
+        (lambda count, bits: count * bits / 2**31, "GiB"),
+        (lambda count, bits: count * bits // 8 / 1e9, "the file alone"),
+        (lambda count, bits: 2 * count * bits / 8e9, "two averages are missing"),
+        (lambda count, bits: 3 * count * bits / 8e9, "one number is missing"),
     ),
     "flow_step": (
         (lambda x, v, t, after: x - (after - t) * v, "towards the noise"),

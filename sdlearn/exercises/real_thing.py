@@ -95,36 +95,44 @@ RESNET_PARAMETERS = Exercise(
 
 # --- bytes ----------------------------------------------------------------------------------------
 
+PER_PARAMETER = 4
+"""The weight, its gradient, and AdamW's averages of the gradient and of its square."""
 
-def gigabytes(parameters: int, bits: int) -> float:
-    return parameters * bits / 8 / 1e9
+
+def training_memory(parameters: int, bits: int) -> float:
+    return PER_PARAMETER * parameters * bits / 8 / 1e9
 
 
 def _sizes(answer: Callable) -> Figure:
     figure, parts = plots.new_figure(2.6), {"text encoder": 123_060_480, "U-Net": 859_520_964, "VAE": 83_653_863}
     axes = figure.subplots()
-    for row, bits in enumerate((32, 16, 8)):
+    for row, bits in enumerate((32, 16)):
         left = 0.0
         for (name, count), colour in zip(parts.items(), plots.LINES, strict=False):
             size = float(answer(count, bits))
             axes.barh(row, size, left=left, color=colour, label=name if row == 0 else None)
             left += size
-    axes.set_yticks(range(3), ["32 bits", "16 bits", "8 bits"])
-    axes.set_xlabel("GB, by your function: Stable Diffusion 1.5")
+    axes.set_yticks(range(2), ["32 bits", "16 bits"])
+    axes.set_xlabel("GB to train all of Stable Diffusion 1.5, by your function")
     axes.legend(fontsize=8, frameon=False)
     return figure
 
 
-GIGABYTES = Exercise(
+TRAINING_MEMORY = Exercise(
     LESSON,
-    "gigabytes",
-    gigabytes,
+    "training_memory",
+    training_memory,
     lambda: [(1_000_000_000, 32), (859_520_964, 16), (12_000_000_000, 8)],
     (
-        Mistake("these are gigabits: a byte has 8 bits", lambda count, bits: count * bits / 1e9),
-        Mistake("this is GiB, of 1024³ bytes; a GB is 10⁹ bytes", lambda count, bits: count * bits / 8 / 1024**3),
-        Mistake("these are bytes; divide by 10⁹", lambda count, bits: count * bits / 8),
-        Mistake("these are megabytes; a gigabyte is 10⁹ bytes", lambda count, bits: count * bits / 8 / 1e6),
+        Mistake("these are gigabits: a byte has 8 bits", lambda count, bits: 4 * count * bits / 1e9),
+        Mistake("this is GiB, of 1024³ bytes; a GB is 10⁹ bytes", lambda count, bits: 4 * count * bits / 8 / 1024**3),
+        Mistake("these are bytes; divide by 10⁹", lambda count, bits: 4 * count * bits / 8),
+        Mistake("this is the file alone; training keeps more", lambda count, bits: count * bits / 8 / 1e9),
+        Mistake("AdamW's two averages are missing", lambda count, bits: 2 * count * bits / 8 / 1e9),
+        Mistake(
+            "one number is missing: a weight, its gradient, and *two* averages",
+            lambda count, bits: 3 * count * bits / 8 / 1e9,
+        ),
     ),
     _sizes,
 )
@@ -181,4 +189,4 @@ FLOW_STEP = Exercise(
     _spiral,
 )
 
-EXERCISES = (RESNET_PARAMETERS, GIGABYTES, FLOW_STEP)
+EXERCISES = (RESNET_PARAMETERS, TRAINING_MEMORY, FLOW_STEP)
