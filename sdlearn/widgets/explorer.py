@@ -19,9 +19,8 @@ from sdlearn import plots
 from sdlearn.images import to_jpeg
 from sdlearn.loading import Components
 from sdlearn.watching import START, Watched, watch
-from sdlearn.widgets.latest import Latest
+from sdlearn.widgets.latest import DrawingBox, Latest
 from sdlearn.widgets.place_picker import PlacePicker
-from sdlearn.widgets.static import with_picture
 
 SIDE = 376
 """Of the two pictures, in pixels."""
@@ -67,7 +66,7 @@ def _telling(word: str) -> int:
     return 0 if word == START else len(word)
 
 
-class AttentionExplorer(ipywidgets.VBox):
+class AttentionExplorer(DrawingBox):
     """Draws a prompt, and keeps the attention of every step.
 
     Left the growing picture, in which a place can be chosen by a click or the arrow keys; right the map of a word over
@@ -141,22 +140,11 @@ class AttentionExplorer(ipywidgets.VBox):
         """The map that is shown."""
         return self.watched[self.step].heat(self.word, self.layer, self.head)
 
-    @property
-    def running(self) -> bool:
-        return self._work.running
-
     def draw(self) -> None:
         """Draw the prompt in the box anew; an unfinished drawing is given up."""
         self.error = None
         wanted = {"prompt": self.text.value, "seed": self.seed.value, "guidance": self.guidance, "steps": self.steps}
         self._work.start(self._draw(wanted))
-
-    def stop(self) -> None:
-        """Give up the drawing at its next step; the one before stays to be looked into."""
-        self._work.stop()
-
-    def wait(self, timeout: float | None = None) -> None:
-        self._work.wait(timeout)
 
     def _draw(self, wanted: dict) -> Iterator[Callable[[], None]]:
         watched = []
@@ -222,15 +210,8 @@ class AttentionExplorer(ipywidgets.VBox):
             view = place_view(now.picture, shares, now.looks(self.point), self.point)
             self.place_image.value = to_jpeg(view)
 
-    def _failed(self, error: Exception) -> None:
-        self.error = error
-        self.said.value = f"<b>{type(error).__name__}</b>: {html.escape(str(error))}"
-
-    def _busy(self, busy: bool) -> None:
-        self.stop_button.disabled = not busy
-
-    def _repr_mimebundle_(self, **kwargs) -> dict:
-        return with_picture(super()._repr_mimebundle_(**kwargs), to_jpeg(self.as_picture()))
+    def _still(self) -> bytes:
+        return to_jpeg(self.as_picture())
 
     def as_picture(self) -> Image.Image:
         """What the widget shows, for readers without JavaScript."""

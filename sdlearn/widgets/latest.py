@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import threading
 from collections.abc import Callable, Iterable
+
+import ipywidgets
+
+from sdlearn.widgets.static import PictureBox
 
 
 class Latest:
@@ -56,3 +61,31 @@ class Latest:
         with self._lock:
             if stop is self._stop:
                 self._busy(False)
+
+
+class DrawingBox(PictureBox):
+    """A widget whose drawing is the latest work on a thread, with a button that stops it."""
+
+    _work: Latest
+    stop_button: ipywidgets.Button
+    error: Exception | None
+    """What went wrong last."""
+
+    @property
+    def running(self) -> bool:
+        return self._work.running
+
+    def stop(self) -> None:
+        """Give up the drawing at its next step; what was shown before stays."""
+        self._work.stop()
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait until the drawing has ended: for scripts and tests."""
+        self._work.wait(timeout)
+
+    def _failed(self, error: Exception) -> None:
+        self.error = error
+        self._say(f"<b>{type(error).__name__}</b>: {html.escape(str(error))}")
+
+    def _busy(self, busy: bool) -> None:
+        self.stop_button.disabled = not busy

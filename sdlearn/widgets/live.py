@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
 from sdlearn.images import figure_to_picture, to_jpeg
-from sdlearn.widgets.static import with_picture
+from sdlearn.widgets.static import PictureBox
 
 
 @dataclass(frozen=True, repr=False)
@@ -27,7 +27,7 @@ class Shown:
         return f"Shown after {self.done}: {self.text}"
 
 
-class Live(ipywidgets.VBox):
+class Live(PictureBox):
     """Runs a generator of `Shown` on a thread of its own; the notebook stays free.
 
     Stop ends it at the next thing shown, and Go on continues from there. `shown` is the latest, `error` what went
@@ -84,18 +84,15 @@ class Live(ipywidgets.VBox):
                 self.finished = True
         except Exception as error:
             self.error, self.finished = error, True
-            self.said.value = f"<b>{type(error).__name__}</b>: {html.escape(str(error))}"
+            self._say(f"<b>{type(error).__name__}</b>: {html.escape(str(error))}")
         self.stop_button.disabled, self.go_button.disabled = True, self.finished
 
     def _show(self, shown: Shown) -> None:
         picture = figure_to_picture(shown.picture) if isinstance(shown.picture, Figure) else shown.picture
         self.shown = shown
         self.progress.value = shown.done
-        self.said.value = html.escape(shown.text)
+        self._say(html.escape(shown.text))
         self.image.value = to_jpeg(picture.convert("RGB"))
-
-    def _repr_mimebundle_(self, **kwargs) -> dict:
-        return with_picture(super()._repr_mimebundle_(**kwargs), self.image.value)
 
     def __repr__(self) -> str:
         return f"Live({self.progress.value} of {self.progress.max})"

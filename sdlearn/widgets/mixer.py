@@ -11,7 +11,7 @@ from PIL import Image
 
 from sdlearn.images import square, to_jpeg, to_pictures, to_pixels, to_rgb
 from sdlearn.noising import SCHEDULES, Schedule, add_noise
-from sdlearn.widgets.static import with_picture
+from sdlearn.widgets.static import PictureBox
 from sdlearn.widgets.upload import PictureUpload
 
 SIDE = 512
@@ -22,7 +22,7 @@ def mix(pixels: torch.Tensor, noise: torch.Tensor, schedule: Schedule, t: int) -
     return Image.fromarray(to_pictures(add_noise(schedule, pixels, t, noise))[0])
 
 
-class NoiseMixer(ipywidgets.VBox):
+class NoiseMixer(PictureBox):
     """A slider from picture to noise, a choice of schedules, and an upload for a picture of one's own.
 
     `t`, `schedule` and `picture` (before noise) can be read and set; `noisy` is what is shown.
@@ -66,16 +66,10 @@ class NoiseMixer(ipywidgets.VBox):
             self.noisy = mix(self._pixels, self._noise, self.schedule, self.t)
             self.image.value = to_jpeg(self.noisy)
             kept, ratio = self.schedule.alpha_bars[self.t], self.schedule.snr[self.t]
-            self.said.value = f"ᾱ = {kept:.4f}, so {kept:.1%} of the variance is picture; SNR = {ratio:.3g}"
+            self._say(f"ᾱ = {kept:.4f}, so {kept:.1%} of the variance is picture; SNR = {ratio:.3g}")
 
     def _take(self, picture: Image.Image) -> None:
         self.picture = picture
-
-    def _say(self, text: str) -> None:
-        self.said.value = text
-
-    def _repr_mimebundle_(self, **kwargs) -> dict:
-        return with_picture(super()._repr_mimebundle_(**kwargs), self.image.value)
 
     def __repr__(self) -> str:
         return f"NoiseMixer(t={self.t}, schedule={self.choice.value!r})"

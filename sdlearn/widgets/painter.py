@@ -14,11 +14,10 @@ from sdlearn.images import to_jpeg
 from sdlearn.loading import Components
 from sdlearn.pipeline import latents_to_images, text_to_latents
 from sdlearn.text import split_words
-from sdlearn.widgets.latest import Latest
-from sdlearn.widgets.static import with_picture
+from sdlearn.widgets.latest import DrawingBox, Latest
 
 
-class Painter(ipywidgets.VBox):
+class Painter(DrawingBox):
     """A text box, a button, and the picture filling in from noise.
 
     Drawing runs on its own thread, so Stop works at once and the notebook stays free. A new drawing stops the
@@ -60,23 +59,11 @@ class Painter(ipywidgets.VBox):
     def prompt(self) -> str:
         return self.text.value
 
-    @property
-    def running(self) -> bool:
-        return self._work.running
-
     def draw(self) -> None:
         """Start drawing the prompt in the box; an unfinished drawing is given up."""
         wanted = {"prompt": self.prompt, "guidance": self.guidance.value, "seed": self.seed.value}
         self.error = None
         self._work.start(self._draw(wanted))
-
-    def stop(self) -> None:
-        """Give up the drawing at its next step; what has been shown stays."""
-        self._work.stop()
-
-    def wait(self, timeout: float | None = None) -> None:
-        """Wait until the drawing has ended: for scripts and tests."""
-        self._work.wait(timeout)
 
     def _draw(self, wanted: dict) -> Iterator[Callable[[], None]]:
         about = _about_words(split_words(self.model.tokenizer, wanted["prompt"]))
@@ -87,25 +74,12 @@ class Painter(ipywidgets.VBox):
             picture = latents_to_images(self.model, step.latents)[0] if due else None
             yield partial(self._show, step, picture, last)
 
-    def _failed(self, error: Exception) -> None:
-        self.error = error
-        self._say(f"<b>{type(error).__name__}</b>: {html.escape(str(error))}")
-
-    def _busy(self, busy: bool) -> None:
-        self.stop_button.disabled = not busy
-
     def _show(self, step: Step, picture: Image.Image | None, last: bool) -> None:
         self.progress.max, self.progress.value = step.count, step.index + 1
         if picture:
             self.image.value = to_jpeg(picture)
         if last:
             self.picture = picture
-
-    def _say(self, text: str) -> None:
-        self.said.value = text
-
-    def _repr_mimebundle_(self, **kwargs) -> dict:
-        return with_picture(super()._repr_mimebundle_(**kwargs), self.image.value)
 
     def __repr__(self) -> str:
         return f"Painter({self.prompt!r}, seed={self.seed.value}, guidance={self.guidance.value:g})"

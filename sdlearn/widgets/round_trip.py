@@ -13,7 +13,7 @@ from sdlearn import plots
 from sdlearn.compression import decode, encode, scale
 from sdlearn.images import figure_to_picture, psnr, square, to_jpeg, to_pictures, to_pixels, to_rgb
 from sdlearn.loading import Components
-from sdlearn.widgets.static import with_picture
+from sdlearn.widgets.static import PictureBox
 from sdlearn.widgets.upload import PictureUpload
 
 LOUDER = 8
@@ -33,7 +33,7 @@ def there_and_back(model: Components, picture: Image.Image) -> tuple[Figure, flo
     return plots.strip(views, titles), quality
 
 
-class RoundTrip(ipywidgets.VBox):
+class RoundTrip(PictureBox):
     """A picture in and out of the autoencoder, with an upload for one's own. `picture` and `psnr` can be read."""
 
     def __init__(self, model: Components, picture: Image.Image):
@@ -51,12 +51,6 @@ class RoundTrip(ipywidgets.VBox):
             self.picture = picture
             self.image.value = to_jpeg(figure_to_picture(figure))
             self._say(f"PSNR {self.psnr:.1f} dB")
-
-    def _say(self, text: str) -> None:
-        self.said.value = text
-
-    def _repr_mimebundle_(self, **kwargs) -> dict:
-        return with_picture(super()._repr_mimebundle_(**kwargs), self.image.value)
 
     def __repr__(self) -> str:
         return f"RoundTrip(psnr={self.psnr:.1f})"

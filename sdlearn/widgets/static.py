@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 
+import ipywidgets
+
 
 def with_picture(bundle: tuple | dict, jpeg: bytes, text: str | None = None) -> tuple | dict:
     """A widget's mime bundle with a JPEG beside it, for readers on GitHub, of an export, or without JavaScript.
@@ -13,3 +15,20 @@ def with_picture(bundle: tuple | dict, jpeg: bytes, text: str | None = None) -> 
     data, *rest = bundle if isinstance(bundle, tuple) else (bundle,)
     shown = {**data, "image/jpeg": base64.b64encode(jpeg).decode(), **({"text/plain": text} if text else {})}
     return (shown, *rest) if rest else shown
+
+
+class PictureBox(ipywidgets.VBox):
+    """Controls around a picture, `image`, and a line of text, `said`."""
+
+    image: ipywidgets.Image
+    said: ipywidgets.HTML
+
+    def _say(self, text: str) -> None:
+        self.said.value = text
+
+    def _still(self) -> bytes:
+        """The JPEG for readers without a kernel."""
+        return self.image.value
+
+    def _repr_mimebundle_(self, **kwargs) -> dict:
+        return with_picture(super()._repr_mimebundle_(**kwargs), self._still())
