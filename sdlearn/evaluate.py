@@ -217,7 +217,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=100, help="prompts of each sort")
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--steps", type=int, default=25)
-    parser.add_argument("--guidance", type=float, default=4.0)
+    parser.add_argument("--guidance", type=float, default=3.0)
     parser.add_argument("--sheet", type=Path, help="save contact sheets of the samples here")
     parser.add_argument("--card", type=Path, help="write the table into this model card")
     parser.add_argument("--samples", type=Path, help="only draw the README's twelve samples into this file")

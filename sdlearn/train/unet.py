@@ -37,7 +37,7 @@ from sdlearn.train.shipping import save_half
 RECIPE = {
     128: Recipe(steps=2000, batch=32, learning_rate=1e-3, warmup=200, muon=True),
     256: Recipe(steps=6000, batch=32, learning_rate=1e-3, muon=True),
-    512: Recipe(steps=2650, batch=10, learning_rate=5e-4, warmup=50, muon=True),
+    512: Recipe(steps=6000, batch=10, learning_rate=8e-4, warmup=50, muon=True),
 }
 """For each of two processes: on two cores, two of one thread each train faster than one of two threads."""
 
