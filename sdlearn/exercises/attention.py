@@ -314,7 +314,7 @@ REWEIGHTED = Exercise(
 # --- a map of one's own ---------------------------------------------------------------------------
 
 PAGES = tuple(range(3000, 3012))
-T = 750
+T = 850
 POINTING = 0.6
 BETTER = 0.02
 """How much more than the average of all layers the learner's maps have to cover, in IoU."""
