@@ -1,17 +1,20 @@
-"""Every lesson on another model: a folder in Stable Diffusion's layout, through papermill's parameter."""
+"""Every lesson on another model, a folder in Stable Diffusion's layout, by papermill's parameter: there and back."""
 
 from pathlib import Path
 
 import nbformat
 import papermill
 import pytest
-from nbclient import NotebookClient
-from papermill.parameterize import parameterize_notebook
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 LESSONS = sorted(NOTEBOOKS.glob("*.ipynb"))
 FEW = 20
 """Steps of a lesson's live training."""
+HOOKED = """
+import torch
+modules = [m for part in vars(model).values() if isinstance(part, torch.nn.Module) for m in part.modules()]
+assert not [m for m in modules if m._forward_hooks or m._forward_pre_hooks]
+"""
 
 
 @pytest.fixture(scope="module")
@@ -21,35 +24,23 @@ def folder(random_pipeline, tmp_path_factory):
     return saved
 
 
-def parameters(lesson: Path, folder: Path) -> dict:
-    offered = papermill.inspect_notebook(str(lesson))
+def there_and_back(lesson: Path, file: Path) -> None:
+    """The lesson's cells from top to bottom, and then from bottom to top, as one who goes back."""
+    notebook = nbformat.read(lesson, 4)
+    there = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    back = [cell.source for cell in reversed(there) if "parameters" not in cell.metadata.get("tags", [])]
+    notebook.cells = [*there, *(nbformat.v4.new_code_cell(source) for source in [*back, HOOKED])]
+    nbformat.write(notebook, file)
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda file: file.stem)
+def test_cells_run_in_order_and_backwards_on_another_model(lesson, folder, tmp_path, monkeypatch):
+    """And nothing stays hooked to the model."""
+    monkeypatch.setenv("SDLEARN_HOME", str(tmp_path))
+    offered, asked = papermill.inspect_notebook(str(lesson)), tmp_path / lesson.name
     assert "MODEL" in offered
-    return {"MODEL": str(folder), **({"STEPS": FEW} if "STEPS" in offered else {})}
-
-
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda file: file.stem)
-def test_a_lesson_runs_on_another_model(lesson, folder, tmp_path, monkeypatch):
-    monkeypatch.setenv("SDLEARN_HOME", str(tmp_path))
-    executed, chosen = str(tmp_path / lesson.name), parameters(lesson, folder)
-    papermill.execute_notebook(str(lesson), executed, chosen, cwd=str(NOTEBOOKS), kernel_name="python3")
-
-
-HOOKED = """
-import torch
-modules = [m for part in vars(model).values() if isinstance(part, torch.nn.Module) for m in part.modules()]
-assert not [m for m in modules if m._forward_hooks or m._forward_pre_hooks]
-"""
-
-
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda file: file.stem)
-def test_cells_run_twice_and_in_another_order(lesson, folder, tmp_path, monkeypatch):
-    """Top to bottom, then bottom to top, as one who goes back; nothing stays hooked to the model."""
-    monkeypatch.setenv("SDLEARN_HOME", str(tmp_path))
-    notebook = parameterize_notebook(papermill.iorw.load_notebook_node(str(lesson)), parameters(lesson, folder))
-    cells = [(index, cell) for index, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
-    notebook.cells.append(nbformat.v4.new_code_cell(HOOKED))
-    again = [pair for pair in reversed(cells) if "parameters" not in pair[1].metadata.tags]
-    client = NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": NOTEBOOKS}})
-    with client.setup_kernel():
-        for index, cell in [*cells, *again, (len(notebook.cells) - 1, notebook.cells[-1])]:
-            client.execute_cell(cell, index)
+    chosen = {"MODEL": str(folder), **({"STEPS": FEW} if "STEPS" in offered else {})}
+    there_and_back(lesson, asked)
+    papermill.execute_notebook(
+        str(asked), str(tmp_path / "executed.ipynb"), chosen, cwd=str(NOTEBOOKS), kernel_name="python3"
+    )
