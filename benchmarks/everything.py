@@ -38,8 +38,10 @@ def processor() -> str:
 def main() -> None:
     where = f"{date.today()}, {processor()}, {os.cpu_count()} cores, {platform.system()}, torch {torch.__version__}"
     head = f"# Benchmarks\n\nWritten by `make benchmarks`: {where}. Times vary between machines, ratios much less.\n"
-    found = [section(name) for name in SCRIPTS]
-    (HERE / "RESULTS.md").write_text("\n".join([head, *found]), encoding="utf-8")
+    found = [head]
+    for name in SCRIPTS:
+        found.append(section(name))
+        (HERE / "RESULTS.md").write_text("\n".join(found), encoding="utf-8")
 
 
 if __name__ == "__main__":
