@@ -120,7 +120,7 @@ def shown(page, image=".widget-image") -> np.ndarray:
 
 def wait_until_changed(page, before, image=".widget-image") -> np.ndarray:
     """The picture, once it is another one than before."""
-    end = time.time() + 60
+    end = time.time() + 20
     while time.time() < end:
         now = shown(page, image)
         if now.shape != before.shape or np.abs(now - before).mean() > 1:
