@@ -88,10 +88,12 @@ class Exercise:
         for mistake in self.mistakes:
             if all(self.near(value, mistake.wrong(*case)) for value, case in zip(found, cases, strict=True)):
                 return Result(self.name, False, mistake.says)
-        case = cases[wrong[0]]
-        if isinstance(found[wrong[0]], Tensor) and not _equal(answer(*_copied(case)), found[wrong[0]]):
+        case, value = cases[wrong[0]], found[wrong[0]]
+        if isinstance(value, Tensor) and value.is_complex():
+            return Result(self.name, False, "your result is complex: the root of a negative number was taken")
+        if isinstance(value, Tensor) and not _equal(answer(*_copied(case)), value):
             return Result(self.name, False, "the result is another one each time; use what the function is given")
-        return Result(self.name, False, _difference(found[wrong[0]], self.right(*case), case))
+        return Result(self.name, False, _difference(value, self.right(*case), case))
 
 
 @dataclass(frozen=True)
@@ -199,6 +201,8 @@ def _copied(case: Case) -> Case:
 def _equal(value: object, expected: object) -> bool:
     """Equal to within rounding; any dtype, and any way to write a number."""
     try:
+        if torch.as_tensor(value).is_complex():
+            return False
         value, expected = (torch.as_tensor(v).detach().double() for v in (value, expected))
     except (TypeError, ValueError, RuntimeError):
         return False

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.image_processor import VaeImageProcessor
 from diffusers.models.embeddings import get_timestep_embedding
 from diffusers.models.resnet import ResnetBlock2D
@@ -23,7 +23,7 @@ import sdlearn
 from sdlearn import check
 from sdlearn.check import Exercise, Mistake, OpenExercise, exercises
 from sdlearn.exercises.image_to_image import page
-from sdlearn.noising import Schedule
+from sdlearn.noising import Schedule, clean_from_noise, clean_from_velocity
 from sdlearn.picturebook import compose
 from sdlearn.text import encode_text
 
@@ -302,15 +302,22 @@ def ddim_in_place(noisy, noise, alpha_bar, alpha_bar_next):
     return noisy
 
 
-def ddpm_mean_by_posterior(noisy, noise, beta, alpha_bar):
-    """Eq. 7 of Ho et al. 2020, with x₀ put in."""
-    alpha, before = 1 - beta, alpha_bar / (1 - beta)
-    clean = (noisy - (1 - alpha_bar) ** 0.5 * noise) / alpha_bar**0.5
-    return (before**0.5 * beta * clean + alpha**0.5 * (1 - before) * noisy) / (1 - alpha_bar)
-
-
-def ddpm_mean_in_double(noisy, noise, beta, alpha_bar):
+def ddpm_mean(noisy, noise, alpha_bar, beta):
     return (1 - beta) ** -0.5 * (noisy.double() - noise * beta * (1 - alpha_bar) ** -0.5)
+
+
+def ddpm_by_posterior(noisy, noise, fresh, alpha_bar, before):
+    """Eq. 7 of Ho et al. 2020, with x₀ put in."""
+    alpha = alpha_bar / before
+    clean = (noisy - (1 - alpha_bar) ** 0.5 * noise) / alpha_bar**0.5
+    mean = (before**0.5 * (1 - alpha) * clean + alpha**0.5 * (1 - before) * noisy) / (1 - alpha_bar)
+    return mean + math.sqrt((1 - before) * (1 - alpha) / (1 - alpha_bar)) * fresh
+
+
+def ddpm_in_double(noisy, noise, fresh, alpha_bar, after):
+    beta = 1 - alpha_bar / after
+    fresh *= math.sqrt(beta * (1 - after) / (1 - alpha_bar))
+    return ddpm_mean(noisy, noise, alpha_bar, beta) + fresh
 
 
 def guided_from_the_caption(unconditional, conditional, scale):
@@ -398,16 +405,23 @@ def to_latents_in_one_batch(model, prompt, noise, steps, guidance):
 
 
 def slerp_by_frame(first, second, share):
-    angle = math.acos(float(F.cosine_similarity(first.flatten(), second.flatten(), dim=0)))
+    angle = math.acos(min(1.0, float(F.cosine_similarity(first.flatten(), second.flatten(), dim=0))))
+    if angle < 1e-3:
+        return first + share * (second - first)
     weights = math.sin((1 - share) * angle) / math.sin(angle), math.sin(share * angle) / math.sin(angle)
     return weights[0] * first.double() + weights[1] * second.double()
 
 
+def slerp_without_care(first, second, share):
+    angle = torch.acos((first * second).sum() / (first.norm() * second.norm()))
+    return (torch.sin((1 - share) * angle) * first + torch.sin(share * angle) * second) / torch.sin(angle)
+
+
 def slerp_in_place(first, second, share):
     angle = torch.acos((first * second).sum().double() / first.norm().double() / second.norm().double())
-    first *= ((1 - share) * angle).sin()
-    first += second * (share * angle).sin()
-    return first / angle.sin()
+    first *= torch.nan_to_num(((1 - share) * angle).sin() / angle.sin(), nan=1 - share)
+    first += second * torch.nan_to_num((share * angle).sin() / angle.sin(), nan=share)
+    return first
 
 
 def rungs_by_negative_index(timesteps, strength):
@@ -458,14 +472,18 @@ def inverted_in_double(predict, schedule, clean, timesteps):
 
 
 def painted_over(picture):
-    """A yellow cat drawn by hand, not by the model, where the house was."""
-    cat = sdlearn.draw(compose([("yellow", "cat")], "meadow", sizes=("big",), rng=4), 512)
+    return pasted(picture, "yellow", "fish")
+
+
+def pasted(picture, colour, kind):
+    """A thing drawn by hand, not by the model, where the house was."""
+    drawn = sdlearn.draw(compose([(colour, kind)], "meadow", sizes=("big",), rng=4), 512)
     house = page()
     thing = house.things[0]
     half = int(512 * thing.side * 0.55)
     x, y = int(512 * thing.x), int(512 * thing.y)
     edited = picture.copy()
-    edited.paste(cat.crop((x - half, y - half, x + half, y + half)), (x - half, y - half))
+    edited.paste(drawn.crop((x - half, y - half, x + half, y + half)), (x - half, y - half))
     return edited
 
 
@@ -479,6 +497,19 @@ def resnet_by_layers(c_in, c_out, time_width):
     convolutions = [(c_in, c_out, 9), (c_out, c_out, 9), (time_width, c_out, 1)]
     convolutions += [(c_in, c_out, 1)] * (c_in != c_out)
     return torch.tensor(sum(a * b * k + b for a, b, k in convolutions) + 2 * c_in + 2 * c_out)
+
+
+def estimate_by_course(noisy, predicted, alpha_bar, prediction_type):
+    """By one step whose β is all of 1 - ᾱ."""
+    schedule = Schedule(torch.tensor([1 - alpha_bar], dtype=torch.float64))
+    by = {"epsilon": clean_from_noise, "v_prediction": clean_from_velocity}[prediction_type]
+    return by(schedule, noisy.double(), 0, predicted.double())
+
+
+def estimate_by_scheduler(noisy, predicted, alpha_bar, prediction_type):
+    scheduler = DDIMScheduler(1, trained_betas=[1 - alpha_bar], prediction_type=prediction_type, clip_sample=False)
+    scheduler.set_timesteps(1)
+    return scheduler.step(predicted, 0, noisy).pred_original_sample
 
 
 def flow_by_ends(noisy, velocity, t, t_next):
@@ -518,6 +549,25 @@ def drop_one_by_one(states, empty, dropped):
     return torch.stack([empty if drop else said for said, drop in zip(states, dropped.tolist(), strict=True)])
 
 
+def ema_of_decay(history, decay):
+    average = history[0].clone()
+    for weights in history[1:]:
+        average.lerp_(weights, 1 - decay)
+    return average
+
+
+def ema_by_shares(history, half_life):
+    """What every step counts in the end, all at once."""
+    ages = torch.arange(len(history) - 1, -1, -1).double()
+    shares = (1 - 0.5 ** (1 / half_life)) * 0.5 ** (ages / half_life)
+    shares[0] = 0.5 ** (ages[0] / half_life)
+    return torch.einsum("n,n...->...", shares, history.double())
+
+
+def ema_by_logarithm(history, half_life):
+    return ema_of_decay(history, math.exp(-math.log(2) / half_life))
+
+
 def train_with(optimizer, rate, **options):
     """A right training loop, with any optimizer."""
 
@@ -537,7 +587,7 @@ def train_with(optimizer, rate, **options):
 RIGHT = {
     "noise_loss": (loss_by_hand, loss_one_by_one),
     "drop_captions": (drop_in_place, drop_one_by_one),
-    "ema": (lambda a, w, d: torch.lerp(w, a, d), lambda a, w, d: a.double() + (1 - d) * (w - a)),
+    "ema": (ema_by_shares, ema_by_logarithm),
     "min_snr": (
         lambda snr, most: torch.minimum(torch.ones_like(snr), most / snr),
         lambda snr, most: torch.tensor([min(float(s), most) / float(s) for s in snr]),
@@ -548,6 +598,7 @@ RIGHT = {
         lambda count, bits: sum([count / 1e9 * (bits // 8)] * 4),
         lambda count, bits: torch.tensor(count * bits / 2e9),
     ),
+    "clean_estimate": (estimate_by_course, estimate_by_scheduler),
     "flow_step": (flow_by_ends, flow_in_place),
     "lower_rungs": (rungs_by_negative_index, rungs_as_tensor),
     "redraw": (redraw_step_by_step, redraw_in_place),
@@ -563,7 +614,7 @@ RIGHT = {
         lambda: compose([("white", "cat"), ("white", "boat")], "snow", "right of", ("small", "small"), rng=3),
     ),
     "ddim_step": (ddim_by_velocity, ddim_in_place),
-    "ddpm_mean": (ddpm_mean_by_posterior, ddpm_mean_in_double),
+    "ddpm_step": (ddpm_by_posterior, ddpm_in_double),
     "guided": (guided_from_the_caption, guided_by_weights),
     "draw_latents": (loop_by_scheduler, loop_backwards),
     "own_guidance": (guidance_rescaled, guidance_limited),
@@ -682,9 +733,12 @@ WRONG = {
         (lambda s, e, d: s[~d], "keep its size"),
     ),
     "ema": (
-        (lambda a, w, d: torch.lerp(a, w, d), "wrong one"),
-        (lambda a, w, d: d * a + w, "full size"),
-        (lambda a, w, d: a, "never moves"),
+        (lambda history, half_life: ema_of_decay(history, 1 - 2 ** (-1 / half_life)), "wrong one"),
+        (lambda history, half_life: ema_of_decay(history, 1 - 1 / half_life), "more than half"),
+        (lambda history, half_life: ema_of_decay(history, math.exp(-1 / half_life)), "only 37 %"),
+        (lambda history, half_life: ema_of_decay(history, 0.5), "at *every* step"),
+        (lambda history, half_life: torch.stack(list(history)).mean(0), "plain mean"),
+        (lambda history, half_life: history[0], "never moves"),
     ),
     "min_snr": (
         (lambda snr, most: torch.minimum(snr, torch.tensor(most)), "division by the SNR is missing"),
@@ -708,6 +762,15 @@ WRONG = {
         (lambda count, bits: count * bits // 8 / 1e9, "the file alone"),
         (lambda count, bits: 2 * count * bits / 8e9, "two averages are missing"),
         (lambda count, bits: 3 * count * bits / 8e9, "one number is missing"),
+    ),
+    "clean_estimate": (
+        (lambda x, said, bar, kind: estimate_by_course(x, said, bar, "epsilon"), "taken for the noise"),
+        (lambda x, said, bar, kind: estimate_by_course(x, said, bar, "v_prediction"), "right for v"),
+        (
+            lambda x, said, bar, kind: estimate_by_course(x, said if kind == "epsilon" else -said, bar, kind),
+            "sign is wrong",
+        ),
+        (lambda x, said, bar, kind: said, "was expected, got"),
     ),
     "flow_step": (
         (lambda x, v, t, after: x - (after - t) * v, "towards the noise"),
@@ -750,6 +813,7 @@ WRONG = {
             lambda picture: sdlearn.draw(compose([("blue", "house")], "meadow", sizes=("big",), rng=4), 512),
             "another *kind* of thing",
         ),
+        (lambda picture: pasted(picture, "yellow", "cat"), "a cat was drawn in the lesson already"),
         (lambda picture: 3, "was expected back, got int"),
         (lambda picture: picture.resize((64, 64)), "got (64, 64)"),
         (lambda picture: sdlearn.draw(compose([("blue", "boat")], "night", rng=3)), "picture changed"),
@@ -781,6 +845,7 @@ WRONG = {
     "slerp": (
         (lambda a, b, share: torch.lerp(a, b, share), "straight line"),
         (lambda a, b, share: slerp_by_frame(b, a, share), "exchanged"),
+        (slerp_without_care, "0/0 is not a number"),
         (lambda a, b, share: (1 - share) ** 0.5 * a + share**0.5 * b, "square roots"),
         (lambda a, b, share: math.cos(share * math.pi / 2) * a + math.sin(share * math.pi / 2) * b, "for 90°"),
     ),
@@ -795,11 +860,35 @@ WRONG = {
         (lambda x, e, kept, after: after * (x - (1 - kept) * e) / kept + (1 - after) * e, "square roots are missing"),
         (lambda x, e, kept, after: x - (math.sqrt(1 - kept) - math.sqrt(1 - after)) * e, "rescale the picture"),
     ),
-    "ddpm_mean": (
-        (lambda x, e, b, bar: (x - b / math.sqrt(1 - bar) * e) / (1 - b), "not by its root"),
-        (lambda x, e, b, bar: (x - math.sqrt(1 - bar) * e) / math.sqrt(1 - b), "all of the noise"),
-        (lambda x, e, b, bar: (x - math.sqrt(b) / math.sqrt(1 - bar) * e) / math.sqrt(1 - b), "√β in place of β"),
-        (lambda x, e, b, bar: x - b / math.sqrt(1 - bar) * e, "division by √α is missing"),
+    "ddpm_step": (
+        (lambda x, e, fresh, bar, after: ddpm_mean(x, e, bar, 1 - bar / after), "fresh noise is missing"),
+        (
+            lambda x, e, fresh, bar, after: ddpm_mean(x, e, bar, 1 - bar / after) + math.sqrt(1 - bar / after) * fresh,
+            "√β̃ was asked for",
+        ),
+        (lambda x, e, fresh, bar, after: ddim_by_velocity(x, e, bar, after), "that is DDIM"),
+        (
+            lambda x, e, fresh, bar, after: (
+                ddpm_mean(x, e, bar, 1 - bar) + math.sqrt((1 - bar) * (1 - after) / (1 - bar)) * fresh
+            ),
+            "ᾱ is taken for α",
+        ),
+        (
+            lambda x, e, fresh, bar, after: ddpm_mean(x, e, bar, 1 - after / bar) + (1 - after / bar) ** 0.5 * fresh,
+            "your result is complex",
+        ),
+        (
+            lambda x, e, fresh, bar, after: ddpm_by_posterior(x, e, fresh, bar, after) * math.sqrt(bar / after),
+            "was expected, got",
+        ),
+        (
+            lambda x, e, fresh, bar, after: (
+                ddpm_by_posterior(x, e, fresh, bar, after)
+                - ddpm_mean(x, e, bar, 1 - bar / after)
+                + ddpm_mean(x, e, bar, 1 - bar)
+            ),
+            "was expected, got",
+        ),
     ),
     "guided": (
         (lambda u, c, s: c + s * (c - u), "one too strong"),

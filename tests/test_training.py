@@ -214,14 +214,15 @@ def test_the_noise_loss_is_the_squared_error_where_it_counts():
     assert expected < 0.5 * easy.float().mean()
 
 
-def test_every_other_step_is_at_half_the_size():
+def test_every_other_step_is_at_half_the_size_but_for_the_last():
+    stage = Recipe(steps=10, batch=3, learning_rate=1e-3)
     stores = {side * 8: np.zeros((50, 2, 4, side, side), np.float16) for side in (32, 64)}
     states = torch.zeros(50, 77, WIDTH)
     shapes = [
-        unet_training.latents_with_text(stores, states, 512, 3, step, process=0)["mean"].shape for step in range(8)
+        unet_training.latents_with_text(stores, states, 512, stage, step, process=0)["mean"].shape for step in range(10)
     ]
-    assert shapes == 4 * [(3, 4, 64, 64), (12, 4, 32, 32)]
-    assert unet_training.latents_with_text(stores, states, 256, 3, 3, process=0)["mean"].shape == (3, 4, 32, 32)
+    assert shapes == 4 * [(3, 4, 64, 64), (12, 4, 32, 32)] + 2 * [(3, 4, 64, 64)]
+    assert unet_training.latents_with_text(stores, states, 256, stage, 3, process=0)["mean"].shape == (3, 4, 32, 32)
 
 
 def test_pages_that_tell_an_order_are_seen_twice_as_often():

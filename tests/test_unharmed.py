@@ -24,7 +24,7 @@ DRAW = 'import sdlearn; model = sdlearn.load("tiny"); sdlearn.text_to_image(mode
 SOLVE = """
 from sdlearn import check
 from sdlearn.progress import read_done
-print(check.ema(lambda average, weights, decay: decay * average + (1 - decay) * weights))
+print(check.min_snr(lambda snr, most: snr.clamp(max=most) / snr))
 print(sorted(read_done()))
 """
 

@@ -25,13 +25,13 @@ SIDE = 24
 # --- one step of DDIM -----------------------------------------------------------------------------
 
 
-def ddim_step(noisy: Tensor, noise: Tensor, alpha_bar: float, alpha_bar_next: float) -> Tensor:
-    clean = (noisy - (1 - alpha_bar) ** 0.5 * noise) / alpha_bar**0.5
-    return alpha_bar_next**0.5 * clean + (1 - alpha_bar_next) ** 0.5 * noise
+def ddim_step(noisy: Tensor, predicted: Tensor, alpha_bar: float, alpha_bar_next: float) -> Tensor:
+    clean = (noisy - (1 - alpha_bar) ** 0.5 * predicted) / alpha_bar**0.5
+    return alpha_bar_next**0.5 * clean + (1 - alpha_bar_next) ** 0.5 * predicted
 
 
-def _clean(noisy: Tensor, noise: Tensor, alpha_bar: float) -> Tensor:
-    return (noisy - (1 - alpha_bar) ** 0.5 * noise) / alpha_bar**0.5
+def _clean(noisy: Tensor, predicted: Tensor, alpha_bar: float) -> Tensor:
+    return (noisy - (1 - alpha_bar) ** 0.5 * predicted) / alpha_bar**0.5
 
 
 @cache
@@ -103,75 +103,112 @@ DDIM_STEP = Exercise(
     ),
 )
 
-# --- DDPM's mean ----------------------------------------------------------------------------------
+# --- a step of DDPM -------------------------------------------------------------------------------
 
 
-def ddpm_mean(noisy: Tensor, noise: Tensor, beta: float, alpha_bar: float) -> Tensor:
-    return (noisy - beta / (1 - alpha_bar) ** 0.5 * noise) / (1 - beta) ** 0.5
+def _ddpm(noisy: Tensor, predicted: Tensor, alpha_bar: float, beta: float) -> Tensor:
+    """The mean of the step."""
+    return (noisy - beta / (1 - alpha_bar) ** 0.5 * predicted) / (1 - beta) ** 0.5
 
 
-def _rows(answer: Callable) -> Figure:
-    """The mean of a step for one pixel, against the noise that is predicted."""
-    schedule, noise = Schedule.of(tiny().scheduler), torch.linspace(-2, 2, 41)
-    figure = plots.new_figure(2.8)
-    axes = figure.subplots()
-    for t, colour in zip((50, 300, 900), plots.LINES, strict=False):
-        beta, alpha_bar = schedule.betas[t].item(), schedule.alpha_bars[t].item()
-        for step, style, name in ((ddpm_mean, "-", "target"), (answer, "--", "yours")):
-            values = torch.as_tensor(step(torch.ones(41), noise.clone(), beta, alpha_bar)).detach()
-            axes.plot(noise, values, style, color=colour, label=f"{name}, t = {t}", lw=3 if style == "-" else 1.5)
-    axes.set(xlabel="predicted noise", ylabel="mean of the step, from 1.0")
-    axes.legend(fontsize=8, frameon=False, ncols=3)
-    return figure
+def _root_of_spread(beta: float, alpha_bar: float, alpha_bar_next: float) -> float:
+    """√β̃: what the fresh noise is multiplied by."""
+    return ((1 - alpha_bar_next) / (1 - alpha_bar) * beta) ** 0.5
 
 
-DDPM_MEAN = Exercise(
+def _ddpm_with(mean: Callable = _ddpm, added: Callable = _root_of_spread) -> Callable:
+    """The step, with a mean or an amount of fresh noise that may be wrong."""
+
+    def step(noisy: Tensor, predicted: Tensor, fresh: Tensor, alpha_bar: float, alpha_bar_next: float) -> Tensor:
+        beta = 1 - alpha_bar / alpha_bar_next
+        return mean(noisy, predicted, alpha_bar, beta) + added(beta, alpha_bar, alpha_bar_next) * fresh
+
+    return step
+
+
+ddpm_step = _ddpm_with()
+
+
+def _wandered(step: Callable) -> Tensor:
+    """Twenty steps of DDPM with somebody's own step, always with the same fresh noise."""
+    rungs = range(999, 0, -50)
+    alpha_bars = [*Schedule.of(tiny().scheduler).alpha_bars[list(rungs)].tolist(), 1.0]
+    latents = numbers(1, 4, SIDE, SIDE, seed=3)
+    for t, now, following in zip(rungs, alpha_bars, alpha_bars[1:], strict=False):
+        fresh = numbers(*latents.shape, seed=t)
+        latents = torch.as_tensor(step(latents, _predict()(latents, t), fresh, now, following)).float()
+    return latents
+
+
+DDPM_STEP = Exercise(
     LESSON,
-    "ddpm_mean",
-    ddpm_mean,
+    "ddpm_step",
+    ddpm_step,
     lambda: [
-        (torch.tensor([1.0]), torch.tensor([0.5]), 0.19, 0.36),
-        (numbers(2, 3), numbers(2, 3, seed=1), 0.02, 0.5),
-        (numbers(1, 4, 3, 5), numbers(1, 4, 3, 5, seed=1), 0.5, 0.1),
+        (torch.tensor([1.0]), torch.tensor([0.5]), torch.tensor([1.0]), 0.36, 0.36 / 0.81),
+        (numbers(2, 3), numbers(2, 3, seed=1), numbers(2, 3, seed=2), 0.5, 0.6),
+        (numbers(1, 4, 3, 5), numbers(1, 4, 3, 5, seed=1), numbers(1, 4, 3, 5, seed=2), 0.8, 1.0),
     ],
     (
+        Mistake("the fresh noise is missing: this is the mean alone", _ddpm_with(added=lambda *_: 0.0)),
+        Mistake(
+            "√β of fresh noise; √β̃ was asked for, which is 0 at the last step, where no noise may be left",
+            _ddpm_with(added=lambda beta, *_: beta**0.5),
+        ),
+        Mistake(
+            "β̃ of fresh noise; β̃ is a variance, so the noise is multiplied by its root",
+            _ddpm_with(added=lambda *given: _root_of_spread(*given) ** 2),
+        ),
+        Mistake(
+            "all the noise of the next rung is put back fresh, but a part of the named noise is still there",
+            _ddpm_with(added=lambda beta, bar, following: (1 - following) ** 0.5),
+        ),
+        Mistake(
+            "the *named* noise is put back: that is DDIM; add the fresh one",
+            lambda x, e, fresh, bar, following: ddim_step(x, e, bar, following),
+        ),
+        Mistake(
+            "ᾱ is taken for α: it holds all steps together; for the one between the two rungs ᾱ = α · ᾱ′",
+            _ddpm_with(
+                lambda x, e, bar, beta: _ddpm(x, e, bar, 1 - bar),
+                lambda beta, bar, following: _root_of_spread(1 - bar, bar, following),
+            ),
+        ),
         Mistake(
             "all of the noise is taken away at once; one step takes away β / √(1 - ᾱ) of it",
-            lambda x, e, beta, bar: (x - (1 - bar) ** 0.5 * e) / (1 - beta) ** 0.5,
+            _ddpm_with(lambda x, e, bar, beta: (x - (1 - bar) ** 0.5 * e) / (1 - beta) ** 0.5),
         ),
         Mistake(
             "√β in place of β: that is how much noise a step *adds* on the way up",
-            lambda x, e, beta, bar: (x - beta**0.5 / (1 - bar) ** 0.5 * e) / (1 - beta) ** 0.5,
+            _ddpm_with(lambda x, e, bar, beta: (x - beta**0.5 / (1 - bar) ** 0.5 * e) / (1 - beta) ** 0.5),
         ),
         Mistake(
             "the division by √α is missing: each step makes the picture a little larger again",
-            lambda x, e, beta, bar: x - beta / (1 - bar) ** 0.5 * e,
+            _ddpm_with(lambda x, e, bar, beta: x - beta / (1 - bar) ** 0.5 * e),
         ),
         Mistake(
             "the root of 1 - ᾱ is missing",
-            lambda x, e, beta, bar: (x - beta / (1 - bar) * e) / (1 - beta) ** 0.5,
+            _ddpm_with(lambda x, e, bar, beta: (x - beta / (1 - bar) * e) / (1 - beta) ** 0.5),
         ),
         Mistake(
             "divided by α, not by its root",
-            lambda x, e, beta, bar: (x - beta / (1 - bar) ** 0.5 * e) / (1 - beta),
+            _ddpm_with(lambda x, e, bar, beta: (x - beta / (1 - bar) ** 0.5 * e) / (1 - beta)),
         ),
         Mistake(
-            "√ᾱ below the β; it is √(1 - ᾱ), the size of the noise",
-            lambda x, e, beta, bar: (x - beta / bar**0.5 * e) / (1 - beta) ** 0.5,
-        ),
-        Mistake(
-            "divided by √ᾱ, which undoes all steps; one step is undone by √α = √(1 - β)",
-            lambda x, e, beta, bar: (x - beta / (1 - bar) ** 0.5 * e) / bar**0.5,
+            "divided by √ᾱ, which undoes all steps; one step is undone by √α",
+            _ddpm_with(lambda x, e, bar, beta: (x - beta / (1 - bar) ** 0.5 * e) / bar**0.5),
         ),
     ),
-    _rows,
+    lambda answer: plots.strip(
+        [_picture(_wandered(answer)), _picture(_wandered(ddpm_step))], ["twenty steps of yours", "target"], columns=4
+    ),
 )
 
 # --- guidance -------------------------------------------------------------------------------------
 
 
-def guided(unconditional: Tensor, conditional: Tensor, scale: float) -> Tensor:
-    return unconditional + scale * (conditional - unconditional)
+def guided(unconditional: Tensor, conditional: Tensor, guidance: float) -> Tensor:
+    return unconditional + guidance * (conditional - unconditional)
 
 
 def _guided_pictures(answer: Callable) -> Figure:
@@ -399,4 +436,4 @@ OWN_GUIDANCE = OpenExercise(
     _spreads,
 )
 
-EXERCISES = (DDIM_STEP, DDPM_MEAN, GUIDED, DRAW_LATENTS, OWN_GUIDANCE)
+EXERCISES = (DDIM_STEP, DDPM_STEP, GUIDED, DRAW_LATENTS, OWN_GUIDANCE)

@@ -333,6 +333,8 @@ INVERTED = Exercise(
 
 KEPT = 24.0
 """PSNR in dB that the picture must keep where the house and its surroundings are not."""
+DRAWN = ("cat", "mushroom")
+"""Kinds that the lesson puts into the house's place itself."""
 
 
 def _measure_edit(answer: Callable) -> dict:
@@ -365,6 +367,8 @@ def _is_another_thing(measured: dict) -> str | None:
         return "the judge still sees a red house; make something else of it"
     if any(thing.kind == "house" for thing in measured["seen"]):
         return "there still is a house, of another colour; another *kind* of thing was asked for"
+    if drawn := [thing.kind for thing in measured["seen"] if thing.kind in DRAWN]:
+        return f"a {drawn[0]} was drawn in the lesson already; make something that was not"
     if len(measured["seen"]) != 1:
         found = ", ".join(f"{thing.colour} {thing.kind}" for thing in measured["seen"]) or "nothing"
         return f"one thing should stand in the house's place; the judge sees {found}"

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from sdlearn import plots
 from sdlearn.check import Exercise, Mistake
-from sdlearn.exercises.given import numbers
+from sdlearn.compression import encode, scale
+from sdlearn.drawing import draw
+from sdlearn.exercises.given import numbers, tiny
+from sdlearn.images import to_pixels
+from sdlearn.noising import Schedule, add_noise, clean_from_noise, velocity
+from sdlearn.picturebook import compose
+from sdlearn.pipeline import latents_to_images
+from sdlearn.text import encode_text
 
 LESSON = "11_the_real_thing"
 
@@ -137,6 +145,83 @@ TRAINING_MEMORY = Exercise(
     _sizes,
 )
 
+# --- what a network predicts ----------------------------------------------------------------------
+
+
+def clean_estimate(noisy: Tensor, predicted: Tensor, alpha_bar: float, prediction_type: str) -> Tensor:
+    kept, added = alpha_bar**0.5, (1 - alpha_bar) ** 0.5
+    if prediction_type == "v_prediction":
+        return kept * noisy - added * predicted
+    return (noisy - added * predicted) / kept
+
+
+def _with_v(of_v: Callable) -> Callable:
+    """Right for the noise, and for v as given."""
+
+    def estimate(noisy: Tensor, predicted: Tensor, alpha_bar: float, prediction_type: str) -> Tensor:
+        if prediction_type == "v_prediction":
+            return of_v(noisy, predicted, alpha_bar**0.5, (1 - alpha_bar) ** 0.5)
+        return clean_estimate(noisy, predicted, alpha_bar, prediction_type)
+
+    return estimate
+
+
+@torch.no_grad()
+def _two_ways(answer: Callable) -> Figure:
+    """The small model's prediction for a noised page, as it is and made into v: the same picture has to follow."""
+    model, t = tiny(), 600
+    schedule = Schedule.of(model.scheduler)
+    scene = compose([("red", "house")], "meadow", rng=4)
+    clean = scale(model.vae, encode(model.vae, to_pixels(np.asarray(draw(scene, 256))[None])).mean)
+    noisy = add_noise(schedule, clean, t, numbers(*clean.shape))
+    noise = model.unet(noisy, t, encode_text(model.tokenizer, model.text_encoder, scene.caption)).sample
+    v = velocity(schedule, clean_from_noise(schedule, noisy, t, noise), t, noise)
+    alpha_bar = schedule.alpha_bars[t].item()
+    found = {"noised to t = 600": noisy, "target": clean_from_noise(schedule, noisy, t, noise)}
+    for name, predicted, kind in (("from the noise", noise, "epsilon"), ("from v", v, "v_prediction")):
+        found[f"yours, {name}"] = torch.as_tensor(answer(noisy.clone(), predicted.clone(), alpha_bar, kind)).float()
+    return plots.strip([latents_to_images(model, latents)[0] for latents in found.values()], list(found), columns=4)
+
+
+CLEAN_ESTIMATE = Exercise(
+    LESSON,
+    "clean_estimate",
+    clean_estimate,
+    lambda: [
+        (torch.tensor([1.1]), torch.tensor([0.5]), 0.64, "epsilon"),
+        (torch.tensor([1.1]), torch.tensor([-0.2]), 0.64, "v_prediction"),
+        (numbers(2, 3), numbers(2, 3, seed=1), 0.3, "epsilon"),
+        (numbers(1, 4, 3, 5), numbers(1, 4, 3, 5, seed=1), 0.3, "v_prediction"),
+    ],
+    (
+        Mistake(
+            "v is taken for the noise; what the configuration calls v_prediction needs a formula of its own",
+            _with_v(lambda x, v, kept, added: (x - added * v) / kept),
+        ),
+        Mistake("√ᾱ and √(1 - ᾱ) are exchanged for v", _with_v(lambda x, v, kept, added: added * x - kept * v)),
+        Mistake(
+            "for v the sign is wrong: v points away from x₀", _with_v(lambda x, v, kept, added: kept * x + added * v)
+        ),
+        Mistake(
+            "this is the noise that follows from v; x̂₀ was asked for",
+            _with_v(lambda x, v, kept, added: kept * v + added * x),
+        ),
+        Mistake(
+            "this v is that of flow matching; Stable Diffusion 2's is √ᾱ·ε - √(1-ᾱ)·x₀",
+            _with_v(lambda x, v, kept, added: x - added * v),
+        ),
+        Mistake(
+            "for v there is one division too many: √ᾱ times √ᾱ and √(1-ᾱ) times √(1-ᾱ) add up to 1 already",
+            _with_v(lambda x, v, kept, added: (kept * x - added * v) / kept),
+        ),
+        Mistake(
+            "right for v; where the configuration says epsilon the network names the noise",
+            lambda x, e, bar, kind: clean_estimate(x, e, bar, "v_prediction"),
+        ),
+    ),
+    _two_ways,
+)
+
 # --- a step of a flow -----------------------------------------------------------------------------
 
 
@@ -189,4 +274,4 @@ FLOW_STEP = Exercise(
     _spiral,
 )
 
-EXERCISES = (RESNET_PARAMETERS, TRAINING_MEMORY, FLOW_STEP)
+EXERCISES = (RESNET_PARAMETERS, TRAINING_MEMORY, CLEAN_ESTIMATE, FLOW_STEP)

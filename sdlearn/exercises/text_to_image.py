@@ -252,9 +252,16 @@ TEXT_TO_LATENTS = Exercise(
 # --- from one noise to another --------------------------------------------------------------------
 
 
+SAME = 0.9999
+"""The cosine from which on two directions are one: the arc between them is a straight line."""
+
+
 def slerp(first: Tensor, second: Tensor, share: float) -> Tensor:
     cosine = (first * second).sum() / (first.norm() * second.norm())
-    angle = torch.acos(cosine)
+    return torch.lerp(first, second, share) if cosine > SAME else _along(first, second, share, torch.acos(cosine))
+
+
+def _along(first: Tensor, second: Tensor, share: float, angle: Tensor) -> Tensor:
     return (torch.sin((1 - share) * angle) * first + torch.sin(share * angle) * second) / torch.sin(angle)
 
 
@@ -285,11 +292,16 @@ SLERP = Exercise(
         (torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), 0.25),
         (numbers(3, 5), numbers(3, 5, seed=1), 0.3),
         (2 * numbers(1, 4, 6, 5), numbers(1, 4, 6, 5, seed=1), 0.8),
+        (torch.tensor([3.0, 4.0]), torch.tensor([6.0, 8.0]), 0.5),
     ],
     (
         Mistake(
             "this is the straight line: in its middle the noise is too small; go along the arc",
             lambda a, b, share: (1 - share) * a + share * b,
+        ),
+        Mistake(
+            "right but where both point the same way: there the angle is 0, and 0/0 is not a number",
+            lambda a, b, share: _along(a, b, share, torch.acos((a * b).sum() / (a.norm() * b.norm()))),
         ),
         Mistake("the two are exchanged: a share of 0 is the first", lambda a, b, share: slerp(b, a, share)),
         Mistake(

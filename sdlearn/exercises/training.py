@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import UNet2DConditionModel
@@ -138,22 +139,27 @@ DROP_CAPTIONS = Exercise(
 # --- the moving average ---------------------------------------------------------------------------
 
 
-def ema(average: Tensor, weights: Tensor, decay: float) -> Tensor:
-    return decay * average + (1 - decay) * weights
+def ema(history: Tensor, half_life: float) -> Tensor:
+    return _averaged(history, 0.5 ** (1 / half_life))
+
+
+def _averaged(history: Tensor, decay: float, share: float | None = None, first: float = 1.0) -> Tensor:
+    """The average after the last step, with the share that new weights get, and that of the first ones."""
+    average = first * history[0]
+    for weights in history[1:]:
+        average = decay * average + (1 - decay if share is None else share) * weights
+    return average
 
 
 def _smoothed(answer: Callable) -> Figure:
-    steps = 200
-    weights = torch.linspace(0, 1, steps).sqrt() + 0.1 * numbers(steps)
+    steps = 100
+    history = torch.linspace(0, 1, steps).sqrt() + 0.1 * numbers(steps)
     figure = plots.new_figure(2.6)
     axes = figure.subplots()
-    axes.plot(weights, color="#bbbbbb", lw=1, label="a weight, step by step")
+    axes.plot(history, color="#bbbbbb", lw=1, label="a weight, step by step")
     for run, style, name in ((ema, "-", "target"), (answer, "--", "yours")):
-        average, line = weights[0], []
-        for weight in weights:
-            average = torch.as_tensor(run(average, weight, 0.95))
-            line.append(float(average))
-        axes.plot(line, style, color=plots.LINES[1], lw=3 if style == "-" else 1.5, label=name)
+        line = [float(run(history[: step + 1].clone(), 10.0)) for step in range(steps)]
+        axes.plot(line, style, color=plots.LINES[1], lw=3 if style == "-" else 1.5, label=f"{name}, half-life 10")
     axes.legend(fontsize=8, frameon=False)
     return figure
 
@@ -163,19 +169,42 @@ EMA = Exercise(
     "ema",
     ema,
     lambda: [
-        (torch.tensor([1.0]), torch.tensor([2.0]), 0.9),
-        (numbers(3, 4), numbers(3, 4, seed=1), 0.999),
-        (numbers(2, 3, 4), numbers(2, 3, 4, seed=1), 0.5),
+        (torch.tensor([1.0, 3.0]), 1.0),
+        (numbers(5, 3), 2.0),
+        (numbers(30, 2, 3), 10.0),
     ],
     (
         Mistake(
             "decay is on the wrong one: it is the share that the *average* keeps",
-            lambda average, weights, decay: decay * weights + (1 - decay) * average,
+            lambda history, half_life: _averaged(history, 1 - 0.5 ** (1 / half_life)),
         ),
-        Mistake("the new weights are added at full size", lambda average, weights, decay: decay * average + weights),
-        Mistake("this is the plain mean of both", lambda average, weights, decay: (average + weights) / 2),
-        Mistake("the average never moves", lambda average, weights, decay: average),
-        Mistake("nothing of the average is kept", lambda average, weights, decay: weights),
+        Mistake(
+            "with a decay of 1 - 1 / half_life more than half is forgotten; decay ** half_life has to be 0.5",
+            lambda history, half_life: _averaged(history, 1 - 1 / half_life),
+        ),
+        Mistake(
+            "with a decay of exp(-1 / half_life) only 37 % is left after so many steps; half was asked for",
+            lambda history, half_life: _averaged(history, np.exp(-1 / half_life)),
+        ),
+        Mistake(
+            "half of it is forgotten at *every* step; all half_life steps together should forget half",
+            lambda history, half_life: _averaged(history, 0.5),
+        ),
+        Mistake(
+            "0.5 ** half_life is upside down: a long half-life needs a decay near to 1",
+            lambda history, half_life: _averaged(history, 0.5**half_life),
+        ),
+        Mistake(
+            "the average begins at zero; it begins as the first weights",
+            lambda history, half_life: _averaged(history, 0.5 ** (1 / half_life), first=1 - 0.5 ** (1 / half_life)),
+        ),
+        Mistake(
+            "the new weights are added at full size",
+            lambda history, half_life: _averaged(history, 0.5 ** (1 / half_life), share=1.0),
+        ),
+        Mistake("this is the plain mean of all steps", lambda history, half_life: history.mean(dim=0)),
+        Mistake("the average never moves", lambda history, half_life: history[0]),
+        Mistake("nothing of the average is kept", lambda history, half_life: history[-1]),
     ),
     _smoothed,
 )
@@ -209,7 +238,14 @@ MIN_SNR = Exercise(
     ],
     (
         Mistake("5 is typed in; use `most`", lambda snr, most: snr.clamp(max=5.0) / snr),
-        Mistake("the division by the SNR is missing", lambda snr, most: snr.clamp(max=most)),
+        Mistake(
+            "this is the weight for the error of x̂₀; for the noise's error the division by the SNR is missing",
+            lambda snr, most: snr.clamp(max=most),
+        ),
+        Mistake(
+            "the error of x̂₀ is the noise's error *divided* by the SNR, not multiplied",
+            lambda snr, most: snr.clamp(max=most) * snr,
+        ),
         Mistake("the *larger* of the two is taken; take the smaller", lambda snr, most: snr.clamp(min=most) / snr),
         Mistake("upside down", lambda snr, most: snr / snr.clamp(max=most)),
         Mistake("every weight is most / SNR; where SNR is below it the weight is 1", lambda snr, most: most / snr),

@@ -44,7 +44,9 @@ RECIPE = {
 PAGES = {128: 16_000, 256: 24_000, 512: 8_000}
 LEVELS = (32, 64, 128, 160)
 REVIEW = 2
-"""One step in so many is at half the size: a U-Net forgets a size that it does not see."""
+"""One step in so many is at half the size, where four times as many pages are seen in the same time."""
+ALONE = 0.2
+"""The last part of a stage, which is at its own size alone."""
 CAPTION_DROPOUT = 0.1
 MAX_SNR = 5.0
 
@@ -160,10 +162,11 @@ def encode_captions(tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel, texts
 
 
 def latents_with_text(
-    stores: dict[int, np.ndarray], states: torch.Tensor, size: int, batch: int, step: int, process: int
+    stores: dict[int, np.ndarray], states: torch.Tensor, size: int, stage: Recipe, step: int, process: int
 ) -> Batch:
-    """Latents of `size`; in one step of `REVIEW`, of half of it, and as many numbers of them."""
-    if size // 2 in stores and step % REVIEW == REVIEW - 1:
+    """Latents of `size`; in one step of `REVIEW`, but for the last, of half of it, and as many numbers of them."""
+    batch, alone = stage.batch, step >= stage.steps * (1 - ALONE)
+    if size // 2 in stores and step % REVIEW == REVIEW - 1 and not alone:
         size, batch = size // 2, batch * 4
     latents = stores[size]
     pages = np.random.default_rng((13, step, process)).choice(len(latents), batch, p=how_often(len(latents)))
@@ -207,7 +210,7 @@ def train(
         store = pictures(work / "cache", pages[size], size)
         latents[size] = encode_pictures(vae, store, work / "cache" / f"latents-{pages[size]}x{size}.npy")
     for size, stage in recipe.items():
-        batch_at = partial(latents_with_text, latents, states[1:], size, stage.batch)
+        batch_at = partial(latents_with_text, latents, states[1:], size, stage)
         stage_sample = partial(paint, pipeline=pipeline, size=size)
         fit(objective, batch_at, stage, work / f"unet-{size}", stage_sample)
         save(pipeline, objective.unet, out)
