@@ -108,7 +108,7 @@ class GAN(InOneGo):
     def __init__(self):
         super().__init__()
         self.painter, self.critic = painter(), reader(1)
-        self._forge, self._judge = (
+        self._painting, self._criticism = (
             torch.optim.Adam(network.parameters(), lr=2e-4, betas=(0.5, 0.999))
             for network in (self.painter, self.critic)
         )
@@ -117,9 +117,9 @@ class GAN(InOneGo):
         forged = self.painter(torch.randn(len(pixels), CODE))
         real, fake = self.critic(pixels), self.critic(forged.detach())
         critic_loss = F.softplus(-real).mean() + F.softplus(fake).mean()  # −log D(x) − log(1 − D(G(z)))
-        _descend(self._judge, critic_loss)
+        _descend(self._criticism, critic_loss)
         painter_loss = F.softplus(-self.critic(forged)).mean()  # −log D(G(z)): be taken for real
-        _descend(self._forge, painter_loss)
+        _descend(self._painting, painter_loss)
         return {"critic": critic_loss.item(), "painter": painter_loss.item()}
 
 

@@ -1098,7 +1098,7 @@ WRONG = {
         (lambda steps: torch.linspace(1e-4, 0.02, steps - 1), "got (19,)"),
         (lambda steps: torch.linspace(1e-4, 0.02, 1000), "for steps=20 shape 20, got (1000,)"),
         (lambda steps: None, "your function returned None"),
-        (lambda steps: torch.linspace(-0.1, 0.02, steps), "a share between 0 and 1"),
+        (lambda steps: torch.linspace(-0.1, 0.02, steps), "a share above 0 and below 1"),
         (lambda steps: torch.full((steps,), 0.02), "of the picture's variance is gone"),
         (lambda steps: torch.full((steps,), 1e-4), "still picture"),
         (lambda steps: torch.cat([torch.full((100,), 1e-4), torch.full((steps - 100,), 0.1)]), "noise already"),

@@ -51,7 +51,7 @@ def test_a_painters_step_leaves_the_critic_alone():
     gan = families.GAN()
     forged = gan.painter(torch.randn(4, families.CODE))
     before = [p.clone() for p in gan.critic.parameters()]
-    families._descend(gan._forge, torch.nn.functional.softplus(-gan.critic(forged)).mean())
+    families._descend(gan._painting, torch.nn.functional.softplus(-gan.critic(forged)).mean())
     assert_close(before, list(gan.critic.parameters()))
 
 

@@ -288,8 +288,8 @@ def _spares_the_right(measured: dict) -> str | None:
     if last >= half:
         return f"{found}You changed columns up to {last}; the left half ends at {half - 1}"
     return (
-        f"{found}Your columns are right, but the numbers as a whole were moved, and the decoder normalises over the "
-        "whole picture: mirror or exchange what is there, or edit less of it"
+        f"{found}Your columns are right, but the decoder normalises over the whole picture, so other numbers on one "
+        "side show on the other too: use the numbers that are there, or edit less of it"
     )
 
 

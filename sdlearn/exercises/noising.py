@@ -302,7 +302,7 @@ def _has_a_number_a_step(betas: Tensor | str) -> str | None:
 
 def _are_shares(betas: Tensor) -> str | None:
     if not betas.isfinite().all() or betas.min() <= 0 or betas.max() >= 1:
-        return f"every β is a share between 0 and 1; yours go from {betas.min():.3g} to {betas.max():.3g}"
+        return f"every β is a share above 0 and below 1; yours go from {betas.min():.3g} to {betas.max():.3g}"
     return None
 
 
