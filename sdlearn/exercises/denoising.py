@@ -44,12 +44,13 @@ def _picture(latents: Tensor):
     return to_pictures(decode(tiny().vae, latents.float()))[0]
 
 
-def _down(step: Callable) -> Tensor:
-    """Ten steps with somebody's own step."""
-    alpha_bars = [*Schedule.of(tiny().scheduler).alpha_bars[list(range(999, 0, -100))].tolist(), 1.0]
+def _down(step: Callable, stride: int = 100) -> Tensor:
+    """From the top of the ladder to its end with somebody's own step, some rungs at a time."""
+    rungs = list(range(999, 0, -stride))
+    alpha_bars = [*Schedule.of(tiny().scheduler).alpha_bars[rungs].tolist(), 1.0]
     latents = numbers(1, 4, SIDE, SIDE, seed=3)
-    for t, now, following in zip(range(999, 0, -100), alpha_bars, alpha_bars[1:], strict=False):
-        latents = step(latents, _predict()(latents, t), now, following).float()
+    for t, now, following in zip(rungs, alpha_bars, alpha_bars[1:], strict=False):
+        latents = torch.as_tensor(step(latents, _predict()(latents, t), now, following)).float()
     return latents
 
 
@@ -131,13 +132,8 @@ ddpm_step = _ddpm_with()
 
 def _wandered(step: Callable) -> Tensor:
     """Twenty steps of DDPM with somebody's own step, always with the same fresh noise."""
-    rungs = range(999, 0, -50)
-    alpha_bars = [*Schedule.of(tiny().scheduler).alpha_bars[list(rungs)].tolist(), 1.0]
-    latents = numbers(1, 4, SIDE, SIDE, seed=3)
-    for t, now, following in zip(rungs, alpha_bars, alpha_bars[1:], strict=False):
-        fresh = numbers(*latents.shape, seed=t)
-        latents = torch.as_tensor(step(latents, _predict()(latents, t), fresh, now, following)).float()
-    return latents
+    dice = torch.Generator().manual_seed(0)
+    return _down(lambda x, e, now, following: step(x, e, torch.randn(x.shape, generator=dice), now, following), 50)
 
 
 DDPM_STEP = Exercise(
@@ -193,6 +189,10 @@ DDPM_STEP = Exercise(
         Mistake(
             "divided by α, not by its root",
             _ddpm_with(lambda x, e, bar, beta: (x - beta / (1 - bar) ** 0.5 * e) / (1 - beta)),
+        ),
+        Mistake(
+            "√ᾱ below the β; it is √(1 - ᾱ), the size of the noise",
+            _ddpm_with(lambda x, e, bar, beta: (x - beta / bar**0.5 * e) / (1 - beta) ** 0.5),
         ),
         Mistake(
             "divided by √ᾱ, which undoes all steps; one step is undone by √α",
