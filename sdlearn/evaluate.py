@@ -204,10 +204,27 @@ def as_table(rows: list[Row]) -> str:
 
 
 def write_into_card(card: Path, table: str) -> None:
-    text = card.read_text()
+    text = card.read_text(encoding="utf-8")
     before, rest = text.split(CARD_START)
     _, after = rest.split(CARD_END)
-    card.write_text(f"{before}{CARD_START}\n{table}\n{CARD_END}{after}")
+    card.write_text(f"{before}{CARD_START}\n{table}\n{CARD_END}{after}", encoding="utf-8")
+
+
+def _picture_file(name: str) -> Path:
+    """Where a picture can be saved, or an error before minutes of measuring rather than after them."""
+    file = Path(name)
+    if file.suffix.lower() not in (".jpg", ".png"):
+        raise argparse.ArgumentTypeError(f"{name!r} should end in .jpg or .png")
+    if not file.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {str(file.parent)!r}")
+    return file
+
+
+def _card_file(name: str) -> Path:
+    file = Path(name)
+    if not file.is_file() or CARD_START not in file.read_text(encoding="utf-8"):
+        raise argparse.ArgumentTypeError(f"{name!r} is not a model card with the line {CARD_START!r}")
+    return file
 
 
 def main() -> None:
@@ -218,9 +235,9 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--steps", type=int, default=25)
     parser.add_argument("--guidance", type=float, default=3.0)
-    parser.add_argument("--sheet", type=Path, help="save contact sheets of the samples here")
-    parser.add_argument("--card", type=Path, help="write the table into this model card")
-    parser.add_argument("--samples", type=Path, help="only draw the README's twelve samples into this file")
+    parser.add_argument("--sheet", type=_picture_file, help="save contact sheets of the samples here")
+    parser.add_argument("--card", type=_card_file, help="write the table into this model card")
+    parser.add_argument("--samples", type=_picture_file, help="only draw the README's twelve samples into this file")
     choice = parser.parse_args()
     if choice.samples:
         draw_samples(load(choice.model), choice.samples, choice.guidance)

@@ -9,5 +9,5 @@ def load_ipython_extension(shell) -> None:
     """Called by `%load_ext sdlearn`."""
     from IPython.core.pylabtools import select_figure_formats
 
-    select_figure_formats(shell, {"jpeg"}, pil_kwargs={"quality": 85})
+    select_figure_formats(shell, {"jpeg"}, pil_kwargs={"quality": 80, "optimize": True, "progressive": True})
     shell.display_formatter.formatters["image/png"].for_type(Image.Image, lambda picture: None)

@@ -140,6 +140,22 @@ def test_the_table_goes_into_the_card_and_nothing_else_changes(tmp_path):
     assert text.endswith("\nafter\n")
 
 
+@pytest.mark.parametrize(
+    ("option", "name", "said"),
+    [
+        ("--sheet", "sheet", "should end in .jpg or .png"),
+        ("--samples", "nowhere/samples.jpg", "there is no folder"),
+        ("--card", "no_card.md", "is not a model card"),
+    ],
+)
+def test_what_cannot_be_written_is_said_before_anything_is_measured(option, name, said, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["evaluate", option, name])
+    monkeypatch.setattr(evaluate, "load", lambda name: pytest.fail("the model was loaded"))
+    with pytest.raises(SystemExit):
+        evaluate.main()
+    assert said in capsys.readouterr().err
+
+
 def test_the_judge_shrinks_large_pictures():
     judge = load_judge(TINY.parent / "judge")
     scene = unseen_scenes(1, False)[0]

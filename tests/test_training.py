@@ -232,6 +232,8 @@ def test_pages_that_tell_an_order_are_seen_twice_as_often():
     assert 0 < ordered.sum() < 400
     np.testing.assert_allclose(often[ordered], 2 * often[~ordered][0])
     np.testing.assert_allclose(often[~ordered], often[~ordered][0])
+    single = np.array([len(scene.things) == 1 for scene in scenes])
+    np.testing.assert_allclose(how_often(400, single=2)[single], how_often(400, single=2)[ordered][0])
 
 
 def test_one_caption_in_ten_is_dropped():

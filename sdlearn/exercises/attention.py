@@ -375,7 +375,7 @@ def _covers(measured: dict) -> str | None:
     if yours < least:
         return (
             f"your maps cover the things with a mean IoU of {yours:.2f}; all layers together give "
-            f"{measured['all'][1]:.2f}, and at least {least:.2f} was asked for: which layers mean nothing?"
+            f"{measured['all'][1]:.2f}, and at least {least:.2f} was asked for: choose by the scores of section 4"
         )
     return None
 

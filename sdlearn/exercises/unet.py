@@ -64,6 +64,10 @@ SINUSOIDS = Exercise(
             lambda t, width: torch.stack([_angles(t, width).cos(), _angles(t, width).sin()], dim=2).flatten(1),
         ),
         Mistake(
+            "sine and cosine alternate, as in the paper; diffusers puts all cosines first, then all sines",
+            lambda t, width: torch.stack([_angles(t, width).sin(), _angles(t, width).cos()], dim=2).flatten(1),
+        ),
+        Mistake(
             "these are the angles; their cosines and sines are missing",
             lambda t, w: torch.cat([_angles(t, w)] * 2, dim=1),
         ),

@@ -35,13 +35,13 @@ def captions(count: int, book: int = TRAIN) -> list[str]:
 
 
 @cache
-def how_often(count: int, book: int = TRAIN) -> np.ndarray:
+def how_often(count: int, single: int = 1) -> np.ndarray:
     """The probability of each page in a batch: twice as much for one whose caption tells an order.
 
-    A mirror would change it; other pages have less to bind.
+    A mirror would change it; other pages have less to bind. A page with one thing counts `single` times.
     """
-    scenes = [scene_at(page, book) for page in range(count)]
-    weights = np.array([1 + (scene.relation in IN_ORDER) for scene in scenes])
+    scenes = [scene_at(page) for page in range(count)]
+    weights = np.array([2 if s.relation in IN_ORDER else single if len(s.things) == 1 else 1 for s in scenes])
     return weights / weights.sum()
 
 

@@ -169,7 +169,8 @@ def latents_with_text(
     if size // 2 in stores and step % REVIEW == REVIEW - 1 and not alone:
         size, batch = size // 2, batch * 4
     latents = stores[size]
-    pages = np.random.default_rng((13, step, process)).choice(len(latents), batch, p=how_often(len(latents)))
+    often = how_often(len(latents), single=2)  # else it draws twice what should be there once
+    pages = np.random.default_rng((13, step, process)).choice(len(latents), batch, p=often)
     mean, spread = torch.from_numpy(latents[pages]).float().unbind(dim=1)
     return {
         "mean": mean.contiguous(memory_format=torch.channels_last),
