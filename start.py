@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 OLDEST = (3, 11)
-NEEDED_GB = 3
+NEEDED_GB, CUDA_GB = 3, 10
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "sdlearn-stamp"
@@ -109,7 +109,8 @@ def environment():
 
 def fingerprint():
     """Changes when anything changes that the environment was made from."""
-    parts = [str(ROOT), sys.version, (ROOT / "requirements.txt").read_text(), (ROOT / "pyproject.toml").read_text()]
+    files = [(ROOT / name).read_text(encoding="utf-8") for name in ("requirements.txt", "pyproject.toml")]
+    parts = [str(ROOT), sys.version] + files
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -120,6 +121,11 @@ def is_ready():
 def prepare():
     """Make the environment anew. The stamp is written last: without it nothing that is there is trusted."""
     free = shutil.disk_usage(str(ROOT)).free / 1e9
+    if NEEDED_GB <= free < CUDA_GB and sys.platform.startswith("linux"):
+        print(
+            "The disk has %.1f GB free. On Linux, PyTorch's packages may bring CUDA, and then need about %d GB."
+            % (free, CUDA_GB)
+        )
     if free < NEEDED_GB:
         stop(
             "The disk has %.1f GB free; the course's packages need about %d GB. Free some and try again."

@@ -11,6 +11,7 @@ import inspect
 import math
 import traceback
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -73,15 +74,13 @@ class Exercise:
         _enough(self.name, self.mistakes)
 
     def judge(self, answer: object) -> Result:
+        return _without_raising(self.name, self._judge, answer)
+
+    def _judge(self, answer: object) -> Result:
         if not callable(answer):
             return Result(self.name, False, f"a function was expected, got {type(answer).__name__}")
         cases = self.cases()
-        try:
-            found = [answer(*_copied(case)) for case in cases]
-        except NotImplementedError:
-            return Result(self.name, None, "not attempted yet")
-        except Exception as error:
-            return Result(self.name, False, _about(error, answer))
+        found = [answer(*_copied(case)) for case in cases]
         wrong = [i for i, case in enumerate(cases) if not self.near(found[i], self.right(*case))]
         if not wrong:
             return _right(self.name, lambda: self.picture(answer) if self.picture else None, answer)
@@ -89,9 +88,7 @@ class Exercise:
             if all(self.near(value, mistake.wrong(*case)) for value, case in zip(found, cases, strict=True)):
                 return Result(self.name, False, mistake.says)
         case, value = cases[wrong[0]], found[wrong[0]]
-        if isinstance(value, Tensor) and value.is_complex():
-            return Result(self.name, False, "your result is complex: the root of a negative number was taken")
-        if isinstance(value, Tensor) and not _equal(answer(*_copied(case)), value):
+        if isinstance(value, Tensor) and not value.is_complex() and not _equal(answer(*_copied(case)), value):
             return Result(self.name, False, "the result is another one each time; use what the function is given")
         return Result(self.name, False, _difference(value, self.right(*case), case))
 
@@ -114,12 +111,10 @@ class OpenExercise:
         _enough(self.name, self.demands)
 
     def judge(self, answer: object) -> Result:
-        try:
-            measured = self.measure(answer)
-        except NotImplementedError:
-            return Result(self.name, None, "not attempted yet")
-        except Exception as error:
-            return Result(self.name, False, _about(error, answer))
+        return _without_raising(self.name, self._judge, answer)
+
+    def _judge(self, answer: object) -> Result:
+        measured = self.measure(answer)
         for demand in self.demands:
             missing = demand(measured)
             if missing:
@@ -180,6 +175,15 @@ def __getattr__(name: str) -> Callable[[object], Result]:
     return run
 
 
+def _without_raising(name: str, judge: Callable[[object], Result], answer: object) -> Result:
+    try:
+        return judge(answer)
+    except NotImplementedError:
+        return Result(name, None, "not attempted yet")
+    except Exception as error:
+        return Result(name, False, _about(error, answer))
+
+
 def _right(name: str, draw: Callable[[], Figure | None], answer: object) -> Result:
     """A right answer with its picture; an answer that fails on the picture's larger input is not right yet."""
     try:
@@ -195,7 +199,7 @@ def _enough(name: str, mistakes: tuple) -> None:
 
 def _copied(case: Case) -> Case:
     """Arguments of their own for the learner's function, which may change them in place."""
-    return tuple(value.clone() if isinstance(value, Tensor) else value for value in case)
+    return tuple(value.clone() if isinstance(value, Tensor) else copy(value) for value in case)
 
 
 def _equal(value: object, expected: object) -> bool:
@@ -213,6 +217,8 @@ def _difference(value: object, expected: Tensor, case: Case) -> str:
     """What came, what was expected, and for which arguments."""
     if value is None:
         return "your function returned None; does it end with `return`?"
+    if isinstance(value, complex) or (isinstance(value, Tensor) and value.is_complex()):
+        return "your result is complex: the root of a negative number was taken"
     try:
         got = torch.as_tensor(value).detach().double()
     except (TypeError, ValueError, RuntimeError):

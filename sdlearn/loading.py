@@ -163,7 +163,18 @@ def best_device() -> torch.device:
     """CUDA, else Apple's MPS, else the CPU."""
     if torch.cuda.is_available():
         return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    return torch.device("mps" if _has_mps() else "cpu")
+
+
+def _has_mps() -> bool:
+    """Some virtual Macs report MPS and cannot put anything there."""
+    if not torch.backends.mps.is_available():
+        return False
+    try:
+        torch.zeros(1, device="mps")
+    except RuntimeError:
+        return False
+    return True
 
 
 def _usable_device(device: str | torch.device | None) -> torch.device:

@@ -48,9 +48,9 @@ def test_half_transparent_edges_are_blended_and_not_in_the_mask():
 
 def test_a_canvas_for_a_mask_has_one_colour_that_shines_through():
     canvas = Canvas(GREEN, mask=True)
-    assert canvas.colours == [MASK_COLOUR]
+    assert canvas.colours == MASK_COLOUR
     assert canvas.see_through
-    assert Canvas(GREEN).colours == list(COLOURS)
+    assert Canvas(GREEN).colours == COLOURS
     assert not Canvas(GREEN).see_through
 
 

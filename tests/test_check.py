@@ -429,6 +429,12 @@ def rungs_by_negative_index(timesteps, strength):
     return timesteps[-count:] if count else []
 
 
+def rungs_by_popping(timesteps, strength):
+    for _ in range(len(timesteps) - int(len(timesteps) * strength)):
+        timesteps.pop(0)
+    return timesteps
+
+
 def rungs_as_tensor(timesteps, strength):
     return torch.tensor(timesteps)[len(timesteps) - int(len(timesteps) * strength) :]
 
@@ -568,8 +574,8 @@ def ema_by_logarithm(history, half_life):
     return ema_of_decay(history, math.exp(-math.log(2) / half_life))
 
 
-def train_with(optimizer, rate, **options):
-    """A right training loop, with any optimizer."""
+def train_with(optimizer, rate, forget=True, **options):
+    """A training loop with any optimizer, which is right if it forgets the gradients of the step before."""
 
     def run(unet, schedule, batch_at, steps):
         chosen = optimizer(unet.parameters(), lr=rate, **options)
@@ -577,7 +583,8 @@ def train_with(optimizer, rate, **options):
             clean, states = batch_at(step)
             t, noise = torch.randint(1000, (len(clean),)), torch.randn_like(clean)
             loss = loss_by_hand(lambda x, at, states=states: unet(x, at, states).sample, schedule, clean, t, noise)
-            chosen.zero_grad()
+            if forget:
+                chosen.zero_grad()
             loss.backward()
             chosen.step()
 
@@ -593,14 +600,18 @@ RIGHT = {
         lambda snr, most: torch.tensor([min(float(s), most) / float(s) for s in snr]),
     ),
     "own_training": (train_with(torch.optim.AdamW, 2e-3), train_with(torch.optim.Adam, 1e-3, betas=(0.9, 0.99))),
-    "resnet_parameters": (resnet_by_diffusers, resnet_by_layers),
+    "resnet_parameters": (
+        resnet_by_diffusers,
+        resnet_by_layers,
+        lambda a, b, t: np.int64(resnet_by_diffusers(a, b, t)),
+    ),
     "training_memory": (
         lambda count, bits: sum([count / 1e9 * (bits // 8)] * 4),
         lambda count, bits: torch.tensor(count * bits / 2e9),
     ),
     "clean_estimate": (estimate_by_course, estimate_by_scheduler),
     "flow_step": (flow_by_ends, flow_in_place),
-    "lower_rungs": (rungs_by_negative_index, rungs_as_tensor),
+    "lower_rungs": (rungs_by_negative_index, rungs_as_tensor, rungs_by_popping),
     "redraw": (redraw_step_by_step, redraw_in_place),
     "kept_outside": (outside_by_where, outside_by_lerp),
     "inverted": (inverted_in_place, inverted_in_double),
@@ -749,6 +760,7 @@ WRONG = {
         (lambda unet, schedule, batch_at, steps: None, "0 different steps"),
         (train_without_steps, "no parameter changed"),
         (train_with(torch.optim.SGD, 1e-5), "the loss on fresh noise went"),
+        (train_with(torch.optim.AdamW, 2e-3, forget=False), "gradients of 0"),
     ),
     "resnet_parameters": (
         (lambda a, b, t: 9 * a * b + 9 * b * b + t * b + 2 * a + 2 * b + (a != b) * a * b, "biases are missing"),
@@ -782,6 +794,7 @@ WRONG = {
         (lambda ts, strength: ts[int(strength * len(ts)) :], "upside down"),
         (lambda ts, strength: ts[len(ts) - math.ceil(strength * len(ts)) :], "rounded the other way"),
         (lambda ts, strength: int(strength * len(ts)), "the number of rungs"),
+        (lambda ts, strength: ts.clear() or ts, "shape 2 was expected, got 0"),
     ),
     "redraw": (
         (redraw_from(lambda schedule, clean, noise, ts: noise), "pure noise"),
@@ -909,6 +922,7 @@ WRONG = {
         (lambda u, c, s: u + s * (c - u) / 10, "at scale 1 the conditional"),
         (lambda u, c, s: (u + c).mean(), "was expected back, got"),
         (lambda u, c, s: (c - u) / 0, "NaN or infinity"),
+        (lambda u, c, s: guidance_rescaled(u, c, s) if s > 1 else None, "at scale 1: a prediction of shape"),
     ),
     "word_map": (
         (lambda p, places, size: p[:, :, places].mean(2).mean(0).reshape(size), "*add* their shares"),
@@ -951,7 +965,7 @@ WRONG = {
         (lambda maps, places: maps.of_words(places), "one map [h, w] was expected, got 1×32×32"),
         (lambda maps, places: maps.select(side=8).of_words(places)[0], "at least 60% was asked for"),
         (lambda maps, places: maps.of_words(places)[0] / 0, "NaN or infinity"),
-        (lambda maps, places: maps.of_words(places)[0], "which layers mean nothing"),
+        (lambda maps, places: maps.of_words(places)[0], "choose by the scores"),
     ),
     "sinusoids": (
         (lambda t, w: sinusoids_by_powers(t, w).roll(w // 2, dims=1), "the other way round"),
@@ -1069,6 +1083,7 @@ WRONG = {
         (lambda: ("a red house", "a red tree"), "do not have the same words"),
         (lambda: ("a red house in the snow", "in the snow, a red house"), "describe the same picture"),
         (lambda: ("a red house and a blue tree", "a blue tree and a red house"), "describe the same picture"),
+        (lambda: ("a big red house in the snow", "a red big house in the snow"), "describe the same picture"),
         (lambda: ("a house red in the snow", "a red house in the snow"), "needs its colour before it"),
         (lambda: ("a red house", "a blue house", "a cat"), "ValueError"),
     ),
@@ -1271,3 +1286,23 @@ def test_a_place_that_cannot_be_written_to_is_said(monkeypatch, tmp_path):
     monkeypatch.setenv("SDLEARN_HOME", str(tmp_path / "file" / "below"))
     with pytest.warns(UserWarning, match="progress.json cannot be"):
         assert check.one_step(one_step_in_place).passed
+
+
+@pytest.mark.parametrize("name", ["resnet_parameters", "one_step", "own_guidance", "lower_rungs"])
+def test_a_check_never_raises_whatever_comes_back(name):
+    for value in (None, "text", [], torch.zeros(2), torch.zeros(0), {}, float("nan"), 1j):
+        result = check.exercises()[name].judge(lambda *_, value=value: value)
+        assert result.passed is False
+        assert result.message
+
+
+def test_a_check_does_not_raise_for_an_answer_that_fails_the_second_time():
+    calls = []
+
+    def answer(before, beta, noise):
+        calls.append(1)
+        if len(calls) > 3:
+            raise KeyError("again")
+        return torch.rand_like(before)
+
+    assert check.exercises()["one_step"].judge(answer).passed is False

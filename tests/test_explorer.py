@@ -133,6 +133,7 @@ def test_another_prompt_keeps_the_word_that_it_shares(explorer):
 
 def test_stop_keeps_the_drawing_before(explorer, monkeypatch):
     reached, go, before = threading.Event(), threading.Event(), explorer.watched
+    shown = explorer.picker.picture
     watching = explorer_module.watch
 
     def slowly(*args, **kwargs):
@@ -149,6 +150,7 @@ def test_stop_keeps_the_drawing_before(explorer, monkeypatch):
     go.set()
     explorer.wait(20)
     assert explorer.watched is before
+    assert explorer.picker.picture == shown
     assert not explorer.model.unet._forward_pre_hooks
 
 

@@ -39,7 +39,7 @@ def no_network(monkeypatch):
 
 
 def test_a_folder_is_loaded_frozen_and_in_eval_mode(saved, random_model, no_network):
-    model = load(saved)
+    model = load(saved, "cpu")
     assert model.clip is None
     for part in ("text_encoder", "vae", "unet"):
         module, original = getattr(model, part), getattr(random_model, part)
@@ -51,13 +51,13 @@ def test_a_folder_is_loaded_frozen_and_in_eval_mode(saved, random_model, no_netw
 
 
 def test_repr_has_a_line_for_every_component_and_true_shapes(saved):
-    lines = repr(load(saved)).splitlines()
+    lines = repr(load(saved, "cpu")).splitlines()
     assert lines[0].endswith("on cpu, float32")
     for line, part in zip(lines[1:], ["tokenizer", "text_encoder", "clip", "vae", "unet", "scheduler"], strict=True):
         assert line.split()[0] == part
     assert "77 tokens → 77×24" in lines[2]
     assert "3×32×32 ↔ 4×8×8" in lines[4]
-    assert "0x" not in repr(load(saved))
+    assert "0x" not in repr(load(saved, "cpu"))
 
 
 def test_dtype_is_taken(saved):
@@ -120,7 +120,7 @@ def test_a_model_that_does_not_fit_says_so(saved, monkeypatch):
 
     monkeypatch.setattr(torch.nn.Module, "to", full)
     with pytest.raises(MemoryError, match="does not fit on cpu: close other notebooks"):
-        load(saved)
+        load(saved, "cpu")
 
 
 def test_sd15_offline_and_not_cached_says_what_to_do(monkeypatch, tmp_path):

@@ -49,10 +49,20 @@ def test_a_half_made_environment_is_not_trusted(elsewhere):
     assert not start.is_ready()
 
 
-def test_changed_requirements_are_noticed(elsewhere, monkeypatch):
+def test_another_python_is_noticed(elsewhere, monkeypatch):
     start.prepare()
     monkeypatch.setattr(start.sys, "version", "3.99")
     assert not start.is_ready()
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "pyproject.toml"])
+def test_changed_requirements_are_noticed(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(start, "ROOT", tmp_path)
+    for file in ("requirements.txt", "pyproject.toml"):
+        (tmp_path / file).write_text("× 1", encoding="utf-8")
+    before = start.fingerprint()
+    (tmp_path / name).write_text("× 2", encoding="utf-8")
+    assert start.fingerprint() != before
 
 
 def test_a_failed_install_leaves_no_stamp(elsewhere, monkeypatch):

@@ -75,13 +75,27 @@ def test_clicking_draw_draws_and_stop_stops(painter, monkeypatch):
     assert painter.stop_button.disabled
 
 
-def test_a_new_drawing_gives_up_the_one_before(painter):
+def test_a_new_drawing_gives_up_the_one_before(painter, monkeypatch):
+    reached, go, seen = threading.Event(), threading.Event(), []
+    steps = painter_module.text_to_latents
+
+    def slowly(model, prompt, **kwargs):
+        for step in steps(model, prompt, **kwargs):
+            seen.append(prompt)
+            yield step
+            reached.set()
+            go.wait(20)
+
+    monkeypatch.setattr(painter_module, "text_to_latents", slowly)
     painter.draw()
+    assert reached.wait(20)
     first = painter._work.thread
     painter.text.value = "a blue tree"
+    go.set()
     painter.wait(30)
     first.join(30)
     assert painter._work.thread is not first
+    assert seen.count(PROMPT) <= 2 < seen.count("a blue tree")
     assert painter.stop_button.disabled
 
 
@@ -220,6 +234,18 @@ def test_the_mixer_takes_a_picture_of_ones_own(mixer):
     assert abs(np.asarray(mixer.noisy)[..., 1].mean() - 200) < 5
 
 
+def test_a_photo_that_was_taken_sideways_stands_upright(mixer):
+    mixer.slider.value = 0
+    lying, turned = Image.new("RGB", (64, 64), (0, 0, 200)), Image.Exif()
+    lying.paste((200, 0, 0), (0, 0, 32, 64))  # red on the left, which is the top once it stands
+    turned[0x0112] = 6
+    file = io.BytesIO()
+    lying.save(file, "JPEG", exif=turned)
+    uploaded(mixer, file.getvalue(), "mine.jpg")
+    assert mixer.picture.getpixel((256, 60))[0] > 150
+    assert mixer.picture.getpixel((60, 450))[2] > 150
+
+
 def test_a_file_that_is_no_picture_is_said_and_the_old_one_stays(mixer):
     before = mixer.noisy
     uploaded(mixer, b"not a picture", "<b>x.png")
@@ -276,6 +302,39 @@ def test_live_work_stops_and_goes_on_where_it_was():
     live.go_button.click()
     live.wait(10)
     assert (live.shown.done, live.finished) == (4, True)
+
+
+def test_live_work_stops_the_one_before_and_waits_for_it():
+    gate, seen = threading.Event(), []
+    first = Live(counted(4, gate), 4)
+
+    def second():
+        seen.append(first.running)
+        yield from counted(2)
+
+    live = Live(second(), 2)
+    assert not live.finished
+    gate.set()
+    live.wait(10)
+    assert seen == [False]
+    assert (first.shown.done, first.finished) == (1, False)
+    assert (live.shown.done, live.finished) == (2, True)
+
+
+def test_an_interrupt_of_the_wait_stops_live_work(monkeypatch):
+    gate = threading.Event()
+    live = Live(counted(4, gate), 4)
+
+    def interrupted(timeout):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(live._thread, "join", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            live.wait()
+    gate.set()
+    live.wait(10)
+    assert (live.shown.done, live.finished) == (1, False)
 
 
 def test_an_error_in_live_work_is_said():

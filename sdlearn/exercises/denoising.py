@@ -377,11 +377,16 @@ def _measure_guidance(answer: Callable) -> dict:
 
 
 def _is_a_prediction(measured: dict) -> str | None:
-    strong, wanted = measured["strong"], measured["empty"].shape
-    if not isinstance(strong, Tensor) or strong.shape != wanted:
-        shape = "×".join(map(str, strong.shape)) if isinstance(strong, Tensor) else type(strong).__name__
-        return f"a prediction of shape {'×'.join(map(str, wanted))} was expected back, got {shape}"
-    return None if strong.isfinite().all() else "your result holds NaN or infinity"
+    wanted = measured["empty"].shape
+    for name, scale in (("strong", STRONG), ("weak", WEAK), ("one", 1)):
+        found = measured[name]
+        if not isinstance(found, Tensor) or found.shape != wanted:
+            shape = "×".join(map(str, found.shape)) if isinstance(found, Tensor) else type(found).__name__
+            wanted_shape = "×".join(map(str, wanted))
+            return f"at scale {scale:g}: a prediction of shape {wanted_shape} was expected back, got {shape}"
+        if not found.isfinite().all():
+            return f"at scale {scale:g}: your result holds NaN or infinity"
+    return None
 
 
 def _one_is_none(measured: dict) -> str | None:

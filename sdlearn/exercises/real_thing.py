@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Real
 
 import numpy as np
 import torch
@@ -48,7 +49,8 @@ SHAPES = ((1, 1, 1), (320, 320, 1280), (320, 640, 1280), (2560, 1280, 1280))
 
 def _same_number(value: object, expected: object) -> bool:
     """Equal, not merely close: a bias is a small part of a block."""
-    return isinstance(value, int | float | Tensor) and float(value) == float(expected)
+    number = isinstance(value, Real) or (isinstance(value, Tensor) and value.numel() == 1)
+    return number and float(value) == float(expected)
 
 
 def _bars(answer: Callable) -> Figure:

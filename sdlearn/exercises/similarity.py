@@ -255,7 +255,7 @@ def _measure_pair(answer: Callable[[], tuple[str, str]]) -> dict:
 def _scene(read: list[str]) -> tuple:
     """What a caption says, written so that two wordings of one picture are equal: its things, and how they stand."""
     things = [tuple(read[max(i - 2, 0) : i + 1]) for i, word in enumerate(read) if word in KINDS]
-    things = [tuple(word for word in thing if word in (*SIZES, *COLOURS, *KINDS)) for thing in things]
+    things = [tuple(sorted(word for word in thing if word in (*SIZES, *COLOURS, *KINDS))) for thing in things]
     relation = next((name for name in ("left of", "right of", "above", "below") if name in " ".join(read)), None)
     if relation in ("right of", "below"):
         return "ordered", tuple(reversed(things))

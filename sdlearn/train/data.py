@@ -63,6 +63,7 @@ def _draw_all(file: Path, count: int, size: int, book: int) -> None:
         for page, picture in tqdm(enumerate(drawn), total=count, desc=f"drawing {size}²"):
             store[page] = picture
     store.flush()
+    del store  # Windows renames no file that is open
     unfinished.rename(file)
 
 

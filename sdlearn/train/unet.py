@@ -10,6 +10,7 @@ costs a sixteenth of one at 4×64×64.
 
 from __future__ import annotations
 
+import hashlib
 from functools import partial
 from pathlib import Path
 
@@ -140,6 +141,12 @@ def encode_pictures(vae: AutoencoderKL, store: np.ndarray, file: Path) -> np.nda
     return np.load(file, mmap_mode="r")
 
 
+def weights_hash(module: torch.nn.Module) -> str:
+    """Eight digits that differ for other weights, so that no latents of an older encoder are read."""
+    weights = torch.cat([p.flatten() for p in module.parameters()]).cpu().numpy()
+    return hashlib.sha256(weights.tobytes()).hexdigest()[:8]
+
+
 def _encode_all(vae: AutoencoderKL, store: np.ndarray, file: Path) -> None:
     found = []
     for first in tqdm(range(0, len(store), 8), desc=f"encoding {store.shape[1]}²"):
@@ -209,7 +216,8 @@ def train(
     latents = {}
     for size in sorted({*recipe, *(size // 2 for size in recipe if size > min(pages))}):
         store = pictures(work / "cache", pages[size], size)
-        latents[size] = encode_pictures(vae, store, work / "cache" / f"latents-{pages[size]}x{size}.npy")
+        file = work / "cache" / f"latents-{pages[size]}x{size}-{weights_hash(vae.encoder)}.npy"
+        latents[size] = encode_pictures(vae, store, file)
     for size, stage in recipe.items():
         batch_at = partial(latents_with_text, latents, states[1:], size, stage)
         stage_sample = partial(paint, pipeline=pipeline, size=size)

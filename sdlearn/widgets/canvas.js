@@ -5,15 +5,20 @@ function render({ model, el }) {
   const box = document.createElement("div");
   const back = document.createElement("img");
   const canvas = Object.assign(document.createElement("canvas"), { width, height, tabIndex: 0 });
+  const ring = document.createElement("div");
   const brush = Object.assign(document.createElement("input"), { type: "range", min: 4, max: 96, step: 4 });
   const clear = Object.assign(document.createElement("button"), { textContent: "Clear", className: "jupyter-button" });
   const pen = canvas.getContext("2d");
-  let [colour, at, url] = [model.get("colours")[0], { x: width / 2, y: height / 2 }, null];
+  const colours = Object.entries(model.get("colours"));
+  let [colour, at, url] = [colours[0][1], { x: width / 2, y: height / 2 }, null];
 
   bar.style.cssText = "display: flex; flex-wrap: wrap; gap: 6px; align-items: center; padding: 4px 2px";
   box.style.cssText = `position: relative; width: ${model.get("shown")}px; max-width: 100%; line-height: 0; background: white`;
   back.style.cssText = "width: 100%";
   canvas.style.cssText = "position: absolute; inset: 0; width: 100%; height: 100%; cursor: crosshair; touch-action: none";
+  ring.style.cssText =
+    "position: absolute; border: 2px solid white; border-radius: 50%; box-shadow: 0 0 0 2px #24303c;" +
+    "transform: translate(-50%, -50%); box-sizing: border-box; pointer-events: none; visibility: hidden";
   if (model.get("see_through")) canvas.style.opacity = 0.6;
   canvas.setAttribute("role", "application");
   canvas.setAttribute("aria-label", "canvas: arrow keys move the brush, Space paints");
@@ -21,21 +26,33 @@ function render({ model, el }) {
   brush.setAttribute("aria-label", "size of the brush");
   brush.style.width = "8em";
 
-  for (const [index, value] of model.get("colours").entries()) {
-    const choice = Object.assign(document.createElement("button"), { title: value });
-    choice.setAttribute("aria-label", `paint ${value}`);
-    choice.style.cssText = `width: 24px; height: 24px; border-radius: 50%; border: 2px solid #24303c; background: ${value}`;
+  const choices = colours.map(([name, value]) => {
+    const choice = Object.assign(document.createElement("button"), { title: name });
+    choice.setAttribute("aria-label", `paint ${name}`);
+    choice.style.cssText = `width: 28px; height: 28px; border-radius: 50%; background: ${value}`;
     choice.addEventListener("click", () => {
       colour = value;
-      for (const other of bar.querySelectorAll("[title]")) other.style.outline = "none";
-      choice.style.outline = "3px solid #0072b2";
+      showChosen();
     });
-    bar.append(choice);
-    if (index === 0) choice.style.outline = "3px solid #0072b2";
-  }
-  bar.append(brush, clear);
-  box.append(back, canvas);
+    return choice;
+  });
+  bar.append(...choices, brush, clear);
+  bar.addEventListener("keydown", (event) => event.stopPropagation()); // else the notebook's own keys take the arrows
+  box.append(back, canvas, ring);
   el.append(bar, box);
+
+  function showChosen() {
+    for (const [index, choice] of choices.entries()) {
+      const chosen = colours[index][1] === colour;
+      choice.setAttribute("aria-pressed", chosen);
+      choice.style.border = chosen ? "5px double #24303c" : "1px solid #8c8c8c";
+    }
+  }
+  function showBrush(event) {
+    const size = `${(100 * Number(brush.value)) / width}%`;
+    ring.style.cssText += `; left: ${(100 * at.x) / width}%; top: ${(100 * at.y) / height}%; width: ${size}; aspect-ratio: 1`;
+    ring.style.visibility = document.activeElement === canvas && event.type !== "blur" ? "visible" : "hidden";
+  }
 
   function stroke(from, to) {
     pen.lineCap = pen.lineJoin = "round";
@@ -67,13 +84,19 @@ function render({ model, el }) {
     stroke(at, next);
     at = next;
   });
-  canvas.addEventListener("pointerup", send);
+  canvas.addEventListener("pointerup", (event) => {
+    showBrush(event);
+    send();
+  });
+  canvas.addEventListener("focus", showBrush);
+  canvas.addEventListener("blur", showBrush);
   canvas.addEventListener("keydown", (event) => {
     event.stopPropagation(); // else the notebook's own keys take the arrows
     const moved = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     if (moved) {
       const next = { x: at.x + moved[0] * 16, y: at.y + moved[1] * 16 };
       at = { x: Math.min(Math.max(next.x, 0), width), y: Math.min(Math.max(next.y, 0), height) };
+      showBrush(event);
     } else if (event.key === " ") {
       stroke(at, at);
       send();
@@ -100,6 +123,7 @@ function render({ model, el }) {
   model.on("change:background", showBackground);
   showBackground();
   showStrokes();
+  showChosen();
   return () => {
     model.off("change:background", showBackground);
     URL.revokeObjectURL(url);

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import anywidget
@@ -17,8 +17,10 @@ from sdlearn.widgets.static import with_picture
 
 SHOWN = 440
 """The width at which it is shown, in pixels."""
-COLOURS = tuple("#" + "".join(f"{round(255 * part):02x}" for part in rgb) for rgb in (*RGB.values(), (0, 0, 0)))
-MASK_COLOUR = "#ff00ff"
+COLOURS = {
+    name: "#" + "".join(f"{round(255 * part):02x}" for part in rgb) for name, rgb in {**RGB, "black": (0, 0, 0)}.items()
+}
+MASK_COLOUR = {"mask": "#ff00ff"}
 
 
 class Canvas(anywidget.AnyWidget):
@@ -30,6 +32,7 @@ class Canvas(anywidget.AnyWidget):
     Args:
         picture: what is painted on; its size is the canvas's.
         mask: one colour that the picture shines through, to mark a part of it.
+        colours: what can be painted with, by name, such as {"red": "#db2929"}.
     """
 
     _esm = Path(__file__).with_name("canvas.js")
@@ -38,11 +41,11 @@ class Canvas(anywidget.AnyWidget):
     width = traitlets.Int().tag(sync=True)
     height = traitlets.Int().tag(sync=True)
     shown = traitlets.Int(SHOWN).tag(sync=True)
-    colours = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    colours = traitlets.Dict().tag(sync=True)
     brush = traitlets.Int(32).tag(sync=True)
     see_through = traitlets.Bool(False).tag(sync=True)
 
-    def __init__(self, picture: Image.Image | np.ndarray, mask: bool = False, colours: Sequence[str] = COLOURS):
+    def __init__(self, picture: Image.Image | np.ndarray, mask: bool = False, colours: Mapping[str, str] = COLOURS):
         self._background = to_rgb("picture", picture)
         file = io.BytesIO()
         self._background.save(file, "PNG")
@@ -51,7 +54,7 @@ class Canvas(anywidget.AnyWidget):
             background=file.getvalue(),
             width=width,
             height=height,
-            colours=[MASK_COLOUR] if mask else list(colours),
+            colours=MASK_COLOUR if mask else dict(colours),
             see_through=mask,
             brush=64 if mask else 32,
         )

@@ -153,6 +153,11 @@ class AttentionExplorer(DrawingBox):
             yield partial(self._grow, step)
         yield partial(self._take, watched)
 
+    def _busy(self, busy: bool) -> None:
+        super()._busy(busy)
+        if not busy and self.watched:  # after Stop the left picture is of a drawing that was given up
+            self.picker.show(self.watched[self.step].picture)
+
     def _grow(self, step: Watched) -> None:
         self.progress.max, self.progress.value = step.count, step.index + 1
         self.picker.show(step.picture)

@@ -6,6 +6,7 @@ import html
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import ipywidgets
 from matplotlib.figure import Figure
@@ -30,9 +31,13 @@ class Shown:
 class Live(PictureBox):
     """Runs a generator of `Shown` on a thread of its own; the notebook stays free.
 
-    Stop ends it at the next thing shown, and Go on continues from there. `shown` is the latest, `error` what went
-    wrong; `wait()` blocks until the work has ended or was stopped.
+    Stop ends it at the next thing shown, and Go on continues from there. One runs at a time: whichever starts stops
+    the one before, so a cell that is run twice does not train the same network on two threads. `shown` is the latest,
+    `error` what went wrong; `wait()` blocks until the work has ended or was stopped; a kernel that waits reads no
+    clicks, so an interrupt of it stops the work.
     """
+
+    _latest: ClassVar[Live | None] = None
 
     def __init__(self, work: Iterator[Shown], total: int, start: bool = True):
         self._work = work
@@ -63,7 +68,8 @@ class Live(PictureBox):
             return
         self._stop.clear()
         self.go_button.disabled, self.stop_button.disabled = True, False
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        before, Live._latest = Live._latest, self
+        self._thread = threading.Thread(target=self._run, args=(before,), daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -72,9 +78,16 @@ class Live(PictureBox):
 
     def wait(self, timeout: float | None = None) -> None:
         if self._thread:
-            self._thread.join(timeout)
+            try:
+                self._thread.join(timeout)
+            except KeyboardInterrupt:
+                self.stop()
+                raise
 
-    def _run(self) -> None:
+    def _run(self, before: Live | None) -> None:
+        if before not in (None, self):
+            before.stop()
+            before.wait()
         try:
             for shown in self._work:
                 self._show(shown)
