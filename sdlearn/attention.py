@@ -150,10 +150,11 @@ class _Watcher:
         queries, keys = self._conditional(queries), self._conditional(keys)
         if layer.kind == SELF:
             queries = queries[:, [self._row(x, y) for x, y in self.maps.points]]
-        scores = _heads(queries, module.heads) * module.scale @ _heads(keys, module.heads).transpose(-1, -2)
+        queries, keys = (_heads(states.float(), module.heads) for states in (queries, keys))  # half precision overflows
+        scores = queries * module.scale @ keys.transpose(-1, -2)
         if mask is not None:
             scores = scores + self._conditional(mask)[:, None]
-        self._store(layer, scores.float().softmax(dim=-1))
+        self._store(layer, scores.softmax(dim=-1))
 
     def _conditional(self, states: Float[Tensor, "batch places width"]) -> Float[Tensor, "n places width"]:
         """The second half of a guided batch, all of an unguided one."""

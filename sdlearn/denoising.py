@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from inspect import signature
 
 import torch
 from diffusers import UNet2DConditionModel
@@ -40,7 +41,7 @@ def check_denoising(scheduler: SchedulerMixin, steps: int, guidance: float, stre
     number("guidance", guidance, 0, 100)
     number("strength", strength, 0, 1)
     if int(strength * steps) < 1:
-        raise ValueError(f"strength: at least {1 / steps:g} for {steps} steps, else no step is left, got {strength}")
+        raise ValueError(f"strength: no step of {steps} is left; strength · steps has to be 1 or more, got {strength}")
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -68,6 +69,7 @@ def denoise(
     start: Float[Tensor, "n c h w"] | None = None,
     strength: float = 1.0,
     mask: Float[Tensor, "n 1 h w"] | None = None,
+    generator: torch.Generator | None = None,
 ) -> Iterator[Step]:
     """Yield every step from noise to latents; with `start`, from a picture's noised latents.
 
@@ -78,15 +80,17 @@ def denoise(
         start: scaled latents of a picture.
         strength: the part of the steps that is done from there (Meng et al. 2022); 1 is all of them.
         mask: 1 where to draw; elsewhere `start` is put back after every step.
+        generator: of the noise that some schedulers add in every step.
 
     Raises:
         TypeError, ValueError: naming the argument, before the U-Net runs.
     """
     check_denoising(scheduler, steps, guidance, strength)
-    _check_shapes(unet, noise, states, empty_states, start)
     if mask is not None and start is None:
         raise ValueError("mask: needs a start, the picture that is kept where nothing is drawn")
+    _check_shapes(unet, noise, states, empty_states, start, mask)
     scheduler, timesteps = ladder(scheduler, steps, strength if start is not None else 1.0, noise.device)
+    draws = {"generator": generator} if "generator" in signature(scheduler.step).parameters else {}
     latents = noise * scheduler.init_noise_sigma
     if start is not None and not (mask is not None and strength == 1):
         latents = scheduler.add_noise(start, noise, timesteps[:1])
@@ -95,7 +99,7 @@ def denoise(
         unconditional, conditional = _predict(unet, seen, t, states, empty_states, guidance)
         predicted = conditional if unconditional is None else unconditional + guidance * (conditional - unconditional)
         clean = predict_clean(scheduler, seen, predicted, t)
-        latents = scheduler.step(predicted, t, latents).prev_sample
+        latents = scheduler.step(predicted, t, latents, **draws).prev_sample
         if mask is not None:
             following = timesteps[index + 1 : index + 2]
             kept = scheduler.add_noise(start, noise, following) if len(following) else start
@@ -109,6 +113,9 @@ def ladder(
     """A fresh scheduler of the same kind, and the timesteps that it goes down; below strength 1 only the lower part."""
     fresh = type(scheduler).from_config(scheduler.config)
     fresh.set_timesteps(steps, device=device)
+    last = fresh.config.num_train_timesteps - 1
+    if fresh.timesteps.max() > last:
+        raise ValueError(f"steps: {steps} are too many for this scheduler, whose ladder would go beyond t = {last}")
     skipped = (steps - int(strength * steps)) * fresh.order
     if skipped and hasattr(fresh, "set_begin_index"):
         fresh.set_begin_index(skipped)
@@ -123,7 +130,9 @@ def _predict(unet, seen, t, states, empty_states, guidance) -> tuple[Tensor | No
     return tuple(both.chunk(2))
 
 
-def _check_shapes(unet, noise: Tensor, states: Tensor, empty_states: Tensor, start: Tensor | None) -> None:
+def _check_shapes(
+    unet, noise: Tensor, states: Tensor, empty_states: Tensor, start: Tensor | None, mask: Tensor | None
+) -> None:
     channels, width = unet.config.in_channels, unet.config.cross_attention_dim
     if noise.ndim != 4 or noise.shape[1] != channels or 0 in noise.shape:
         raise ValueError(f"noise: shape [n, {channels}, h, w], got {tuple(noise.shape)}")
@@ -132,7 +141,14 @@ def _check_shapes(unet, noise: Tensor, states: Tensor, empty_states: Tensor, sta
             raise ValueError(f"{name}: shape [{len(noise)}, places, {width}], got {tuple(given.shape)}")
     if start is not None and start.shape != noise.shape:
         raise ValueError(f"start: shape {tuple(noise.shape)} like the noise's, got {tuple(start.shape)}")
-    for name, given in (("noise", noise), ("states", states), ("empty_states", empty_states), ("start", start)):
+    if mask is not None:
+        one = (1, *noise.shape[2:])
+        if mask.ndim != 4 or mask.shape[1:] != one or len(mask) not in (1, len(noise)):
+            raise ValueError(f"mask: shape [1 or {len(noise)}, {', '.join(map(str, one))}], got {tuple(mask.shape)}")
+        if mask.min() < 0 or mask.max() > 1:
+            raise ValueError("mask: numbers from 0 to 1, got others")
+    tensors = {"noise": noise, "states": states, "empty_states": empty_states, "start": start, "mask": mask}
+    for name, given in tensors.items():
         if given is not None and not given.isfinite().all():
             raise ValueError(f"{name}: finite numbers, got NaN or infinity")
         if given is not None and (given.device != unet.device or given.dtype != unet.dtype):

@@ -137,6 +137,8 @@ def _redrawn(scene: Scene, seed: int) -> Scene:
 def measure(
     model: Components, judge: Judge, count: int, size: int, steps: int, guidance: float, sheet: Path | None
 ) -> list[Row]:
+    if model.clip is None:
+        raise ValueError("model: one with a CLIP image tower, in its folder `clip`; this one has none")
     scenes, held_out = unseen_scenes(count, held_out=False), unseen_scenes(count, held_out=True)
     pictures = drawn(scenes[:64] + held_out[:64], 512)
     restored = round_trip(model, pictures)

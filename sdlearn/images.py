@@ -44,6 +44,8 @@ def to_rgb(name: str, picture: Image.Image | np.ndarray) -> Image.Image:
         )
     if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
         deep = np.asarray(picture)
+        if picture.mode != "F" and (deep.min() < 0 or deep.max() > 65535):
+            raise ValueError(f"{name}: whole numbers from 0 to 65535 (16 bits), got some outside it")
         picture = _from_array(name, deep if picture.mode == "F" else deep.astype(np.uint16))
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")

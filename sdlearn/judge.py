@@ -128,7 +128,7 @@ def judge_picture(scene: Scene, place: str, seen: list[Seen]) -> Verdict:
 
 
 def _stands(relation: str | None, matches: list[Seen | None]) -> bool | None:
-    """Does the first thing stand as the relation says? Directions are within 45° of the named one."""
+    """Does the first thing stand as the relation says? Above and below are within 45°, left and right by sides."""
     if relation is None or relation == "and":
         return None
     if None in matches:

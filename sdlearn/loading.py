@@ -298,8 +298,11 @@ def _read(part: str, folder: Path, dtype: torch.dtype, variant: str | None):
 
 
 def _read_scheduler(folder: Path) -> SchedulerMixin:
-    name = json.loads((folder / "model_index.json").read_text())["scheduler"][1]
-    return getattr(diffusers, name).from_pretrained(folder / "scheduler", local_files_only=True)
+    try:
+        name = json.loads((folder / "model_index.json").read_text())["scheduler"][1]
+        return getattr(diffusers, name).from_pretrained(folder / "scheduler", local_files_only=True)
+    except (json.JSONDecodeError, KeyError, IndexError, TypeError, AttributeError, OSError, ValueError) as error:
+        raise OSError(f"scheduler: {folder} does not say which, or it cannot be read: {error}") from error
 
 
 def _place(module: torch.nn.Module, device: torch.device, name: str) -> None:

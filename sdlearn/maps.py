@@ -87,6 +87,8 @@ class Maps:
         The pieces of a word are added up; heads (or one `head`), layers and steps are averaged, smaller maps
         enlarged to the largest. `sdlearn.text.places_of` gives a word's places.
         """
+        if len(places) == 0:
+            raise ValueError("places: at least one place of the text, got none")
         maps = self.select(kind=CROSS).found
         columns = [self._column(place) for place in places]
         return _merge([m.values[:, :, columns].sum(dim=2) for m in maps], head)
@@ -98,7 +100,8 @@ class Maps:
 
     def _column(self, place: int) -> int:
         if self.places is None:
-            return place
+            read = min((m.values.shape[2] for m in self if m.layer.kind == CROSS), default=1)
+            return whole_number("places", place, 0, read - 1)
         if place not in self.places:
             raise ValueError(f"places: {place} was not recorded; recorded are {list(self.places)}")
         return self.places.index(place)
@@ -122,10 +125,12 @@ def points_at(heat: Float[Tensor, "h w"], mask: Bool[Tensor, "H W"]) -> bool:
 
 def overlap(heat: Float[Tensor, "h w"], mask: Bool[Tensor, "H W"]) -> float:
     """Intersection over union of the mask and the map's strongest places, as many as the mask has."""
+    if not mask.any():
+        raise ValueError("mask: at least one place inside, got none")
     enlarged = _enlarge(heat, mask.shape).flatten()
     strongest = torch.zeros_like(enlarged, dtype=torch.bool)
     strongest[enlarged.topk(int(mask.sum())).indices] = True
-    mask = mask.flatten()
+    mask = mask.flatten().to(strongest.device)
     return ((strongest & mask).sum() / (strongest | mask).sum()).item()
 
 

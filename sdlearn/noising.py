@@ -122,10 +122,12 @@ def posterior(
 ) -> tuple[Float[Tensor, "n *rest"], Tensor]:
     """Mean and variance of q(x_{t-1} | x_t, x_0), for t ≥ 1 (Ho et al. 2020, Eq. 6 and 7)."""
     _same_shape(clean, noisy, "noisy")
+    schedule.at(schedule.betas, t, clean)  # says what is wrong with t
     if torch.as_tensor(t).min() < 1:
         raise ValueError(f"t: a step has one before it only from 1 on, got {t!r}")
     before = torch.cat([torch.ones(1), schedule.alpha_bars[:-1].cpu()]).to(schedule.betas)
     left = 1 - schedule.alpha_bars
+    _divisor(schedule.at(left, t, clean), "noise", t)
     of_clean = schedule.at(before.sqrt() * schedule.betas / left, t, clean)
     of_noisy = schedule.at(schedule.alphas.sqrt() * (1 - before) / left, t, noisy)
     variance = schedule.at((1 - before) / left * schedule.betas, t, noisy)
@@ -138,7 +140,7 @@ def clean_from_noise(
     """x̂₀ from x_t and its noise: the closed form solved for the picture (Ho et al. 2020, Eq. 15)."""
     _same_shape(noisy, noise, "noise")
     kept, added = schedule.at(schedule.kept, t, noisy), schedule.at(schedule.added, t, noisy)
-    return (noisy - added * noise) / kept
+    return (noisy - added * noise) / _divisor(kept, "picture", t)
 
 
 def noise_from_clean(
@@ -147,7 +149,7 @@ def noise_from_clean(
     """ε from x_t and x_0: the closed form solved for the noise."""
     _same_shape(noisy, clean, "clean")
     kept, added = schedule.at(schedule.kept, t, noisy), schedule.at(schedule.added, t, noisy)
-    return (noisy - kept * clean) / added
+    return (noisy - kept * clean) / _divisor(added, "noise", t)
 
 
 def velocity(
@@ -166,6 +168,12 @@ def clean_from_velocity(
     _same_shape(noisy, predicted, "predicted")
     kept, added = schedule.at(schedule.kept, t, noisy), schedule.at(schedule.added, t, noisy)
     return kept * noisy - added * predicted
+
+
+def _divisor(share: Tensor, what: str, t: Time) -> Tensor:
+    if not share.all():
+        raise ValueError(f"t: with this schedule there is no {what} at all in x_t, got {t!r}")
+    return share
 
 
 def _same_shape(expected: Tensor, given: Tensor, name: str) -> None:

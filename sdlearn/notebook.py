@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from PIL import Image
 
+AS_JPEG = ("RGB", "L", "CMYK", "1")
+
 
 def load_ipython_extension(shell) -> None:
     """Called by `%load_ext sdlearn`."""
     from IPython.core.pylabtools import select_figure_formats
 
     select_figure_formats(shell, {"jpeg"}, pil_kwargs={"quality": 80, "optimize": True, "progressive": True})
-    shell.display_formatter.formatters["image/png"].for_type(Image.Image, lambda picture: None)
+    png = shell.display_formatter.formatters["image/png"]
+    png.for_type(Image.Image, lambda picture: None if picture.mode in AS_JPEG else picture._repr_png_())

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sdlearn.arguments import whole_number
+
 GROUND_KINDS = ("house", "tree", "car", "cat", "mushroom", "boat", "fish", "flower")
 SKY_KINDS = ("star", "heart", "balloon", "kite")
 KINDS = GROUND_KINDS + SKY_KINDS
@@ -80,12 +82,12 @@ def is_held_out(things: list[tuple[str, str]]) -> bool:
 def random_scene(rng: np.random.Generator | int, held_out: bool = False, count: int | None = None) -> Scene:
     """A random scene of 1 to 3 things (or `count`) from the training part of the world, or the held-out part."""
     rng = np.random.default_rng(rng)
-    count = count or int(rng.choice([1, 2, 3], p=[0.35, 0.45, 0.2]))
+    drawn = int(rng.choice([1, 2, 3], p=[0.35, 0.45, 0.2])) if count is None else whole_number("count", count, 1, 3)
     while True:
-        kinds = rng.choice(KINDS, count)
-        colours = rng.choice(COLOURS, count)
+        kinds = rng.choice(KINDS, drawn)
+        colours = rng.choice(COLOURS, drawn)
         things = [(str(colour), str(kind)) for colour, kind in zip(colours, kinds, strict=True)]
-        if len(set(things)) == count and is_held_out(things) == held_out:
+        if len(set(things)) == drawn and is_held_out(things) == held_out:
             return compose(things, str(rng.choice(list(PLACES))), rng=rng)
 
 

@@ -36,7 +36,7 @@ def text_to_latents(
     height, width = (side // model.factor for side in picture_size(model, size))
     states, empty_states = _read(model, prompts, negative_prompt)
     noise = draw_noise((len(prompts), model.unet.config.in_channels, height, width), generator, like=states)
-    yield from denoise(model.unet, model.scheduler, noise, states, empty_states, steps, guidance)
+    yield from denoise(model.unet, model.scheduler, noise, states, empty_states, steps, guidance, generator=generator)
 
 
 def text_to_image(
@@ -83,9 +83,8 @@ def image_to_latents(
     found = encode(model.vae, to_pixels(np.asarray(start)[None]))
     latents = scale(model.vae, found.sample(generator)).to(states).repeat(len(prompts), 1, 1, 1)
     noise = draw_noise(tuple(latents.shape), generator, like=states)
-    yield from denoise(
-        model.unet, model.scheduler, noise, states, empty_states, steps, guidance, latents, strength, places
-    )
+    parts = model.unet, model.scheduler, noise, states, empty_states
+    yield from denoise(*parts, steps, guidance, latents, strength, places, generator)
 
 
 def image_to_image(
@@ -102,8 +101,8 @@ def image_to_image(
 
     Args:
         picture: any picture; sides that the U-Net cannot halve are made to fit, with a warning that says so.
-        strength: how far up the ladder of noise to start, from 0 (the picture as it is) to 1. Of `steps` steps,
-            `int(strength * steps)` are done.
+        strength: how far up the ladder of noise to start: little keeps the picture nearly as it is, 1 hardly at all.
+            Of `steps` steps, `int(strength * steps)` are done, at least one.
         negative_prompt, steps, guidance, seed: as in `text_to_image`.
 
     Raises:
@@ -143,10 +142,14 @@ def predictor(model: Components, prompt: str, guidance: float = 1.0) -> Callable
     states, empty_states = _read(model, texts("prompt", prompt), "")
 
     @torch.no_grad()
+    def said(latents: torch.Tensor, t: int, read: torch.Tensor) -> torch.Tensor:
+        return model.unet(latents, t, read.expand(len(latents), -1, -1)).sample
+
     def predict(latents: torch.Tensor, t: int) -> torch.Tensor:
-        unconditional, conditional = (
-            model.unet(latents, t, read.expand(len(latents), -1, -1)).sample for read in (empty_states, states)
-        )
+        conditional = said(latents, t, states)
+        if guidance == 1:
+            return conditional
+        unconditional = said(latents, t, empty_states)
         return unconditional + guidance * (conditional - unconditional)
 
     return predict
@@ -212,4 +215,7 @@ def _mask_places(model: Components, mask: Image.Image | np.ndarray, picture: Ima
     if not chosen.any():
         raise ValueError("mask: at least one place lighter than middle grey, got none: there is nothing to draw")
     size = tuple(side // model.factor for side in chosen.shape[-2:])
-    return torch.nn.functional.interpolate(chosen, size).to(model.device, model.dtype)
+    places = torch.nn.functional.interpolate(chosen, size)
+    if not places.any():
+        raise ValueError(f"mask: too thin, no latent falls into it: a latent stands for {model.factor}² pixels")
+    return places.to(model.device, model.dtype)

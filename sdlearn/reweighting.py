@@ -54,6 +54,8 @@ def _added(text: Tensor, mask: Tensor | None, chosen: list[int], bias: float, pi
         raise ValueError(f"pictures: {pictures} were announced, the U-Net got a batch of {len(text)}")
     if max(chosen, default=0) >= text.shape[1]:
         raise ValueError(f"places: from 0 to {text.shape[1] - 1}, got {max(chosen)}")
+    if bias == -math.inf and len(set(chosen)) == text.shape[1]:
+        raise ValueError("places: with factor 0 at least one place of the text has to be left, got all of them")
     added = text.new_zeros(len(text), 1, text.shape[1]) if mask is None else mask.clone()
     added[-pictures:, :, chosen] += bias
     return added

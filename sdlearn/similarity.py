@@ -29,6 +29,8 @@ def image_vectors(
     image_processor: CLIPImageProcessorPil, clip: CLIPModel, pictures: list[Image.Image]
 ) -> Float[Tensor, "n d"]:
     """One vector a picture: the image tower's summary, projected into the common space."""
+    if not isinstance(pictures, list | tuple) or not pictures:
+        raise TypeError(f"pictures: a list of at least one picture, got {type(pictures).__name__}")
     listed = [to_rgb("pictures", picture) for picture in pictures]
     pixels = image_processor(listed, return_tensors="pt").pixel_values
     return clip.get_image_features(pixels.to(clip.device, clip.dtype)).pooler_output

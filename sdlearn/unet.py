@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from diffusers import UNet2DConditionModel
@@ -68,9 +69,7 @@ def tour(
 
     with ExitStack() as hooks:
         for name, module in _blocks(unet):
-            handle = module.register_forward_hook(
-                lambda module, args, output, name=name: note(name, module, args, output)
-            )
+            handle = module.register_forward_hook(of_this_thread(partial(note, name)))
             hooks.callback(handle.remove)
         unet(latents, t, states)
     yield from seen

@@ -16,7 +16,7 @@ from sdlearn.maps import CROSS, Layer, Maps
 from sdlearn.pipeline import latents_to_images, text_to_latents
 from sdlearn.text import places_of
 
-START, REST = "‹start›", "‹end, padding›"
+START, REST = "‹start›", "‹the rest›"
 GRID = 16
 """Self-attention is recorded for GRID × GRID places of the picture, and in maps of at most that side."""
 LARGEST = 32
@@ -74,13 +74,16 @@ def watch(model: Components, prompt: str, steps: int, guidance: float, seed: int
     words = words_of(model, prompt)
     places = sorted({place for found in words.values() for place in found})
     points = [((column + 0.5) / GRID, (row + 0.5) / GRID) for row in range(GRID) for column in range(GRID)]
-    with (
-        record(model.unet, places, largest=LARGEST) as cross,
-        record(model.unet, places=(), points=points, largest=GRID) as own,
-    ):
-        for step in text_to_latents(model, prompt, steps=steps, guidance=guidance, seed=seed):
-            kept = [maps.select(steps=[step.index]) for maps in (cross, own)]
-            yield Watched(step.index, step.count, step.t, latents_to_images(model, step.clean)[0], words, *kept)
+    drawing = text_to_latents(model, prompt, steps=steps, guidance=guidance, seed=seed)
+    while True:
+        with (  # only while the drawing goes on: what else the U-Net is asked in between is not recorded
+            record(model.unet, places, largest=LARGEST) as cross,
+            record(model.unet, places=(), points=points, largest=GRID) as own,
+        ):
+            step = next(drawing, None)
+        if step is None:
+            return
+        yield Watched(step.index, step.count, step.t, latents_to_images(model, step.clean)[0], words, cross, own)
 
 
 def words_of(model: Components, prompt: str) -> dict[str, list[int]]:

@@ -189,6 +189,32 @@ def test_fused_projections_are_an_error_not_an_empty_recording():
         run(unet)
 
 
+def test_maps_of_half_precision_are_those_of_its_queries_and_keys_in_full():
+    unet = small_unet().to(torch.bfloat16)
+    attention = unet.mid_block.attentions[0].transformer_blocks[0].attn2
+    for part in (attention.to_q, attention.to_k):
+        part.weight.data *= 30
+    heard = {}
+    for name in ("to_q", "to_k"):
+        getattr(attention, name).register_forward_hook(lambda m, a, out, name=name: heard.update({name: out}))
+    with record(unet, layers=["mid.0"]) as maps:
+        unet(torch.randn(1, *SHAPE).bfloat16(), 3, torch.randn(1, 77, WIDTH).bfloat16())
+    q, k = (heard[name].double().unflatten(2, (attention.heads, -1)).transpose(1, 2) for name in ("to_q", "to_k"))
+    expected = torch.softmax(q @ k.transpose(2, 3) * attention.scale, dim=-1)
+    assert_close(maps.found[0].values.flatten(3).transpose(2, 3).double(), expected, rtol=1e-3, atol=1e-5)
+
+
+def test_places_that_no_text_has_and_masks_without_a_place_are_named():
+    unet = small_unet()
+    with record(unet) as maps:
+        run(unet)
+    for places, message in (([], "at least one place"), ([-1], "from 0 to 76, got -1"), ([200], "from 0 to 76")):
+        with pytest.raises(ValueError, match=f"places: .*{message}"):
+            maps.of_words(places)
+    with pytest.raises(ValueError, match="mask: at least one place inside"):
+        overlap(torch.rand(4, 4), torch.zeros(8, 8, dtype=torch.bool))
+
+
 def test_the_pointing_game_and_the_overlap():
     mask = torch.zeros(20, 30, dtype=torch.bool)
     mask[2:10, 20:28] = True

@@ -44,6 +44,15 @@ def test_what_is_watched_is_the_drawing_and_its_maps(random_model, watched):
         assert_close(seen.heat("house", "up.0.1", head=1), expected)
 
 
+def test_two_drawings_watched_in_turn_keep_to_their_own_maps(random_model, watched):
+    other = watch(random_model, "a blue tree", steps=3, guidance=3.0, seed=1)
+    for expected, seen in zip(watched, watch(random_model, PROMPT, steps=3, guidance=3.0, seed=1), strict=True):
+        next(other)
+        assert not random_model.unet._forward_pre_hooks
+        assert {m.t for m in seen.cross} == {seen.t}
+        assert_close(seen.heat("house"), expected.heat("house"))
+
+
 def test_a_place_shares_its_attention_out_among_all_words(watched):
     shares = watched[1].shares((0.9, 0.2))
     assert list(shares) == [*watched[1].words, REST]

@@ -144,6 +144,14 @@ def test_other_mistakes_are_named(clean, noise):
         add_noise(STABLE_DIFFUSION, clean, 5, noise[0])
     with pytest.raises(ValueError, match="t: a step has one before it only from 1 on, got 0"):
         posterior(STABLE_DIFFUSION, clean, clean, 0)
+    with pytest.raises(ValueError, match="t: a whole number"):
+        posterior(STABLE_DIFFUSION, clean, clean, torch.tensor([], dtype=torch.long))
+    with pytest.raises(ValueError, match="t: with this schedule there is no picture at all in x_t, got 9"):
+        clean_from_noise(Schedule.named("linear", 10, 0.5, 1.0), clean, 9, noise)
+    with pytest.raises(ValueError, match="t: with this schedule there is no noise at all in x_t, got 3"):
+        noise_from_clean(Schedule.named("linear", 10, 0.0, 0.0), clean, 3, noise)
+    with pytest.raises(ValueError, match="t: with this schedule there is no noise at all in x_t, got 3"):
+        posterior(Schedule.named("linear", 10, 0.0, 0.0), clean, clean, 3)
     with pytest.raises(ValueError, match="name: one of linear, scaled_linear, cosine, got 'square'"):
         Schedule.named("square")
     with pytest.raises(ValueError, match="end: a number from 0.5 to 1, got 0.1"):

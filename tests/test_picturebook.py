@@ -110,3 +110,9 @@ def test_compose_takes_what_it_is_told():
 def test_bad_scenes_are_refused_by_name(arguments, message):
     with pytest.raises(ValueError, match=message):
         compose(*arguments)
+
+
+@pytest.mark.parametrize("count", [0, -1, 4, 97])
+def test_a_count_that_no_page_has_is_refused(count):
+    with pytest.raises(ValueError, match=f"count: a whole number from 1 to 3, got {count}"):
+        random_scene(0, count=count)

@@ -1,11 +1,13 @@
 """Our loop against diffusers' own pipeline: the same latents at every step, the same picture at the end."""
 
 import copy
+from dataclasses import replace
 
 import diffusers
 import numpy as np
 import pytest
 import torch
+from diffusers import DDPMScheduler, EulerAncestralDiscreteScheduler
 from PIL import Image
 from torch.testing import assert_close
 
@@ -13,7 +15,15 @@ from sdlearn.attention import record
 from sdlearn.compression import encode, scale
 from sdlearn.denoising import denoise, predict_clean
 from sdlearn.images import to_pixels
-from sdlearn.pipeline import image_to_image, image_to_latents, latents_to_images, text_to_image, text_to_latents
+from sdlearn.pipeline import (
+    image_to_image,
+    image_to_latents,
+    inpaint,
+    latents_to_images,
+    predictor,
+    text_to_image,
+    text_to_latents,
+)
 from sdlearn.text import encode_text, split_words, tokenize
 
 PROMPT = "a red house in the snow"
@@ -144,7 +154,7 @@ def test_a_picture_that_does_not_fit_is_made_to_fit_and_it_is_said(random_model)
         (
             {"strength": 0.05, "steps": 10},
             ValueError,
-            "strength: at least 0.1 for 10 steps, else no step is left, got 0.05",
+            "strength: no step of 10 is left; strength · steps has to be 1 or more, got 0.05",
         ),
         ({"picture": "photo.png"}, TypeError, "picture: a PIL picture or an array"),
         ({"picture": np.zeros((0, 8, 3), np.uint8)}, ValueError, "picture: shape"),
@@ -289,3 +299,57 @@ def test_bad_input_is_refused_before_anything_is_computed(random_model, monkeypa
     monkeypatch.setattr(random_model.text_encoder, "forward", lambda *_, **__: pytest.fail("computed"))
     with pytest.raises(error, match=message):
         text_to_image(random_model, **{"prompt": PROMPT, **arguments})
+
+
+# --- masks, schedulers that add noise, and ladders that are too long --------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (torch.ones(1, 1, 32, 32), r"mask: shape \[1 or 1, 1, 8, 8\], got \(1, 1, 32, 32\)"),
+        (torch.ones(4, 8, 8), "mask: shape"),
+        (torch.full((1, 1, 8, 8), 7.0), "mask: numbers from 0 to 1"),
+        (torch.full((1, 1, 8, 8), float("nan")), "mask: finite numbers"),
+        (torch.ones(1, 1, 8, 8, dtype=torch.bfloat16), "mask: torch.float32 on cpu like the U-Net"),
+    ],
+)
+def test_a_mask_that_does_not_fit_is_refused_before_the_unet_runs(random_model, mask, message, monkeypatch):
+    monkeypatch.setattr(random_model.unet, "forward", lambda *_, **__: pytest.fail("the U-Net ran"))
+    states = encode_text(random_model.tokenizer, random_model.text_encoder, "a house")
+    latents = torch.zeros(1, 4, 8, 8)
+    parts = random_model.unet, random_model.scheduler, latents, states, states
+    with pytest.raises(ValueError, match=message):
+        next(denoise(*parts, steps=4, start=latents, mask=mask))
+
+
+def test_a_mask_that_no_latent_falls_into_is_refused(random_model):
+    thin = np.zeros((32, 32), np.uint8)
+    thin[:, 1:3] = 255
+    with pytest.raises(ValueError, match="mask: too thin, no latent falls into it"):
+        inpaint(random_model, Image.new("RGB", (32, 32)), thin, "a house", steps=4)
+
+
+@pytest.mark.parametrize("kind", [DDPMScheduler, EulerAncestralDiscreteScheduler])
+def test_the_same_seed_is_the_same_picture_with_a_scheduler_that_adds_noise(random_model, kind):
+    model = replace(random_model, scheduler=kind.from_config(random_model.scheduler.config))
+    torch.manual_seed(1)
+    first = text_to_image(model, "a house", steps=4, seed=3)
+    torch.manual_seed(2)
+    assert text_to_image(model, "a house", steps=4, seed=3) == first
+
+
+def test_steps_beyond_the_schedulers_ladder_are_refused(random_model):
+    with pytest.raises(ValueError, match="steps: 1000 are too many for this scheduler"):
+        text_to_image(random_model, "a house", steps=1000)
+
+
+def test_a_predictor_without_guidance_asks_once(random_model):
+    asked = []
+    handle = random_model.unet.register_forward_hook(lambda *_: asked.append(1))
+    latents = torch.zeros(1, 4, 8, 8)
+    once = predictor(random_model, "a house")(latents, 500)
+    assert len(asked) == 1
+    twice = predictor(random_model, "a house", guidance=1.0001)(latents, 500)
+    handle.remove()
+    assert_close(once, twice, atol=1e-3, rtol=1e-3)

@@ -110,3 +110,8 @@ def test_what_another_thread_draws_is_neither_changed_nor_recorded(random_model)
         list(text_to_latents(random_model, PROMPT, steps=1))
     assert drawn == [plain]
     assert len(maps) > 0
+
+
+def test_hiding_every_place_is_refused(random_model):
+    with reweight(random_model.unet, range(77), 0), pytest.raises(ValueError, match="places: with factor 0"):
+        text_to_image(random_model, "a house", steps=1)

@@ -1,6 +1,7 @@
 """The tour of the U-Net against its own modules, and against Stable Diffusion 1.5's true configuration."""
 
 import math
+import threading
 
 import pytest
 import torch
@@ -129,3 +130,20 @@ def test_cut_skips_carry_zeros_into_their_block_only():
     assert torch.equal(unet(*inputs).sample, whole)
     with pytest.raises(ValueError, match=r"up_blocks: from 0 to 1, got \[5\]"), without_skips(unet, [5]):
         pytest.fail("ran")
+
+
+def test_the_tour_does_not_see_what_another_thread_draws():
+    unet = small_unet()
+    inputs = torch.randn(1, 4, 6, 10), 5, torch.randn(1, 77, WIDTH)
+    alone = [stop.name for stop in tour(unet, *inputs)]
+
+    def draw_beside(*_):
+        if threading.current_thread() is threading.main_thread():
+            thread = threading.Thread(target=unet, args=inputs)
+            thread.start()
+            thread.join()
+
+    handle = unet.mid_block.register_forward_pre_hook(draw_beside)
+    beside = [stop.name for stop in tour(unet, *inputs)]
+    handle.remove()
+    assert beside == alone

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from textwrap import fill
 
 import numpy as np
@@ -22,7 +23,7 @@ def schedules(named: Mapping[str, Schedule]) -> Figure:
     """What every schedule does: β of a step, ᾱ (the share of the picture's variance) and the signal-to-noise ratio."""
     figure = new_figure(2.9)
     of_step, of_share, of_ratio = figure.subplots(1, 3)
-    for (name, schedule), colour in zip(named.items(), LINES, strict=False):
+    for (name, schedule), colour in zip(named.items(), cycle(LINES), strict=False):
         t = np.linspace(0, 1, len(schedule))
         for axes, values in ((of_step, schedule.betas), (of_share, schedule.alpha_bars), (of_ratio, schedule.snr)):
             axes.plot(t, values.cpu(), color=colour, label=name)
@@ -72,7 +73,7 @@ def losses(steps: Sequence[int], values: Mapping[str, Sequence[float]]) -> Figur
     """Losses against training steps."""
     figure = new_figure(2.8)
     axes = figure.subplots()
-    for (name, line), colour in zip(values.items(), LINES, strict=False):
+    for (name, line), colour in zip(values.items(), cycle(LINES), strict=False):
         axes.plot(steps, line, color=colour, label=name)
     axes.set_xlabel("training step", fontsize=9)
     axes.set_ylabel("loss", fontsize=9)
