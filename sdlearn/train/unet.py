@@ -46,7 +46,7 @@ PAGES = {128: 16_000, 256: 24_000, 512: 8_000}
 LEVELS = (32, 64, 128, 160)
 REVIEW = 2
 """One step in so many is at half the size, where four times as many pages are seen in the same time."""
-ALONE = 0.2
+ALONE = 0.25
 """The last part of a stage, which is at its own size alone."""
 CAPTION_DROPOUT = 0.1
 MAX_SNR = 5.0
