@@ -404,9 +404,21 @@ def test_lesson_10_is_painted_on_by_mouse_and_keys(lab, page, tmp_path):
     page.mouse.up()
     by_mouse = painted_on(canvas)
     assert by_mouse > 2000
+    blue = page.get_by_role("button", name="paint blue").first
+    blue.click()
+    assert blue.get_attribute("aria-pressed") == "true"
+    brush = page.get_by_role("slider", name="size of the brush").first
+    before = int(brush.input_value())
+    brush.press("ArrowRight")
+    assert int(brush.input_value()) > before
+    playwright.expect(brush).to_be_focused()
     canvas.focus()
+    ring = canvas.locator("xpath=following-sibling::div")
+    playwright.expect(ring).to_be_visible()
+    at = ring.bounding_box()
     for _ in range(12):
         page.keyboard.press("ArrowDown")
+    assert ring.bounding_box()["y"] > at["y"] + 50
     page.keyboard.press("Space")
     assert painted_on(canvas) > by_mouse + 300
     screenshot(page, "10-canvas", tmp_path)

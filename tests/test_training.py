@@ -1,6 +1,7 @@
 """Training: a killed run goes on as if nothing had happened, on one process or two; losses are what they say."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -102,6 +103,7 @@ def run(command: list[str]) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="PyTorch's rendezvous needs libuv, which its Windows wheels lack")
 def test_two_processes_make_a_model_from_nothing(tmp_path):
     """`all`, two steps of everything on two CPU processes, each with its own batches: what comes out draws.
 
@@ -302,3 +304,12 @@ def test_attention_in_cache_is_the_librarys_forth_and_back(monkeypatch):
         out.square().sum().backward()
         found[suited] = {name: p.grad for name, p in unet.named_parameters()} | {"out": out}
     assert_close(found[True], found[False], rtol=1e-4, atol=1e-4)
+
+
+def test_latents_of_another_encoder_are_not_read():
+    names = set()
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        vae = make()
+        names |= {unet_training.weights_hash(vae.encoder), unet_training.weights_hash(vae.encoder)}
+    assert len(names) == 2

@@ -143,7 +143,7 @@ def encode_pictures(vae: AutoencoderKL, store: np.ndarray, file: Path) -> np.nda
 
 def weights_hash(module: torch.nn.Module) -> str:
     """Eight digits that differ for other weights, so that no latents of an older encoder are read."""
-    weights = torch.cat([p.flatten() for p in module.parameters()]).cpu().numpy()
+    weights = torch.cat([p.detach().flatten() for p in module.parameters()]).cpu().numpy()
     return hashlib.sha256(weights.tobytes()).hexdigest()[:8]
 
 

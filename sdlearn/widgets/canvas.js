@@ -49,9 +49,9 @@ function render({ model, el }) {
     }
   }
   function showBrush(event) {
-    const size = `${(100 * Number(brush.value)) / width}%`;
-    ring.style.cssText += `; left: ${(100 * at.x) / width}%; top: ${(100 * at.y) / height}%; width: ${size}; aspect-ratio: 1`;
-    ring.style.visibility = document.activeElement === canvas && event.type !== "blur" ? "visible" : "hidden";
+    const [left, top, size] = [at.x / width, at.y / height, brush.value / width].map((part) => `${100 * part}%`);
+    const visibility = event.type === "blur" ? "hidden" : "visible";
+    Object.assign(ring.style, { left, top, width: size, aspectRatio: 1, visibility });
   }
 
   function stroke(from, to) {
