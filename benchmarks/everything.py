@@ -15,17 +15,27 @@ from pathlib import Path
 import torch
 
 HERE = Path(__file__).parent
-SCRIPTS = ("speed", "recording", "training", "memory", "two_kernels", "widgets", "lessons")
+COMMANDS = (
+    "speed",
+    "recording",
+    "recording --sd15 --repeat 5",
+    "training",
+    "memory",
+    "two_kernels",
+    "widgets",
+    "lessons",
+)
 
 
-def section(name: str) -> str:
+def section(command: str) -> str:
     """What a script says of itself, and what it prints."""
+    name, *options = command.split()
     script = HERE / f"{name}.py"
     about = script.read_text(encoding="utf-8").split('"""')[1].split(": ", 1)[1].split("\n\n")[0]
-    print(f"{name} …", flush=True)
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
+    print(f"{command} …", flush=True)
+    done = subprocess.run([sys.executable, str(script), *options], capture_output=True, text=True)
     said = done.stdout if done.returncode == 0 else f"Not run here: {done.stderr.strip().splitlines()[-1]}"
-    return f"## {name}\n\n{about[0].upper()}{about[1:]}\n\n{said.strip()}\n"
+    return f"## {command}\n\n{about[0].upper()}{about[1:]}\n\n{said.strip()}\n"
 
 
 def processor() -> str:
@@ -39,8 +49,8 @@ def main() -> None:
     where = f"{date.today()}, {processor()}, {os.cpu_count()} cores, {platform.system()}, torch {torch.__version__}"
     head = f"# Benchmarks\n\nWritten by `make benchmarks`: {where}. Times vary between machines, ratios much less.\n"
     found = [head]
-    for name in SCRIPTS:
-        found.append(section(name))
+    for command in COMMANDS:
+        found.append(section(command))
         (HERE / "RESULTS.md").write_text("\n".join(found), encoding="utf-8")
 
 
