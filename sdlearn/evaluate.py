@@ -192,7 +192,7 @@ def _percent(share: float) -> str:
 
 
 def _save_sheet(pixels: torch.Tensor, scenes: list[Scene], file: Path) -> None:
-    """A contact sheet of the first hundred samples, a quarter of their size, and their prompts beside it."""
+    """A contact sheet of the first hundred samples, 160 pixels each, and their prompts beside it."""
     columns = min(10, len(pixels))
     full = min(100, len(pixels)) // columns * columns
     small = torch.nn.functional.adaptive_avg_pool2d(pixels[:full], 160)
