@@ -117,7 +117,7 @@ def _merge(maps: list[Float[Tensor, "n heads h w"]], head: int | None) -> Float[
 
 
 def points_at(heat: Float[Tensor, "h w"], mask: Bool[Tensor, "H W"]) -> bool:
-    """The pointing game: is the centre of the strongest place inside the thing? (Zhang et al. 2016, Section 4.2)"""
+    """The pointing game of Zhang et al. (2016): is the centre of the strongest place inside the thing?"""
     row, column = divmod(int(heat.argmax()), heat.shape[1])
     y, x = (row + 0.5) / heat.shape[0], (column + 0.5) / heat.shape[1]
     return bool(mask[int(y * mask.shape[0]), int(x * mask.shape[1])])
