@@ -19,8 +19,12 @@ from safetensors import SafetensorError
 from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTextModel, CLIPTokenizer
 from transformers.utils import logging as transformers_logging
 
+from sdlearn.arguments import number, whole_number
+
 TINY = Path(__file__).resolve().parents[1] / "assets" / "tiny-sd"
 CHECKSUMS = "SHA256SUMS"
+DEFAULTS = "defaults.json"
+"""Beside `model_index.json`: the steps and the guidance that a model draws best with, as its card measured them."""
 
 SD15 = {
     # repository: (revision, files)
@@ -67,6 +71,9 @@ class Components:
     vae: AutoencoderKL
     unet: UNet2DConditionModel
     scheduler: SchedulerMixin
+    default_steps: int = 25
+    default_guidance: float = 7.5
+    """What `text_to_image` and its siblings use where they are not told; by default as for Stable Diffusion 1.5."""
 
     @property
     def device(self) -> torch.device:
@@ -111,7 +118,8 @@ class Components:
             "vae": lambda: f"3×{self.side}×{self.side} ↔ {latent}",
             "unet": lambda: f"{latent}, t, {count}×{width} → {latent}",
             "scheduler": lambda: (
-                f"{self.scheduler.config.num_train_timesteps} steps, predicts {self.scheduler.config.prediction_type}"
+                f"{self.scheduler.config.num_train_timesteps} steps, predicts {self.scheduler.config.prediction_type}; "
+                f"draws in {self.default_steps} at guidance {self.default_guidance:g}"
             ),
         }[part]()
 
@@ -146,7 +154,7 @@ def load(
     for part in parts.values():
         if isinstance(part, torch.nn.Module):
             _place(part.eval().requires_grad_(False), device, str(name_or_path))
-    return Components(name=str(name_or_path), **parts)
+    return Components(name=str(name_or_path), **parts, **_read_defaults(folder / DEFAULTS))
 
 
 @contextmanager
@@ -303,6 +311,22 @@ def _read_scheduler(folder: Path) -> SchedulerMixin:
         return getattr(diffusers, name).from_pretrained(folder / "scheduler", local_files_only=True)
     except (json.JSONDecodeError, KeyError, IndexError, TypeError, AttributeError, OSError, ValueError) as error:
         raise OSError(f"scheduler: {folder} does not say which, or it cannot be read: {error}") from error
+
+
+def _read_defaults(file: Path) -> dict[str, float]:
+    """The model's own number of steps and guidance; nothing where its folder does not say them."""
+    if not file.exists():
+        return {}
+    try:
+        said = json.loads(file.read_text(encoding="utf-8"))
+        return {
+            "default_steps": whole_number("steps", said["steps"], 1, 1000),
+            "default_guidance": number("guidance", said["guidance"], 0, 100),
+        }
+    except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        raise OSError(
+            f'{file} should hold steps and guidance, as in {{"steps": 25, "guidance": 7.5}}: {error}'
+        ) from error
 
 
 def _place(module: torch.nn.Module, device: torch.device, name: str) -> None:

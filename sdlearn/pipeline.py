@@ -25,12 +25,13 @@ def text_to_latents(
     prompt: str | list[str],
     negative_prompt: str = "",
     size: Size | None = None,
-    steps: int = 25,
-    guidance: float = 7.5,
+    steps: int | None = None,
+    guidance: float | None = None,
     seed: int = 0,
 ) -> Iterator[Step]:
     """Yield every denoising step for a prompt, or for a batch of prompts. Arguments as in `text_to_image`."""
     prompts = texts("prompt", prompt)
+    steps, guidance = _or_defaults(model, steps, guidance)
     check_denoising(model.scheduler, steps, guidance)
     generator = seeded(seed)
     height, width = (side // model.factor for side in picture_size(model, size))
@@ -44,8 +45,8 @@ def text_to_image(
     prompt: str | list[str],
     negative_prompt: str = "",
     size: Size | None = None,
-    steps: int = 25,
-    guidance: float = 7.5,
+    steps: int | None = None,
+    guidance: float | None = None,
     seed: int = 0,
 ) -> Image.Image | list[Image.Image]:
     """Draw the picture that a prompt describes: one picture for a text, a list for a list of texts.
@@ -53,7 +54,9 @@ def text_to_image(
     Args:
         negative_prompt: what to steer away from; takes the place of the empty caption.
         size: the picture's side, or its height and width, in pixels; by default what the model was trained for.
-        guidance: how strongly to follow the prompt; 1 is not at all more than was learned.
+        steps: how many times the U-Net is asked; by default as many as the model needs (`model.default_steps`).
+        guidance: how strongly to follow the prompt; 1 is no more than was learned. By default what suits the model
+            (`model.default_guidance`).
         seed: the noise to start from. The same seed gives the same picture.
 
     Raises:
@@ -69,12 +72,13 @@ def image_to_latents(
     strength: float = 0.8,
     mask: Image.Image | np.ndarray | None = None,
     negative_prompt: str = "",
-    steps: int = 25,
-    guidance: float = 7.5,
+    steps: int | None = None,
+    guidance: float | None = None,
     seed: int = 0,
 ) -> Iterator[Step]:
     """Yield every denoising step from a picture. Arguments as in `image_to_image` and `inpaint`."""
     prompts = texts("prompt", prompt)
+    steps, guidance = _or_defaults(model, steps, guidance)
     check_denoising(model.scheduler, steps, guidance, strength)
     generator = seeded(seed)
     start = _fitted(model, "picture", picture)
@@ -93,8 +97,8 @@ def image_to_image(
     prompt: str | list[str],
     strength: float = 0.8,
     negative_prompt: str = "",
-    steps: int = 25,
-    guidance: float = 7.5,
+    steps: int | None = None,
+    guidance: float | None = None,
     seed: int = 0,
 ) -> Image.Image | list[Image.Image]:
     """Draw a picture anew as a prompt describes it (Meng et al. 2022, SDEdit).
@@ -119,8 +123,8 @@ def inpaint(
     prompt: str | list[str],
     strength: float = 1.0,
     negative_prompt: str = "",
-    steps: int = 25,
-    guidance: float = 7.5,
+    steps: int | None = None,
+    guidance: float | None = None,
     seed: int = 0,
 ) -> Image.Image | list[Image.Image]:
     """Draw a part of a picture anew: where the mask is white. After each step the rest is put back, noised alike.
@@ -134,6 +138,13 @@ def inpaint(
     """
     found = image_to_latents(model, picture, prompt, strength, mask, negative_prompt, steps, guidance, seed)
     return _pictures(model, prompt, found)
+
+
+def _or_defaults(model: Components, steps: int | None, guidance: float | None) -> tuple[int, float]:
+    return (
+        model.default_steps if steps is None else steps,
+        model.default_guidance if guidance is None else guidance,
+    )
 
 
 def predictor(model: Components, prompt: str, guidance: float = 1.0) -> Callable[[torch.Tensor, int], torch.Tensor]:

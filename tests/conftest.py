@@ -15,7 +15,6 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from sdlearn.loading import Components, load
 from sdlearn.train import tokenizer as tokenizer_training
-from sdlearn.train.unet import make_scheduler
 
 WIDTH = 24
 
@@ -44,6 +43,20 @@ def small_unet(**changes) -> UNet2DConditionModel:
     return UNet2DConditionModel(**{**config, **changes}).eval().requires_grad_(False)
 
 
+def stable_diffusions_scheduler() -> PNDMScheduler:
+    """As Stable Diffusion 1.5 ships it."""
+    scheduler = PNDMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        skip_prk_steps=True,
+        set_alpha_to_one=False,
+        steps_offset=1,
+    )
+    scheduler.register_to_config(clip_sample=False)  # for what is made from it
+    return scheduler
+
+
 @pytest.fixture(scope="session")
 def random_model() -> Components:
     """A Stable Diffusion with random weights, latents of another size and shape than the shipped one's."""
@@ -70,7 +83,7 @@ def random_model() -> Components:
     text_encoder = CLIPTextModel(config)
     for part in (vae, text_encoder):
         part.eval().requires_grad_(False)
-    return Components("random", tokenizer, text_encoder, None, None, vae, small_unet(), make_scheduler())
+    return Components("random", tokenizer, text_encoder, None, None, vae, small_unet(), stable_diffusions_scheduler())
 
 
 @pytest.fixture(scope="session")

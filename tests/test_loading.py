@@ -1,7 +1,6 @@
 """`load`: the shipped model without the network, any folder in diffusers' layout, and a clear word when it fails."""
 
 import hashlib
-import json
 import shutil
 import socket
 import subprocess
@@ -14,7 +13,8 @@ from safetensors.torch import load_file
 from torch.testing import assert_close
 
 from sdlearn import loading
-from sdlearn.loading import CHECKSUMS, TINY, check_files, load
+from sdlearn.loading import CHECKSUMS, DEFAULTS, TINY, check_files, load
+from sdlearn.train.unet import DRAWS_BEST_WITH, make_scheduler
 
 
 @pytest.fixture(scope="session")
@@ -170,23 +170,44 @@ def test_diffusers_loads_the_shipped_model_unmodified(no_network):
     assert picture.size == (64, 64)
 
 
-def test_the_shipped_scheduler_is_configured_as_stable_diffusions():
-    expected = {
-        "_class_name": "PNDMScheduler",
-        "beta_end": 0.012,
-        "beta_schedule": "scaled_linear",
-        "beta_start": 0.00085,
-        "clip_sample": False,
-        "num_train_timesteps": 1000,
-        "prediction_type": "epsilon",
-        "set_alpha_to_one": False,
-        "skip_prk_steps": True,
-        "steps_offset": 1,
-        "trained_betas": None,
-    }
-    found = json.loads((TINY / "scheduler" / "scheduler_config.json").read_text())
-    assert {name: found.get(name) for name in expected} == expected
-    assert not diffusers.DDIMScheduler.from_config(load().scheduler.config).config.clip_sample
+def test_the_shipped_scheduler_has_stable_diffusions_schedule_and_goes_down_it_from_the_top():
+    scheduler = load().scheduler
+    assert type(scheduler) is diffusers.DDIMScheduler
+    theirs = diffusers.PNDMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
+    assert torch.equal(scheduler.betas, theirs.betas)
+    scheduler.set_timesteps(10)
+    assert scheduler.timesteps.tolist() == list(range(999, 0, -100))
+    assert scheduler.final_alpha_cumprod == 1
+    assert not scheduler.config.clip_sample
+    made = {name: value for name, value in make_scheduler().config.items() if not name.startswith("_")}
+    assert {name: scheduler.config[name] for name in made} == made
+
+
+def test_the_shipped_model_says_what_it_draws_best_with_and_training_would_say_the_same():
+    model = load()
+    assert {"steps": model.default_steps, "guidance": model.default_guidance} == DRAWS_BEST_WITH
+    assert f"draws in {model.default_steps} at guidance {model.default_guidance:g}" in repr(model)
+
+
+def test_a_folder_that_says_nothing_is_drawn_as_stable_diffusion_is(saved):
+    model = load(saved)
+    assert (model.default_steps, model.default_guidance) == (25, 7.5)
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ("{", "should hold steps and guidance"),
+        ('{"steps": 12}', "should hold steps and guidance.*guidance"),
+        ('{"steps": 1.5, "guidance": 3}', "steps: a whole number from 1 to 1000, got 1.5"),
+        ('{"steps": 12, "guidance": -1}', "guidance: a number from 0 to 100, got -1"),
+        ("[12, 3]", "should hold steps and guidance"),
+    ],
+)
+def test_defaults_that_cannot_be_read_are_refused(copy, said, message):
+    (copy / DEFAULTS).write_text(said)
+    with pytest.raises(OSError, match=message):
+        load(copy)
 
 
 def test_the_text_encoder_is_clips_text_tower():

@@ -188,7 +188,7 @@ def test_bad_pictures_are_refused_before_anything_is_computed(random_model, monk
 def test_latents_that_do_not_fit_are_refused(random_model, changes, message):
     good = {"noise": torch.randn(1, 4, 4, 4), "states": torch.randn(1, 77, 24), "empty_states": torch.randn(1, 77, 24)}
     with pytest.raises(ValueError, match=message):
-        next(denoise(random_model.unet, random_model.scheduler, **{**good, **changes}))
+        next(denoise(random_model.unet, random_model.scheduler, **{**good, "steps": 2, "guidance": 3.0, **changes}))
 
 
 def test_the_guided_noise_is_the_formula(random_model):
@@ -218,7 +218,7 @@ def test_clean_latents_are_recovered_from_a_true_prediction(prediction):
 def test_latents_need_not_be_square(random_model):
     noise = torch.randn(1, 4, 4, 6)
     states = encode_text(random_model.tokenizer, random_model.text_encoder, PROMPT)
-    for step in denoise(random_model.unet, random_model.scheduler, noise, states, states, steps=2):
+    for step in denoise(random_model.unet, random_model.scheduler, noise, states, states, 2, 7.5):
         assert step.latents.shape == noise.shape
         assert step.clean.shape == noise.shape
 
@@ -254,6 +254,25 @@ def test_the_same_seed_gives_the_same_picture(random_model):
 def test_a_list_of_prompts_gives_a_list_of_pictures(random_model):
     pictures = text_to_image(random_model, [PROMPT, "a blue tree"], steps=2)
     assert [picture.size for picture in pictures] == [(32, 32), (32, 32)]
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda model, **options: text_to_latents(model, PROMPT, **options),
+        lambda model, **options: image_to_latents(model, drawing(32, 32), PROMPT, **options),
+        lambda model, **options: image_to_latents(
+            model, drawing(32, 32), PROMPT, mask=np.full((32, 32), 255, np.uint8), **options
+        ),
+    ],
+)
+def test_steps_and_guidance_that_are_not_given_are_the_models(random_model, draw):
+    own = replace(random_model, default_steps=3, default_guidance=2.0)
+    for given in ({}, {"steps": 5}, {"guidance": 0}):
+        ours = list(draw(own, **given))
+        typed = list(draw(random_model, **{"steps": 3, "guidance": 2.0, **given}))
+        assert len(ours) == len(typed)
+        assert torch.equal(ours[-1].latents, typed[-1].latents)
 
 
 def test_tokens_are_what_clip_expects(random_model):
@@ -320,7 +339,7 @@ def test_a_mask_that_does_not_fit_is_refused_before_the_unet_runs(random_model, 
     latents = torch.zeros(1, 4, 8, 8)
     parts = random_model.unet, random_model.scheduler, latents, states, states
     with pytest.raises(ValueError, match=message):
-        next(denoise(*parts, steps=4, start=latents, mask=mask))
+        next(denoise(*parts, 4, 7.5, start=latents, mask=mask))
 
 
 def test_a_mask_that_no_latent_falls_into_is_refused(random_model):

@@ -3,6 +3,7 @@
 import base64
 import io
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -16,7 +17,7 @@ from sdlearn.compression import decode, encode, scale
 from sdlearn.images import psnr, to_jpeg, to_pictures, to_pixels
 from sdlearn.noising import Schedule, add_noise
 from sdlearn.pipeline import text_to_image
-from sdlearn.widgets import Live, NoiseMixer, Painter, RoundTrip, Scrubber, Shown
+from sdlearn.widgets import AttentionExplorer, Live, NoiseMixer, Painter, RoundTrip, Scrubber, Shown
 
 PROMPT = "a red house in the snow"
 
@@ -120,6 +121,16 @@ def test_an_error_is_shown_and_kept(painter, monkeypatch):
 def test_no_address_in_repr_and_a_static_picture_beside_the_widget(painter):
     assert repr(painter) == f"Painter('{PROMPT}', seed=0, guidance=7.5)"
     assert {"image/jpeg", "application/vnd.jupyter.widget-view+json"} <= painter._repr_mimebundle_().keys()
+
+
+def test_widgets_draw_by_the_models_own_steps_and_guidance_unless_told_otherwise(random_model):
+    own = replace(random_model, default_steps=3, default_guidance=2.0)
+    for made in (Painter(own, PROMPT), AttentionExplorer(own, PROMPT)):
+        assert made.steps == made.progress.max == 3
+    assert Painter(own, PROMPT).guidance.value == 2
+    assert AttentionExplorer(own, PROMPT).guidance == 2
+    told = Painter(own, PROMPT, steps=7, guidance=4)
+    assert (told.steps, told.guidance.value) == (7, 4)
 
 
 # --- figures --------------------------------------------------------------------------------------

@@ -74,8 +74,16 @@ class AttentionExplorer(DrawingBox):
     `point` say what is shown, and the first four can be set through the controls of the same names.
     """
 
-    def __init__(self, model: Components, prompt: str, steps: int = 20, guidance: float = 7.5, seed: int = 0):
-        self.model, self.steps, self.guidance = model, steps, guidance
+    def __init__(
+        self,
+        model: Components,
+        prompt: str,
+        steps: int | None = None,
+        guidance: float | None = None,
+        seed: int = 0,
+    ):
+        self.model, self.steps = model, model.default_steps if steps is None else steps
+        self.guidance = model.default_guidance if guidance is None else guidance
         self.watched: list[Watched] = []
         self.error: Exception | None = None
         self._lock, self._quiet = threading.RLock(), False
@@ -85,7 +93,7 @@ class AttentionExplorer(DrawingBox):
         self.seed = ipywidgets.BoundedIntText(seed, 0, 2**31 - 1, description="Seed", layout={"width": "170px"})
         self.draw_button = ipywidgets.Button(description="Draw", icon="paint-brush", button_style="primary")
         self.stop_button = ipywidgets.Button(description="Stop", icon="stop", disabled=True)
-        self.progress = ipywidgets.IntProgress(0, 0, steps, layout={"width": "250px"})
+        self.progress = ipywidgets.IntProgress(0, 0, self.steps, layout={"width": "250px"})
         self.step_slider = ipywidgets.IntSlider(0, 0, 0, description="Step", readout=False, layout=wide)
         self.word_choice = ipywidgets.ToggleButtons(description="Word", style={"button_width": "auto"})
         self.layer_choice = ipywidgets.Dropdown(description="Layer")

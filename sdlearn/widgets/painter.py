@@ -29,23 +29,28 @@ class Painter(DrawingBox):
         model: Components,
         prompt: str = "",
         picture: Image.Image | None = None,
-        steps: int = 25,
-        every: int = 4,
-        guidance: float = 7.5,
+        steps: int | None = None,
+        every: int = 3,
+        guidance: float | None = None,
         seed: int = 0,
     ):
         self.model, self.picture, self.error = model, picture, None
-        self.steps, self.every = steps, every
+        self.steps, self.every = model.default_steps if steps is None else steps, every
         self._work = Latest(self._failed, self._busy)
         full = ipywidgets.Layout(width="512px")
         self.text = ipywidgets.Text(prompt, description="Prompt", continuous_update=False, layout=full)
         self.seed = ipywidgets.BoundedIntText(seed, 0, 2**31 - 1, description="Seed", layout={"width": "170px"})
         self.guidance = ipywidgets.FloatSlider(
-            guidance, min=1, max=15, step=0.5, description="Guidance", readout_format=".1f"
+            model.default_guidance if guidance is None else guidance,
+            min=1,
+            max=15,
+            step=0.5,
+            description="Guidance",
+            readout_format=".1f",
         )
         self.draw_button = ipywidgets.Button(description="Draw", icon="paint-brush", button_style="primary")
         self.stop_button = ipywidgets.Button(description="Stop", icon="stop", disabled=True)
-        self.progress = ipywidgets.IntProgress(0, 0, steps, layout=full)
+        self.progress = ipywidgets.IntProgress(0, 0, self.steps, layout=full)
         self.said = ipywidgets.HTML()
         self.image = ipywidgets.Image(format="jpeg", width=512, height=512, value=_jpeg_or_grey(picture, model.side))
         self.draw_button.on_click(lambda _: self.draw())
