@@ -23,6 +23,7 @@ from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTextM
 import sdlearn
 from sdlearn.attention import record
 from sdlearn.compression import decode, encode
+from sdlearn.evaluate.solvers import SOLVERS
 from sdlearn.loading import Components
 from sdlearn.pipeline import text_to_latents
 from sdlearn.similarity import image_vectors, text_vectors
@@ -51,7 +52,9 @@ def build(folder: Path) -> None:
     )
     unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8)
     parts = (vae.half(), CLIPTextModel.from_pretrained(folder / "clip").half(), tokenizer, unet.half())
-    pipeline = StableDiffusionPipeline(*parts, make_scheduler(), None, None, requires_safety_checker=False)
+    kind, changes = SOLVERS["PNDM, as Stable Diffusion 1.5 ships it"]
+    scheduler = kind.from_config(make_scheduler().config, **changes)
+    pipeline = StableDiffusionPipeline(*parts, scheduler, None, None, requires_safety_checker=False)
     pipeline.save_pretrained(folder)
 
 

@@ -1,6 +1,8 @@
-"""`python benchmarks/training.py`: one training step of the U-Net on one CPU thread, with each kind of attention.
+"""`python benchmarks/training.py`: how many latents a second the U-Net is trained on, on whatever device there is.
 
-bfloat16 by autocast, as the U-Net is trained on a CPU. Ratios are to the library's plain attention, in this run.
+Whole steps, as `python -m sdlearn.train unet` takes them on this kind of machine, optimizer included: on a GPU a
+compiled graph for each size; on a CPU one process of one thread. There also one step with each kind of attention,
+forward and backward; ratios are to the library's plain attention, in this run. bfloat16 by autocast.
 """
 
 from __future__ import annotations
@@ -13,13 +15,18 @@ from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
 from torch.utils.flop_counter import FlopCounterMode
 
-from sdlearn.train.unet import InCache, make, suit_bfloat16
+from sdlearn.loading import best_device
+from sdlearn.noising import Schedule
+from sdlearn.train.loop import make_optimizers
+from sdlearn.train.plans import InCache, plan_for, suit_bfloat16
+from sdlearn.train.unet import Objective, make, make_scheduler
 
+WIDTH = 128
 KINDS = {"plain": AttnProcessor, "fused": AttnProcessor2_0, "in cache": InCache}
 
 
 def step(unet: UNet2DConditionModel, side: int, batch: int) -> float:
-    """Seconds for one step forth and back."""
+    """Seconds for one step, forward and backward."""
     latents = torch.randn(batch, 4, side, side).contiguous(memory_format=torch.channels_last)
     t, states = torch.full((batch,), 500), torch.randn(batch, 77, unet.config.cross_attention_dim)
     start = time.perf_counter()
@@ -40,9 +47,9 @@ def matrix_peak() -> float:
     return 2 * 2048**3 / min(times)
 
 
-def main() -> None:
-    torch.set_num_threads(1)
-    unet = make(128).to(memory_format=torch.channels_last)
+def compare_attention() -> None:
+    """One thread of a CPU."""
+    unet = make(WIDTH).to(memory_format=torch.channels_last)
     suit_bfloat16(unet)
     peak = matrix_peak()
     print(f"Matrix peak of one thread: {peak / 1e9:.0f} billion operations a second\n")
@@ -61,6 +68,46 @@ def main() -> None:
             ratio = found[name] / found["plain"]
             row = f"{1000 * found[name]:.1f} | {1 / found[name]:.1f} | {ratio:.2f} | {part:.0%}"
             print(f"| {8 * side}² | {name} | {row} |", flush=True)
+    print()
+
+
+def whole_steps(device: torch.device, count: int = 6) -> None:
+    """Latents a second, by the recipe of this kind of machine; the first two steps of each size are not counted."""
+    plan = plan_for(device)
+    recipe = plan.stages[512]
+    unet = make(WIDTH)
+    states = torch.randn(77, WIDTH)
+    objective = Objective(unet, Schedule.of(make_scheduler()), states).to(device, memory_format=torch.channels_last)
+    plan.prepare(unet)
+    optimizers = make_optimizers([*objective.parameters()], recipe)
+    print("| size | latents in a step | seconds a step | latents a second |\n|---|---|---|---|")
+    for size, batch in ((512, recipe.batch), (256, 4 * recipe.batch)):
+        mean = torch.randn(batch, 4, size // 8, size // 8, device=device).contiguous(memory_format=torch.channels_last)
+        read = states.to(device).expand(batch, -1, -1)
+        times = []
+        for _ in range(count + 2):
+            start = time.perf_counter()
+            with torch.autocast(device.type, torch.bfloat16):
+                loss = objective(mean, mean.abs(), read)["loss"]
+            loss.backward()
+            for optimizer in optimizers:
+                optimizer.step()
+                optimizer.zero_grad()
+            loss.item()  # waits until all of it is done
+            times.append(time.perf_counter() - start)
+        seconds = statistics.median(times[2:])
+        print(f"| {size}² | {batch} | {seconds:.2f} | {batch / seconds:.0f} |", flush=True)
+
+
+def main() -> None:
+    device = best_device()
+    if device.type == "cuda":
+        print(f"{torch.cuda.get_device_name(device)}\n")
+    else:
+        device = torch.device("cpu")
+        torch.set_num_threads(1)
+        compare_attention()
+    whole_steps(device)
 
 
 if __name__ == "__main__":

@@ -5,26 +5,30 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from conftest import WIDTH, small_unet
 from safetensors.torch import load_file
 from torch.testing import assert_close
 
 from sdlearn.loading import load
-from sdlearn.noising import Schedule
+from sdlearn.noising import Schedule, add_noise
 from sdlearn.pipeline import text_to_image
+from sdlearn.train import plans
 from sdlearn.train import unet as unet_training
 from sdlearn.train.clip import Objective as ClipObjective
 from sdlearn.train.data import JUDGE, TRAIN, TWIN, how_often, pictures, scene_at
 from sdlearn.train.judge import targets
-from sdlearn.train.loop import KernelMuon, Recipe, fit, learning_rate_at, make_optimizers
+from sdlearn.train.loop import KernelMuon, Moment, Recipe, fit, learning_rate_at, make_optimizers
+from sdlearn.train.plans import ON_CPU, ON_GPU, plan_for
 from sdlearn.train.shipping import save_half
-from sdlearn.train.unet import make_scheduler
+from sdlearn.train.unet import Pages, latents_with_text, make_scheduler
 from sdlearn.train.vae import Objective as VaeObjective
-from sdlearn.train.vae import crops, make
+from sdlearn.train.vae import adopt_scaling_factor, crops, make
 
 RECIPE = Recipe(steps=8, batch=4, learning_rate=0.01, warmup=2)
 
@@ -40,8 +44,8 @@ class Line(torch.nn.Module):
         return {"loss": (self.weight * x - 2 * x + 0.1 * torch.randn_like(x)).square().mean()}
 
 
-def batch_at(step, process):
-    return {"x": torch.full((4, 3), float(step + 1))}
+def batch_at(moment):
+    return {"x": torch.full((4, 3), float(moment.step + 1)) + 0.1 * torch.rand(3)}
 
 
 class Plane(torch.nn.Module):
@@ -60,10 +64,10 @@ class Plane(torch.nn.Module):
 def test_a_killed_run_ends_where_an_unbroken_one_does(tmp_path, model, recipe):
     unbroken = fit(model(), batch_at, recipe, tmp_path / "unbroken", save_every=3)
 
-    def killed_at(step, process):
-        if step == 5:
+    def killed_at(moment):
+        if moment.step == 5:
             raise KeyboardInterrupt
-        return batch_at(step, process)
+        return batch_at(moment)
 
     with pytest.raises(KeyboardInterrupt):
         fit(model(), killed_at, recipe, tmp_path / "broken", save_every=3)
@@ -92,7 +96,8 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
 
 
 def test_the_learning_rate_warms_up_and_ends_near_zero():
-    rates = [learning_rate_at(step, Recipe(steps=100, batch=1, learning_rate=1.0, warmup=10)) for step in range(100)]
+    recipe = Recipe(steps=100, batch=1, learning_rate=1.0, warmup=10)
+    rates = [learning_rate_at(step, step / 100, recipe) for step in range(100)]
     assert rates[0] == pytest.approx(0.1)
     assert max(rates) == pytest.approx(1.0, abs=0.03)
     assert rates[-1] < 0.001
@@ -131,12 +136,30 @@ def test_two_processes_make_a_model_from_nothing(tmp_path):
 # --- optimizers -----------------------------------------------------------------------------------
 
 
+def test_muon_in_batches_is_torchs_muon_one_by_one():
+    """Kernels of three shapes, wide and high ones, over several steps: weights and momentum are the same."""
+    torch.manual_seed(0)
+    shapes = [(8, 6, 3, 3), (8, 6, 3, 3), (40, 7), (40, 7), (12, 12, 1, 1)]
+    kernels = [torch.nn.Parameter(torch.randn(shape)) for shape in shapes]
+    matrices = [torch.nn.Parameter(kernel.detach().flatten(1).clone()) for kernel in kernels]
+    ours = KernelMuon(kernels, lr=0.02, weight_decay=0.1)
+    theirs = torch.optim.Muon(matrices, lr=0.02, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+    for _ in range(3):
+        for kernel, matrix in zip(kernels, matrices, strict=True):
+            kernel.grad = torch.randn_like(kernel)
+            matrix.grad = kernel.grad.flatten(1).clone()
+        ours.step()
+        theirs.step()
+        for kernel, matrix in zip(kernels, matrices, strict=True):
+            assert_close(kernel.flatten(1), matrix)
+
+
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_muon_turns_every_kernel_by_an_orthogonal_matrix(layout):
     torch.manual_seed(0)
     conv = torch.nn.Conv2d(6, 8, 3, bias=False).to(memory_format=layout)
     before = conv.weight.detach().clone()
-    muon = KernelMuon([conv.weight], lr=0.1, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
+    muon = KernelMuon([conv.weight], lr=0.1, weight_decay=0.0)
     conv.weight.grad = torch.randn_like(before).contiguous(memory_format=layout)
     muon.step()
     change = (conv.weight.detach() - before).flatten(1)
@@ -216,18 +239,48 @@ def test_the_noise_loss_is_the_squared_error_where_it_counts():
     assert expected < 0.5 * easy.float().mean()
 
 
+def test_what_the_unet_is_shown_in_training_is_the_closed_form():
+    schedule, seen = Schedule.of(make_scheduler()), {}
+    objective = unet_training.Objective(small_unet(), schedule, torch.zeros(77, WIDTH))
+
+    def predict(sample, t, states):
+        seen.update(sample=sample, t=t)
+        return type("Out", (), {"sample": torch.zeros_like(sample)})
+
+    objective.unet.forward = predict
+    mean, spread = torch.randn(6, 4, 2, 3), torch.rand(6, 4, 2, 3)
+    torch.manual_seed(3)
+    objective(mean, spread, torch.zeros(6, 1, 1))
+    torch.manual_seed(3)
+    latents, noise = mean + spread * torch.randn_like(mean), torch.randn_like(mean)
+    assert len(seen["t"].unique()) > 1
+    assert_close(seen["sample"], add_noise(schedule, latents, seen["t"], noise))
+
+
 def test_every_other_step_is_at_half_the_size_but_for_the_last():
-    stage = Recipe(steps=10, batch=3, learning_rate=1e-3)
-    stores = {side * 8: np.zeros((50, 2, 4, side, side), np.float16) for side in (32, 64)}
+    stores = {side * 8: Pages(torch.zeros(50, 2, 4, side, side).half(), torch.ones(50)) for side in (32, 64)}
     states = torch.zeros(50, 77, WIDTH)
-    shapes = [
-        unet_training.latents_with_text(stores, states, 512, stage, step, process=0)["mean"].shape for step in range(10)
-    ]
-    assert shapes == 4 * [(3, 4, 64, 64), (12, 4, 32, 32)] + 2 * [(3, 4, 64, 64)]
-    assert unet_training.latents_with_text(stores, states, 256, stage, 3, process=0)["mean"].shape == (3, 4, 32, 32)
+
+    def shape(size, step):
+        return latents_with_text(stores, states, size, 3, Moment(step, 0, progress=step / 10))["mean"].shape
+
+    assert [shape(512, step) for step in range(10)] == 4 * [(3, 4, 64, 64), (12, 4, 32, 32)] + 2 * [(3, 4, 64, 64)]
+    assert shape(256, 3) == (3, 4, 32, 32)
 
 
-def test_pages_that_tell_an_order_are_seen_twice_as_often():
+def test_latents_and_states_of_a_batch_are_of_the_same_pages_drawn_as_often_as_asked():
+    numbers = torch.arange(4.0)
+    latents = numbers.reshape(4, 1, 1, 1, 1).expand(4, 2, 4, 2, 2).half()
+    pages = Pages(latents, torch.tensor([0.0, 1.0, 1.0, 2.0]))
+    torch.manual_seed(0)
+    batch = pages.pick(2000, numbers.reshape(4, 1, 1).half())
+    picked = batch["states"].flatten()
+    assert torch.equal(batch["mean"][:, 0, 0, 0], picked)
+    assert torch.equal(batch["spread"][:, 3, 1, 1], picked)
+    assert_close(picked.long().bincount(minlength=4) / 2000, torch.tensor([0, 0.25, 0.25, 0.5]), atol=0.03, rtol=0)
+
+
+def test_how_often_a_page_is_seen():
     often, scenes = how_often(400), [scene_at(page) for page in range(400)]
     assert often.sum() == pytest.approx(1)
     ordered = np.array([scene.relation in ("left of", "right of") for scene in scenes])
@@ -262,7 +315,7 @@ def test_training_only_the_decoder_leaves_the_latents_alone():
 
 
 def test_crops_are_pictures_in_range(tmp_path):
-    pixels = crops(pictures(tmp_path, 2, 512), 6, 0, 0)["pixels"]
+    pixels = crops(pictures(tmp_path, 2, 512), 6, Moment(0, 0, 0.0))["pixels"]
     assert pixels.shape == (6, 3, 128, 128)
     assert -1 <= pixels.min() < -0.1 < 0.1 < pixels.max() <= 1
 
@@ -289,14 +342,14 @@ def test_shipped_configurations_name_no_folder(tmp_path):
     assert type(small_unet()).from_pretrained(tmp_path / "to").config.cross_attention_dim == WIDTH
 
 
-def test_attention_in_cache_is_the_librarys_forth_and_back(monkeypatch):
+def test_attention_in_cache_is_the_librarys_forward_and_backward(monkeypatch):
     """Few scores fit, so several batches are cut; sides differ, and the text has another length than the picture."""
-    monkeypatch.setattr(unet_training.InCache, "SCORES", 100)
+    monkeypatch.setattr(plans.InCache, "SCORES", 100)
     found = {}
     for suited in (False, True):
         unet = small_unet().requires_grad_(True)
         if suited:
-            unet_training.suit_bfloat16(unet)
+            plans.suit_bfloat16(unet)
         generator = torch.Generator().manual_seed(0)
         latents = torch.randn(3, 4, 6, 10, generator=generator)
         states = torch.randn(3, 7, WIDTH, generator=generator)
@@ -313,3 +366,102 @@ def test_latents_of_another_encoder_are_not_read():
         vae = make()
         names |= {unet_training.weights_hash(vae.encoder), unet_training.weights_hash(vae.encoder)}
     assert len(names) == 2
+
+
+def test_the_autoencoder_takes_another_scaling_factor_and_nothing_else_changes():
+    """Latents of the U-Net, pictures and the spread of z are the same; z itself is larger."""
+    torch.manual_seed(0)
+    vae = make().eval()
+    vae.quant_conv.weight.data.normal_()
+    vae.register_to_config(scaling_factor=0.5)
+    pixels = torch.rand(2, 3, 32, 48) * 2 - 1
+    found = []
+    for factor in (None, 0.18215):
+        if factor:
+            adopt_scaling_factor(vae, factor)
+        with torch.no_grad():
+            posterior, scaling = vae.encode(pixels).latent_dist, vae.config.scaling_factor
+            decoded = vae.decode(posterior.mean).sample
+        found.append((posterior.mean * scaling, posterior.std * scaling, decoded))
+        assert posterior.mean.std() * scaling == pytest.approx(found[0][0].std())
+    for before, after in zip(*found, strict=True):
+        assert_close(after, before, rtol=1e-4, atol=1e-5)
+    assert vae.config.scaling_factor == 0.18215
+
+
+# --- by the clock, and on a GPU -------------------------------------------------------------------
+
+
+def test_a_run_by_the_clock_ends_with_it_and_a_stop_does_not_count(tmp_path, monkeypatch):
+    """Every step takes 10 seconds. One minute, less the two untimed steps: eight steps; stopped in between, as many
+    plus the two that are untimed again."""
+    now = [0.0]
+    monkeypatch.setattr("sdlearn.train.loop.time.monotonic", lambda: now[0])
+    recipe, seen = replace(RECIPE, minutes=1), []
+
+    def tick(moment, until=None):
+        if moment.step == until:
+            raise KeyboardInterrupt
+        seen.append(moment)
+        now[0] += 10
+        return {"x": torch.ones(4, 3)}
+
+    fit(Line(), tick, recipe, tmp_path / "whole", save_every=3)
+    assert [moment.step for moment in seen] == list(range(8))
+    assert [round(moment.progress, 3) for moment in seen] == [0, 0, 0, *(round(k / 6, 3) for k in range(1, 6))]
+    seen.clear()
+    with pytest.raises(KeyboardInterrupt):
+        fit(Line(), lambda moment: tick(moment, until=6), recipe, tmp_path / "stopped", save_every=3)
+    now[0] += 1000
+    fit(Line(), tick, recipe, tmp_path / "stopped", save_every=3)
+    assert [moment.step for moment in seen] == list(range(10))
+    again = fit(Line(), lambda _: pytest.fail("trained again"), recipe, tmp_path / "stopped", save_every=3)
+    assert again.weight.isfinite().all()
+
+
+def test_the_kind_of_machine_decides_the_plan_and_nothing_else_asks_for_it():
+    assert plan_for(torch.device("cpu")) is ON_CPU
+    assert plan_for(torch.device("cuda", 1)) is ON_GPU
+    training = Path(plans.__file__).parent
+    asks = {file.name for file in training.glob("*.py") if "cuda" in file.read_text(encoding="utf-8")}
+    assert asks == {"plans.py", "__main__.py"}  # the second only says whether Accelerate should look for one
+
+
+@pytest.mark.parametrize("free", [2**40, 10])
+def test_what_fits_is_moved_to_the_gpu_and_what_does_not_stays(monkeypatch, free):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 2**41))
+    values = torch.zeros(64)
+    there = plans.move_if_it_fits(values, torch.device("meta"))
+    assert there.device.type == ("meta" if free > 10 else "cpu")
+
+
+def test_the_gpus_plan_trains_the_same_on_a_cpu(random_pipeline, tmp_path, monkeypatch, request):
+    """Two steps of both sizes in bfloat16, compiled for each, everything resident; then, from its checkpoint, two
+    more: the latents are read, not drawn again, and what comes out draws."""
+    compiled = []
+
+    def backend(graph, inputs):
+        compiled.append(next(value.shape for value in inputs if value.ndim == 4 and value.shape[1] == 4))
+        return graph.forward
+
+    monkeypatch.setattr(plans, "BACKEND", backend)
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", ON_GPU.precision)
+    AcceleratorState._reset_state()
+    request.addfinalizer(AcceleratorState._reset_state)
+    out, work = tmp_path / "out", tmp_path / "work"
+    random_pipeline.save_pretrained(out)
+    save_half(random_pipeline.vae, out / "vae")  # as it will be saved: its latents are known again
+    stage = replace(ON_GPU.stages[512], steps=4, batch=2)
+    plan = replace(ON_GPU, stages={64: stage}, pages={32: 6, 64: 6}, keep=plans.stay)
+    before = load_file(out / "unet" / "diffusion_pytorch_model.safetensors")
+    unet_training.train(out, work, plan, start=out)
+    assert {tuple(shape) for shape in compiled} == {(2, 4, 16, 16), (8, 4, 8, 8)}
+    after = load_file(out / "unet" / "diffusion_pytorch_model.safetensors")
+    assert before.keys() == after.keys()
+    assert any((before[name] != after[name]).any() for name in before)
+    log = [json.loads(line) for line in (work / "unet-64" / "log.jsonl").read_text().splitlines()]
+    assert log[-1]["step"] == 4
+    monkeypatch.setattr(unet_training, "draw_all", lambda *_: pytest.fail("drawn again"))
+    unet_training.train(out, work, replace(plan, stages={64: replace(stage, steps=6)}), start=out)
+    assert load(out).default_steps == unet_training.DRAWS_BEST_WITH["steps"]
+    assert text_to_image(load(out, device="cpu"), "a red house", size=32, steps=2).size == (32, 32)

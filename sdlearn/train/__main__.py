@@ -1,7 +1,7 @@
 """`python -m sdlearn.train all`: make the small Stable Diffusion from nothing, or go on where it stopped.
 
-On a GPU run it under `accelerate launch`. On a CPU one process of one thread for each core is the fastest, and
-bfloat16 where the CPU has it (`accelerate launch` starts only one process on a CPU):
+On a GPU it needs nothing else; on several, run it under `accelerate launch`. On a CPU one process of one thread for
+each core is the fastest, and bfloat16 where the CPU has it (`accelerate launch` starts only one process on a CPU):
 `ACCELERATE_MIXED_PRECISION=bf16 torchrun --standalone --nproc_per_node 2 -m sdlearn.train all`.
 A run that was stopped continues from its last checkpoint; `--from` continues from finished weights instead, a copy of
 which `--out` begins with, and then the autoencoder trains its decoder only, so that latents keep their meaning.
@@ -10,6 +10,7 @@ which `--out` begins with, and then the autoencoder trains its decoder only, so 
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -27,8 +28,11 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("assets/tiny-sd"), help="where the finished weights go")
     parser.add_argument("--work", type=Path, default=Path("runs/tiny-sd"), help="checkpoints, logs, cached drawings")
     parser.add_argument("--from", dest="start", type=Path, help="a folder of finished weights to continue from")
-    parser.add_argument("--steps", type=int, help="steps, in place of the recipe's")
+    long = parser.add_mutually_exclusive_group()
+    long.add_argument("--steps", type=int, help="steps, in place of the recipe's")
+    long.add_argument("--minutes", type=float, help="train each stage for so long, in place of the recipe's steps")
     parser.add_argument("--batch", type=int, help="batch of one process, in place of the recipe's")
+    parser.add_argument("--rate", dest="learning_rate", type=float, help="highest learning rate, for the recipe's")
     parser.add_argument("--pages", type=int, help="drawn pictures to train on, in place of the recipe's")
     parser.add_argument("--sizes", type=int, nargs="+", choices=(128, 256, 512), help="sizes to train the U-Net at")
     return parser.parse_args()
@@ -40,6 +44,7 @@ def main(choice: argparse.Namespace) -> None:
 
     from sdlearn.loading import write_checksums
     from sdlearn.train import clip, families, judge, tokenizer, unet, vae
+    from sdlearn.train.plans import plan_for
 
     state = PartialState(cpu=not torch.cuda.is_available())  # the first one decides how processes talk
 
@@ -48,18 +53,25 @@ def main(choice: argparse.Namespace) -> None:
             shutil.copytree(choice.start, choice.out)
 
     def changed(recipe):
-        given = {name: value for name in ("steps", "batch") if (value := getattr(choice, name))}
+        names = ("steps", "minutes", "batch", "learning_rate")
+        given = {name: value for name in names if (value := getattr(choice, name))}
         return replace(recipe, **given)
 
     paths, start = {"out": choice.out, "work": choice.work}, {"start": choice.start}
     pages = {"pages": choice.pages} if choice.pages else {}
-    stages = {size: changed(unet.RECIPE[size]) for size in choice.sizes or unet.RECIPE}
-    counts = {size: choice.pages or count for size, count in unet.PAGES.items()}
+    plan = plan_for(state.device)
+    os.environ.setdefault("ACCELERATE_MIXED_PRECISION", plan.precision)
+    sizes = choice.sizes or ([max(plan.stages)] if choice.start else plan.stages)
+    plan = replace(
+        plan,
+        stages={size: changed(plan.stages[size]) for size in sizes},
+        pages={size: choice.pages or count for size, count in plan.pages.items()},
+    )
     train = {
         "tokenizer": lambda: tokenizer.train(choice.out, **pages),
         "vae": lambda: vae.train(**paths, **start, **pages, recipe=changed(vae.RECIPE)),
         "clip": lambda: clip.train(**paths, **start, **pages, recipe=changed(clip.RECIPE)),
-        "unet": lambda: unet.train(**paths, **start, pages=counts, recipe=stages),
+        "unet": lambda: unet.train(**paths, **start, plan=plan),
         "judge": lambda: judge.train(**paths, **pages, recipe=changed(judge.RECIPE)),
         "families": lambda: families.train(choice.out, choice.steps, **pages),
     }

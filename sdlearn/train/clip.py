@@ -17,8 +17,9 @@ from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTextM
 
 from sdlearn.images import to_pixels
 from sdlearn.train.data import TRAIN, TWIN, captions, how_often, pictures
-from sdlearn.train.loop import Batch, Recipe, fit
+from sdlearn.train.loop import Batch, Moment, Recipe, fit
 from sdlearn.train.shipping import save_half
+from sdlearn.train.tokenizer import save as save_tokenizer
 
 RECIPE = Recipe(steps=3000, batch=128, learning_rate=1e-3, weight_decay=0.1)
 IMAGE_SIDE, PATCH_SIDE, WIDTH, LAYERS, HEADS = 128, 16, 128, 4, 4
@@ -30,8 +31,9 @@ def make(tokenizer: CLIPTokenizer) -> CLIPModel:
     ends = dict(
         bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
     )
-    text = dict(**tower, **ends, vocab_size=len(tokenizer), max_position_embeddings=tokenizer.model_max_length)
-    vision = dict(**tower, image_size=IMAGE_SIDE, patch_size=PATCH_SIDE)
+    places = tokenizer.model_max_length
+    text = dict(**tower, **ends, vocab_size=len(tokenizer), max_position_embeddings=places, projection_dim=WIDTH)
+    vision = dict(**tower, image_size=IMAGE_SIDE, patch_size=PATCH_SIDE, projection_dim=WIDTH)
     return CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=WIDTH))
 
 
@@ -61,10 +63,10 @@ class Objective(torch.nn.Module):
 
 
 def pairs(
-    store: tuple[np.ndarray, np.ndarray], tokens: tuple[torch.Tensor, torch.Tensor], batch: int, step: int, process: int
+    store: tuple[np.ndarray, np.ndarray], tokens: tuple[torch.Tensor, torch.Tensor], batch: int, moment: Moment
 ) -> Batch:
     """Half a batch of pages, then their twins."""
-    rng = np.random.default_rng((12, step, process))
+    rng = np.random.default_rng((12, moment.step, moment.process))
     pages = rng.choice(len(store[0]), batch // 2, replace=False, p=how_often(len(store[0])))
     pixels = np.concatenate([drawn[pages] for drawn in store])
     return {"pixels": to_pixels(pixels), "tokens": torch.cat([text[pages] for text in tokens])}
@@ -82,4 +84,5 @@ def train(out: Path, work: Path, recipe: Recipe = RECIPE, start: Path | None = N
         return
     save_half(trained.clip, out / "clip")
     make_image_processor().save_pretrained(out / "clip")
+    save_tokenizer(tokenizer, out / "clip")
     save_half(CLIPTextModel.from_pretrained(out / "clip"), out / "text_encoder")

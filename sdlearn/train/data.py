@@ -1,7 +1,8 @@
-"""Drawn pictures for training, made once with all cores and kept in a memory-mapped file."""
+"""Drawn pictures for training, made with all cores; kept in a memory-mapped file where they are read again."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
 from multiprocessing import get_context
@@ -50,18 +51,24 @@ def pictures(folder: Path, count: int, size: int, book: int = TRAIN) -> np.ndarr
     file = folder / f"book{book}-{count}x{size}.npy"
     with PartialState().main_process_first():
         if not file.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            _draw_all(file, count, size, book)
+            _store(file, draw_all(count, size, book), (count, size, size, 3))
     return np.load(file, mmap_mode="r")
 
 
-def _draw_all(file: Path, count: int, size: int, book: int) -> None:
-    unfinished = file.with_suffix(".unfinished")
-    store = np.lib.format.open_memmap(unfinished, "w+", np.uint8, (count, size, size, 3))
+def draw_all(count: int, size: int, book: int = TRAIN) -> Iterator[np.ndarray]:
+    """Every page in turn, drawn by all cores: uint8 [size, size, 3]."""
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
         drawn = pool.map(partial(_draw_page, size=size, book=book), range(count), chunksize=32)
-        for page, picture in tqdm(enumerate(drawn), total=count, desc=f"drawing {size}²"):
-            store[page] = picture
+        yield from tqdm(drawn, total=count, desc=f"drawing {size}²")
+
+
+def _store(file: Path, drawn: Iterator[np.ndarray], shape: tuple[int, ...]) -> None:
+    """Pages into a file, which has its name only when it is whole."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_suffix(".unfinished")
+    store = np.lib.format.open_memmap(unfinished, "w+", np.uint8, shape)
+    for page, picture in enumerate(drawn):
+        store[page] = picture
     store.flush()
     del store  # Windows renames no file that is open
     unfinished.rename(file)

@@ -14,7 +14,7 @@ from sdlearn.images import to_pixels
 from sdlearn.judge import SIDE, STRIDE, Judge, save
 from sdlearn.picturebook import COLOURS, KINDS, PLACES, Scene
 from sdlearn.train.data import JUDGE, pictures, scene_at
-from sdlearn.train.loop import Batch, Recipe, fit
+from sdlearn.train.loop import Batch, Moment, Recipe, fit
 
 RECIPE = Recipe(steps=800, batch=32, learning_rate=2e-3, weight_decay=1e-3)
 GRID = SIDE // STRIDE
@@ -65,8 +65,8 @@ def disturb(pixels: torch.Tensor) -> torch.Tensor:
     return (pixels + mix * (blurred - pixels)) * gain + shift + noise
 
 
-def pages_with_targets(store: np.ndarray, batch: int, step: int, process: int) -> Batch:
-    pages = np.random.default_rng((14, step, process)).integers(len(store), size=batch)
+def pages_with_targets(store: np.ndarray, batch: int, moment: Moment) -> Batch:
+    pages = np.random.default_rng((14, moment.step, moment.process)).integers(len(store), size=batch)
     kinds, colours, places = zip(*[targets(scene_at(int(page), JUDGE)) for page in pages], strict=True)
     return {
         "pixels": to_pixels(store[pages]),

@@ -1,8 +1,8 @@
 """The one training loop that every part of the small model goes through, on 🤗 Accelerate.
 
-A part gives an *objective* (a module whose forward takes a batch and returns its losses) and a function
-from a step to a batch. Every step seeds its own random numbers, so a run that was killed goes on from its
-last checkpoint exactly as if nothing had happened.
+A part gives an *objective* (a module whose forward takes a batch and returns its losses) and a function that makes
+the batch of a moment. Every step seeds its own random numbers, so a run that was killed goes on from its last
+checkpoint exactly as if nothing had happened.
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 from diffusers.training_utils import EMAModel
 from tqdm.auto import tqdm
 
@@ -40,11 +43,52 @@ class Recipe:
     seed: int = 0
     muon: bool = False
     """Muon for the kernels in place of AdamW."""
+    minutes: float | None = None
+    """Train for so long, in place of `steps`. Then the clock decides the learning rate, too, and no run repeats
+    another bit for bit."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where a training stands, in one of its processes."""
+
+    step: int
+    process: int
+    progress: float
+    """From 0 at the start to 1 at the end."""
+
+
+class Clock:
+    """How far a training has come: by its steps, or by its minutes. A checkpoint keeps the time."""
+
+    UNTIMED = 2
+    """The first steps after a start, which also compile, do not count as time."""
+
+    def __init__(self, recipe: Recipe):
+        self.recipe, self.before, self.start, self.seen = recipe, 0.0, None, 0
+
+    def progress(self, step: int) -> float:
+        """Called once before every step."""
+        if self.recipe.minutes is None:
+            return min(1.0, step / self.recipe.steps)
+        if self.seen == self.UNTIMED:
+            self.start = time.monotonic()
+        self.seen += 1
+        return min(1.0, self._seconds() / (60 * self.recipe.minutes))
+
+    def _seconds(self) -> float:
+        return self.before + (0.0 if self.start is None else time.monotonic() - self.start)
+
+    def state_dict(self) -> dict[str, float]:
+        return {"seconds": self._seconds()}
+
+    def load_state_dict(self, state: dict[str, float]) -> None:
+        self.before = state["seconds"]
 
 
 def fit(
     objective: torch.nn.Module,
-    batch_at: Callable[[int, int], Batch],
+    batch_at: Callable[[Moment], Batch],
     recipe: Recipe,
     work: Path,
     sample: Callable[[torch.nn.Module, Path], None] | None = None,
@@ -53,7 +97,7 @@ def fit(
     """Train the objective and return it with its EMA weights in place.
 
     Args:
-        batch_at: gives the batch of a step and a process, always the same for the same two numbers.
+        batch_at: gives the batch of a moment, always the same for the same one; its random numbers are seeded.
         work: folder for checkpoints, `log.jsonl` and sample pictures; a run found there is continued.
         sample: paints how far the training has come, into the file it is given.
     """
@@ -63,33 +107,52 @@ def fit(
     objective, *optimizers = accelerator.prepare(objective, *make_optimizers(trained, recipe))
     ema = EMAModel(trained, decay=recipe.ema_decay, use_ema_warmup=True, power=0.75, foreach=True)
     ema.to(accelerator.device)
-    accelerator.register_for_checkpointing(ema)
-    first = _resume(accelerator, work)
-    steps = tqdm(range(first, recipe.steps), initial=first, total=recipe.steps, desc=work.name)
-    steps.disable = not accelerator.is_main_process
-    for step in steps:
+    clock = Clock(recipe)
+    accelerator.register_for_checkpointing(ema, clock)
+
+    def save() -> None:
+        _save(accelerator, work, step)
+        if sample and accelerator.is_main_process:
+            _sample_with(ema, trained, lambda: sample(accelerator.unwrap_model(objective), work / "sample.png"))
+
+    step = first = _resume(accelerator, work)
+    bar = tqdm(initial=first, total=None if recipe.minutes else recipe.steps, desc=work.name)
+    bar.disable = not accelerator.is_main_process
+    while (progress := _agreed(clock.progress(step), recipe)) < 1:
         torch.manual_seed((recipe.seed * 1_000_003 + step) * 4096 + accelerator.process_index)
-        batch = {
-            name: value.to(accelerator.device) for name, value in batch_at(step, accelerator.process_index).items()
-        }
-        losses = objective(**batch)
+        batch = batch_at(Moment(step, accelerator.process_index, progress))
+        losses = objective(**{name: value.to(accelerator.device) for name, value in batch.items()})
         accelerator.backward(losses["loss"])
         accelerator.clip_grad_norm_(trained, recipe.clip_norm)
+        rate = learning_rate_at(step, progress, recipe)
         for optimizer in optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate_at(step, recipe)
+                group["lr"] = rate
             optimizer.step()
             optimizer.zero_grad()
         ema.step(trained)
-        done = step + 1
-        if accelerator.is_main_process and (done % 25 == 0 or done == recipe.steps):
-            _log(work, done, learning_rate_at(step, recipe), losses, steps)
-        if done % save_every == 0 or done == recipe.steps:
-            _save(accelerator, work, done)
-            if sample and accelerator.is_main_process:
-                _sample_with(ema, trained, lambda: sample(accelerator.unwrap_model(objective), work / "sample.png"))
+        step += 1
+        bar.update()
+        if accelerator.is_main_process and step % 25 == 0:
+            _log(work, step, rate, losses, bar)
+        if step % save_every == 0:
+            save()
+    bar.close()
+    if step > first:
+        if accelerator.is_main_process and step % 25:
+            _log(work, step, rate, losses, bar)
+        if step % save_every:
+            save()
     ema.copy_to(trained)
     return accelerator.unwrap_model(objective).eval()
+
+
+def _agreed(progress: float, recipe: Recipe) -> float:
+    """The first process's progress, where the clock tells it: all have to stop after the same step."""
+    said = [progress]
+    if recipe.minutes is not None:
+        broadcast_object_list(said)
+    return said[0]
 
 
 def make_optimizers(trained: list[torch.nn.Parameter], recipe: Recipe) -> list[torch.optim.Optimizer]:
@@ -98,13 +161,14 @@ def make_optimizers(trained: list[torch.nn.Parameter], recipe: Recipe) -> list[t
     kernels = [p for p in trained if recipe.muon and p.ndim > 1 and min(p.shape[:2]) > FEWEST]
     rest = [p for p in trained if not any(p is kernel for kernel in kernels)]
     adamw = torch.optim.AdamW(rest, betas=(0.9, 0.99), fused=True, **shared)
-    return [adamw, KernelMuon(kernels, adjust_lr_fn="match_rms_adamw", **shared)] if kernels else [adamw]
+    return [adamw, KernelMuon(kernels, **shared)] if kernels else [adamw]
 
 
 class KernelMuon(torch.optim.Muon):
     """torch's Muon (Jordan et al. 2024), which takes matrices, for kernels of any rank: a row for each output channel.
 
-    The matrices are views of the kernels, taken anew at every step: whoever prepares a model for several processes may
+    Matrices of one shape are made orthogonal together, in one batched product in place of many small ones. The
+    matrices are views of the kernels, taken anew at every step: whoever prepares a model for several processes may
     have moved its numbers.
     """
 
@@ -112,16 +176,49 @@ class KernelMuon(torch.optim.Muon):
         self.kernels = kernels
         super().__init__([torch.nn.Parameter(as_matrix(kernel.data)) for kernel in kernels], **options)
 
+    @torch.no_grad()
     def step(self, closure=None):
-        for matrix, kernel in zip(self.param_groups[0]["params"], self.kernels, strict=True):
+        (group,) = self.param_groups
+        alike = defaultdict(list)
+        for matrix, kernel in zip(group["params"], self.kernels, strict=True):
             matrix.data = as_matrix(kernel.data)
-            matrix.grad = None if kernel.grad is None else as_matrix(kernel.grad)
-        return super().step(closure)
+            if kernel.grad is not None:
+                alike[matrix.shape].append((matrix, as_matrix(kernel.grad)))
+        for shape, pairs in alike.items():
+            matrices, gradients = zip(*pairs, strict=True)
+            averages = [self._average(matrix) for matrix in matrices]
+            torch._foreach_lerp_(averages, gradients, 1 - group["momentum"])
+            ahead = torch._foreach_lerp(gradients, averages, group["momentum"])  # Nesterov's momentum
+            turned = orthogonal(torch.stack(ahead), group["ns_coefficients"], group["ns_steps"], group["eps"])
+            torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
+            size = 0.2 * math.sqrt(max(shape))  # as large as AdamW's steps (Liu et al. 2025, Section 2.2)
+            torch._foreach_add_(matrices, turned.to(matrices[0].dtype).unbind(), alpha=-group["lr"] * size)
+
+    def _average(self, matrix: torch.Tensor) -> torch.Tensor:
+        state = self.state[matrix]
+        if "momentum_buffer" not in state:
+            state["momentum_buffer"] = torch.zeros_like(matrix)
+        return state["momentum_buffer"]
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         for kernel in self.kernels:
             kernel.grad = None
         super().zero_grad(set_to_none)
+
+
+def orthogonal(
+    matrices: torch.Tensor, coefficients: tuple[float, float, float], steps: int, eps: float
+) -> torch.Tensor:
+    """Matrices [k, m, n] with all singular values brought near 1, by Newton and Schulz's iteration in bfloat16."""
+    a, b, c = coefficients
+    x = matrices.bfloat16()
+    if high := x.shape[1] > x.shape[2]:
+        x = x.mT
+    x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=eps)
+    for _ in range(steps):
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.mT if high else x
 
 
 def as_matrix(kernel: torch.Tensor) -> torch.Tensor:
@@ -131,17 +228,17 @@ def as_matrix(kernel: torch.Tensor) -> torch.Tensor:
     return kernel.view(len(kernel), -1)
 
 
-def learning_rate_at(step: int, recipe: Recipe) -> float:
+def learning_rate_at(step: int, progress: float, recipe: Recipe) -> float:
     """Linear warm-up, then a cosine to zero."""
     warm = min(1.0, (step + 1) / recipe.warmup)
-    return recipe.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
+    return recipe.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def _sample_with(ema: EMAModel, parameters: list[torch.nn.Parameter], paint: Callable[[], None]) -> None:
-    """Paint with the averaged weights in place of the raw ones."""
+    """Paint with the averaged weights in place of the raw ones, and compile nothing for it."""
     ema.store(parameters)
     ema.copy_to(parameters)
-    with torch.no_grad():
+    with torch.no_grad(), torch.compiler.set_stance("force_eager"):
         paint()
     ema.restore(parameters)
 

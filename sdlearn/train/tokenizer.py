@@ -26,9 +26,13 @@ def train(out: Path, pages: int = 20_000) -> None:
     """Learn the merges from the captions of `pages` pages and save the tokenizer as `out/tokenizer`."""
     if not PartialState().is_main_process:
         return
-    tokenizer = make(captions(pages))
-    tokenizer.save_pretrained(out / "tokenizer")
-    tokenizer.backend_tokenizer.model.save(str(out / "tokenizer"))  # vocab.json and merges.txt, as SD 1.5 has them
+    save(make(captions(pages)), out / "tokenizer")
+
+
+def save(tokenizer: CLIPTokenizer, folder: Path) -> None:
+    """As one file, and as `vocab.json` and `merges.txt`, as Stable Diffusion 1.5 has them."""
+    tokenizer.save_pretrained(folder)
+    tokenizer.backend_tokenizer.model.save(str(folder))
 
 
 def make(texts: list[str]) -> CLIPTokenizer:

@@ -1,49 +1,43 @@
 """The noise predictor: a U-Net that reads noisy latents, a timestep and 77 text states, and names the noise.
 
-Loss: the squared error of the predicted noise (Ho et al. 2020, Eq. 14), weighed by min-SNR-5 (Hang et al. 2023, Eq. 8)
-and by 1/ᾱ, as the loss of v would weigh it (Salimans and Ho 2022, Section 4): what a picture *shows* is decided where
-there is much noise, and there the plain error is tiny. Most of the weight is in how often a timestep is drawn, so that
-no work goes into what hardly counts: min(SNR, 5)/SNR and 1/√ᾱ; the other 1/√ᾱ multiplies the error. One caption in
-ten is dropped, for guidance (Ho and Salimans 2022). Small pictures first, as the big one was trained: a step at 4×16×16
-costs a sixteenth of one at 4×64×64.
+Loss: the squared error of the predicted noise (Ho et al. 2020, Eq. 14), weighted by min-SNR-5 (Hang et al. 2023,
+Eq. 8) and by 1/ᾱ, as the loss of v would weight it (Salimans and Ho 2022, Section 4): what a picture *shows* is decided
+where there is much noise, and there the plain error is tiny. Most of the weight is in how often a timestep is drawn, so
+that no work goes into what hardly counts: min(SNR, 5)/SNR and 1/√ᾱ; the other 1/√ᾱ multiplies the error. One caption
+in ten is dropped, for guidance (Ho and Salimans 2022). Small pictures first, as the big one was trained: a step at
+4×16×16 costs a sixteenth of one at 4×64×64.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
 from accelerate import PartialState
-from diffusers import (
-    AutoencoderKL,
-    DDIMScheduler,
-    PNDMScheduler,
-    StableDiffusionPipeline,
-    UNet2DConditionModel,
-)
-from diffusers.models.attention_processor import Attention
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from PIL import Image
 from tqdm.auto import tqdm
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from sdlearn.images import contact_sheet, to_pixels
-from sdlearn.noising import Schedule, add_noise
-from sdlearn.train.data import TEST, captions, how_often, pictures, scene_at
-from sdlearn.train.loop import Batch, Recipe, fit
+from sdlearn.loading import DEFAULTS
+from sdlearn.noising import Schedule
+from sdlearn.train.clip import make_image_processor
+from sdlearn.train.data import TEST, captions, draw_all, how_often, scene_at
+from sdlearn.train.loop import Batch, Moment, fit
+from sdlearn.train.plans import Plan
 from sdlearn.train.shipping import save_half
 
-RECIPE = {
-    128: Recipe(steps=2000, batch=32, learning_rate=1e-3, warmup=200, muon=True),
-    256: Recipe(steps=6000, batch=32, learning_rate=1e-3, muon=True),
-    512: Recipe(steps=6000, batch=10, learning_rate=8e-4, warmup=50, muon=True),
-}
-"""For each of two processes: on two cores, two of one thread each train faster than one of two threads."""
-
-PAGES = {128: 16_000, 256: 24_000, 512: 8_000}
 LEVELS = (32, 64, 128, 160)
+DRAWS_BEST_WITH = {"steps": 12, "guidance": 3.0}
+"""As the model card's table of solvers has it."""
 REVIEW = 2
 """One step in so many is at half the size, where four times as many pages are seen in the same time."""
 ALONE = 0.25
@@ -65,19 +59,21 @@ def make(text_width: int) -> UNet2DConditionModel:
     )
 
 
-def make_scheduler() -> PNDMScheduler:
-    """The configuration of Stable Diffusion 1.5's scheduler."""
-    scheduler = PNDMScheduler(
+def make_scheduler() -> DDIMScheduler:
+    """Stable Diffusion's schedule of noise, gone down by DDIM on rungs counted from the top ("trailing").
+
+    So the first rung is the noisiest there is and the last step ends without noise (Lin et al. 2023, Section 3.3).
+    """
+    return DDIMScheduler(
         num_train_timesteps=1000,
         beta_start=0.00085,
         beta_end=0.012,
         beta_schedule="scaled_linear",
-        skip_prk_steps=True,
-        set_alpha_to_one=False,
-        steps_offset=1,
+        timestep_spacing="trailing",
+        set_alpha_to_one=True,
+        steps_offset=1,  # of no effect here, but diffusers' pipeline asks for it
+        clip_sample=False,  # latents go beyond [-1, 1]
     )
-    scheduler.register_to_config(clip_sample=False)  # for DDIM made from it: latents go beyond [-1, 1]
-    return scheduler
 
 
 class Objective(torch.nn.Module):
@@ -86,76 +82,55 @@ class Objective(torch.nn.Module):
     def __init__(self, unet: UNet2DConditionModel, schedule: Schedule, no_caption: torch.Tensor):
         super().__init__()
         self.unet = unet
-        self.schedule = schedule
         weight = schedule.alpha_bars.rsqrt().float()
-        self.pull = (schedule.snr.clamp(max=MAX_SNR) / schedule.snr).float() * weight
-        self.register_buffer("weight", weight * self.pull.sum() / (weight * self.pull).sum(), persistent=False)
-        self.register_buffer("no_caption", no_caption, persistent=False)
+        often = (schedule.snr.clamp(max=MAX_SNR) / schedule.snr).float() * weight
+        often = often / often.sum()
+        numbers = {"often": often, "weight": weight / (weight * often).sum(), "no_caption": no_caption}
+        for name, values in {**numbers, "kept": schedule.kept, "added": schedule.added}.items():
+            self.register_buffer(name, values, persistent=False)
 
     def forward(self, mean: torch.Tensor, spread: torch.Tensor, states: torch.Tensor) -> Batch:
         latents = mean + spread * torch.randn_like(mean)
         noise = torch.randn_like(latents)
-        t = self.pull.multinomial(len(latents), replacement=True)
+        t = self.often.multinomial(len(latents), replacement=True)
         dropped = torch.rand(len(latents), device=latents.device) < CAPTION_DROPOUT
         states = torch.where(dropped[:, None, None], self.no_caption, states)
-        noisy = add_noise(self.schedule, latents, t, noise)
-        predicted = self.unet(noisy, t.to(latents.device), states).sample
+        kept, added = (values[t, None, None, None] for values in (self.kept, self.added))
+        noisy = kept * latents + added * noise  # `add_noise`, without checks that would make a GPU wait
+        predicted = self.unet(noisy, t, states).sample
         error = (predicted - noise).square().mean(dim=(1, 2, 3))
-        return {"loss": (error * self.weight[t.to(error.device)]).mean(), "error": error.mean()}
+        return {"loss": (error * self.weight[t]).mean(), "error": error.mean()}
 
 
-class InCache:
-    """Attention a few heads at a time, so that their scores stay in the CPU's cache, in the dtype of the queries.
+def latents_of_pages(vae: AutoencoderKL, folder: Path, count: int, size: int) -> torch.Tensor:
+    """Mean and spread of the scaled latents of the first `count` pages: float16 [count, 2, 4, h, w].
 
-    For training in bfloat16 on a CPU, where a step is faster, forth and back, than with the scores of a whole batch at
-    once (`benchmarks/training.py`). No masks, and no options of the library's that this U-Net does not use.
+    Drawn and encoded now, or read from the file in `folder` that an earlier run with the same encoder left.
     """
-
-    SCORES = 2**20
-
-    def __call__(self, attn: Attention, hidden_states: torch.Tensor, encoder_hidden_states=None, attention_mask=None):
-        read = hidden_states if encoder_hidden_states is None else encoder_hidden_states
-        q, k, v = attn.to_q(hidden_states) * attn.scale, attn.to_k(read), attn.to_v(read)
-        q, k, v = (attn.head_to_batch_dim(states) for states in (q, k, v))
-        few = max(1, self.SCORES // (q.shape[1] * k.shape[1]))
-        with torch.autocast(q.device.type, enabled=False):
-            parts = zip(q.split(few), k.split(few), v.split(few), strict=True)
-            mixed = torch.cat([(q @ k.transpose(1, 2)).softmax(dim=-1) @ v for q, k, v in parts])
-        return attn.to_out[0](attn.batch_to_head_dim(mixed))
-
-
-def suit_bfloat16(unet: UNet2DConditionModel) -> None:
-    """What is faster in bfloat16 on a CPU, forth and back: attention in cache, and norms in float32."""
-    unet.set_attn_processor(InCache())
-    for module in unet.modules():
-        if isinstance(module, torch.nn.GroupNorm):
-            module.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
+    file = folder / f"latents-{count}x{size}-{weights_hash(vae.encoder)}.npy"
+    with PartialState().main_process_first():
+        if not file.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            unfinished = file.with_suffix(".unfinished.npy")
+            np.save(unfinished, torch.cat([*encode_pages(vae, draw_all(count, size))]).numpy())
+            unfinished.rename(file)
+    return torch.from_numpy(np.load(file, mmap_mode="c"))  # in memory when it is read, and shared by processes
 
 
 @torch.no_grad()
-def encode_pictures(vae: AutoencoderKL, store: np.ndarray, file: Path) -> np.ndarray:
-    """Mean and spread of the scaled latents of every picture: float16 [count, 2, 4, h, w], cached in `file`."""
-    with PartialState().main_process_first():
-        if not file.exists():
-            _encode_all(vae, store, file)
-    return np.load(file, mmap_mode="r")
+def encode_pages(vae: AutoencoderKL, drawn: Iterator[np.ndarray], batch: int = 16) -> Iterator[torch.Tensor]:
+    """Pages as they are drawn, encoded some at a time: float16 [n, 2, 4, h, w]."""
+    while pages := list(islice(drawn, batch)):
+        with torch.autocast(vae.device.type, torch.bfloat16):
+            posterior = vae.encode(to_pixels(np.stack(pages)).to(vae.device)).latent_dist
+        scaled = torch.stack([posterior.mean, posterior.std], dim=1).float() * vae.config.scaling_factor
+        yield scaled.half().cpu()
 
 
 def weights_hash(module: torch.nn.Module) -> str:
     """Eight digits that differ for other weights, so that no latents of an older encoder are read."""
     weights = torch.cat([p.detach().flatten() for p in module.parameters()]).cpu().numpy()
     return hashlib.sha256(weights.tobytes()).hexdigest()[:8]
-
-
-def _encode_all(vae: AutoencoderKL, store: np.ndarray, file: Path) -> None:
-    found = []
-    for first in tqdm(range(0, len(store), 8), desc=f"encoding {store.shape[1]}²"):
-        with torch.autocast(vae.device.type, torch.bfloat16):
-            posterior = vae.encode(to_pixels(store[first : first + 8]).to(vae.device)).latent_dist
-        found.append(torch.stack([posterior.mean, posterior.std], dim=1).cpu() * vae.config.scaling_factor)
-    unfinished = file.with_suffix(".unfinished.npy")
-    np.save(unfinished, torch.cat(found).half().numpy())
-    unfinished.rename(file)
 
 
 @torch.no_grad()
@@ -168,68 +143,79 @@ def encode_captions(tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel, texts
     return torch.cat(found)
 
 
-def latents_with_text(
-    stores: dict[int, np.ndarray], states: torch.Tensor, size: int, stage: Recipe, step: int, process: int
-) -> Batch:
+@dataclass(frozen=True)
+class Pages:
+    """Latents of one size, and how often each page is drawn; where they lie decides where batches are put together."""
+
+    latents: torch.Tensor
+    often: torch.Tensor
+
+    def pick(self, batch: int, states: torch.Tensor) -> Batch:
+        pages = self.often.multinomial(batch, replacement=True)
+        mean, spread = self.latents[pages.to(self.latents.device)].to(pages.device).float().unbind(dim=1)
+        return {
+            "mean": mean.contiguous(memory_format=torch.channels_last),
+            "spread": spread,
+            "states": states[pages.to(states.device)].to(pages.device).float(),
+        }
+
+
+def latents_with_text(stores: dict[int, Pages], states: torch.Tensor, size: int, batch: int, moment: Moment) -> Batch:
     """Latents of `size`; in one step of `REVIEW`, but for the last, of half of it, and as many numbers of them."""
-    batch, alone = stage.batch, step >= stage.steps * (1 - ALONE)
-    if size // 2 in stores and step % REVIEW == REVIEW - 1 and not alone:
+    alone = moment.progress >= 1 - ALONE
+    if size // 2 in stores and moment.step % REVIEW == REVIEW - 1 and not alone:
         size, batch = size // 2, batch * 4
-    latents = stores[size]
-    often = how_often(len(latents), single=2)  # else it draws twice what should be there once
-    pages = np.random.default_rng((13, step, process)).choice(len(latents), batch, p=often)
-    mean, spread = torch.from_numpy(latents[pages]).float().unbind(dim=1)
-    return {
-        "mean": mean.contiguous(memory_format=torch.channels_last),
-        "spread": spread,
-        "states": states[torch.from_numpy(pages)].float(),
-    }
+    return stores[size].pick(batch, states)
 
 
 def paint(objective: Objective, file: Path, pipeline: StableDiffusionPipeline, size: int) -> None:
     """Eight unseen prompts, drawn by the model as it is now."""
     pipeline.unet = objective.unet
-    pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
     prompts = [scene_at(page, TEST).caption for page in range(8)]
     noise = torch.Generator().manual_seed(0)
-    drawn = pipeline(prompts, size, size, 20, guidance_scale=4.0, generator=noise, output_type="np").images
+    steps, guidance = DRAWS_BEST_WITH.values()
+    drawn = pipeline(prompts, size, size, steps, guidance_scale=guidance, generator=noise, output_type="np").images
     Image.fromarray(contact_sheet((drawn * 255).round().astype(np.uint8), 4)).save(file)
 
 
-def train(
-    out: Path, work: Path, recipe: dict[int, Recipe] = RECIPE, start: Path | None = None, pages: dict[int, int] = PAGES
-) -> None:
-    """Train the U-Net through its sizes, from small to large, and save the whole pipeline into `out`."""
+def train(out: Path, work: Path, plan: Plan, start: Path | None = None) -> None:
+    """Train the U-Net through the plan's sizes, from small to large, and save the whole pipeline into `out`."""
+    device = PartialState().device
     tokenizer = CLIPTokenizer.from_pretrained(out / "tokenizer")
     text_encoder = CLIPTextModel.from_pretrained(out / "text_encoder").float().eval()
     vae = AutoencoderKL.from_pretrained(out / "vae").float().eval()
     unet = UNet2DConditionModel.from_pretrained(start / "unet") if start else make(text_encoder.config.hidden_size)
-    pipeline = StableDiffusionPipeline(
-        vae, text_encoder, tokenizer, unet, make_scheduler(), None, None, requires_safety_checker=False
-    ).to(PartialState().device)
+    parts = (vae, text_encoder, tokenizer, unet, make_scheduler(), None, make_image_processor())
+    pipeline = StableDiffusionPipeline(*parts, requires_safety_checker=False).to(device)
     pipeline.set_progress_bar_config(disable=True)
-    states = encode_captions(tokenizer, text_encoder, ["", *captions(max(pages.values()))])
+    sizes = sorted({*plan.stages, *(size // 2 for size in plan.stages if size > min(plan.pages))})
+    most = max(plan.pages[size] for size in sizes)
+    states = encode_captions(tokenizer, text_encoder, ["", *captions(most)])
     objective = Objective(unet.float(), Schedule.of(pipeline.scheduler), states[0].float())
     objective.to(memory_format=torch.channels_last)
-    if PartialState().device.type == "cpu":
-        suit_bfloat16(unet)
-    latents = {}
-    for size in sorted({*recipe, *(size // 2 for size in recipe if size > min(pages))}):
-        store = pictures(work / "cache", pages[size], size)
-        file = work / "cache" / f"latents-{pages[size]}x{size}-{weights_hash(vae.encoder)}.npy"
-        latents[size] = encode_pictures(vae, store, file)
-    for size, stage in recipe.items():
-        batch_at = partial(latents_with_text, latents, states[1:], size, stage)
+    plan.prepare(unet)
+    stores = {}
+    for size in sizes:
+        count = plan.pages[size]
+        often = torch.from_numpy(how_often(count, single=2)).float()  # else it draws twice what should be there once
+        latents = latents_of_pages(vae, work / "cache", count, size)
+        stores[size] = Pages(plan.keep(latents, device), often.to(device))
+    states = plan.keep(states[1:], device)
+    for size, stage in plan.stages.items():
+        batch_at = partial(latents_with_text, stores, states, size, stage.batch)
         stage_sample = partial(paint, pipeline=pipeline, size=size)
         fit(objective, batch_at, stage, work / f"unet-{size}", stage_sample)
         save(pipeline, objective.unet, out)
 
 
 def save(pipeline: StableDiffusionPipeline, unet: UNet2DConditionModel, out: Path) -> None:
-    """The pipeline in half precision, in diffusers' own layout."""
+    """The pipeline in half precision, in diffusers' own layout, and what it draws best with."""
     if not PartialState().is_main_process:
         return
     pipeline.unet, pipeline.scheduler = unet, make_scheduler()
     pipeline.save_pretrained(out)
+    index = out / "model_index.json"  # with the name that every release of transformers knows
+    index.write_text(index.read_text().replace('"CLIPImageProcessorPil"', '"CLIPImageProcessor"'))
+    (out / DEFAULTS).write_text(json.dumps(DRAWS_BEST_WITH) + "\n")
     for folder in ("unet", "vae", "text_encoder"):
         save_half(getattr(pipeline, folder), out / folder)

@@ -7,6 +7,7 @@ adversarial term (Rombach et al. 2022, Section 3.1); drawn pictures have no text
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from pathlib import Path
 
@@ -19,13 +20,15 @@ from PIL import Image
 
 from sdlearn.images import contact_sheet, psnr, to_pictures, to_pixels
 from sdlearn.train.data import TEST, pictures
-from sdlearn.train.loop import Batch, Recipe, fit
+from sdlearn.train.loop import Batch, Moment, Recipe, fit
 from sdlearn.train.shipping import save_half
 
 RECIPE = Recipe(steps=2600, batch=8, learning_rate=1.5e-3, weight_decay=1e-4)
 CROP = 128
 KL_WEIGHT = 2e-5
 LEVELS = (16, 32, 64, 96)
+SCALING_FACTOR = 0.18215
+"""Stable Diffusion's. Code of the field has it typed in, so the finished autoencoder is made to fit it."""
 
 
 def make() -> AutoencoderKL:
@@ -79,9 +82,9 @@ class Objective(torch.nn.Module):
         return {"loss": loss, "square": square, "absolute": absolute, "kl": kl}
 
 
-def crops(store: np.ndarray, batch: int, step: int, process: int) -> Batch:
+def crops(store: np.ndarray, batch: int, moment: Moment) -> Batch:
     """Random crops of 512² pictures at full, half and quarter size: one code for every size of picture."""
-    rng = np.random.default_rng((11, step, process))
+    rng = np.random.default_rng((11, moment.step, moment.process))
     found = []
     for page in rng.integers(len(store), size=batch):
         shrink = int(rng.choice([1, 2, 4], p=[0.3, 0.3, 0.4]))
@@ -108,6 +111,21 @@ def measure_scaling_factor(vae: AutoencoderKL, pixels: torch.Tensor) -> float:
     return 1 / latents.std().item()
 
 
+@torch.no_grad()
+def adopt_scaling_factor(vae: AutoencoderKL, factor: float = SCALING_FACTOR) -> None:
+    """Let the autoencoder make z larger, so that this factor scales it to what the U-Net has seen: in place.
+
+    Scaled latents and decoded pictures stay the same. Only 1×1 convolutions change: the one after the encoder, whose
+    first half gives the mean and whose second half the log-variance, and the one before the decoder.
+    """
+    times, channels = vae.config.scaling_factor / factor, vae.config.latent_channels
+    vae.quant_conv.weight[:channels] *= times
+    vae.quant_conv.bias[:channels] *= times
+    vae.quant_conv.bias[channels:] += 2 * math.log(times)
+    vae.post_quant_conv.weight /= times
+    vae.register_to_config(scaling_factor=factor)
+
+
 def train(out: Path, work: Path, recipe: Recipe = RECIPE, start: Path | None = None, pages: int = 2500) -> None:
     """Train the autoencoder into `out/vae`; from `start`, only its decoder, so that the latents keep their meaning."""
     store = pictures(work / "cache", pages, 512)
@@ -118,6 +136,7 @@ def train(out: Path, work: Path, recipe: Recipe = RECIPE, start: Path | None = N
     trained = fit(objective, batch_at, recipe, work / "vae", partial(paint, tests=tests))
     if start is None:
         sample = to_pixels(pictures(work / "cache", 256, 256))
-        trained.vae.register_to_config(scaling_factor=round(measure_scaling_factor(trained.vae, sample), 5))
+        trained.vae.register_to_config(scaling_factor=measure_scaling_factor(trained.vae, sample))
+        adopt_scaling_factor(trained.vae)
     if PartialState().is_main_process:
         save_half(trained.vae, out / "vae")
