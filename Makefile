@@ -30,8 +30,10 @@ class:
 train:
 	.venv/bin/torchrun --standalone --nproc_per_node 2 -m sdlearn.train all
 
+# The card's figures: some hours of two cores.
 evaluate:
-	.venv/bin/python -m sdlearn.evaluate --card assets/tiny-sd/README.md
+	.venv/bin/python -m sdlearn.evaluate --count 300 --card assets/tiny-sd/README.md
+	.venv/bin/python -m sdlearn.evaluate --count 300 --solvers --card assets/tiny-sd/README.md
 	.venv/bin/python -m sdlearn.evaluate --samples assets/samples.jpg
 
 benchmarks:

@@ -26,15 +26,10 @@ T = 250
 
 
 def score_maps(model: Components, scenes: Iterable[Scene], t: int = T) -> dict[str, tuple[float, float]]:
-    """For each group of layers, by the part of the U-Net and the side of the map: pointing accuracy and mean IoU.
-
-    A page with two things of one kind is left out: its word means both.
-    """
+    """For each group of layers, by the part of the U-Net and the side of the map: pointing accuracy and mean IoU."""
     found = defaultdict(list)
-    for number, scene in enumerate(scenes):
+    for number, scene in enumerate(of_different_kinds(scenes)):
         kinds = [thing.kind for thing in scene.things]
-        if len(set(kinds)) < len(kinds):
-            continue
         maps = maps_of(model, scene, t, seed=number)
         true = torch.from_numpy(masks(scene, model.side)) > 0.5
         for group, chosen in _groups(maps).items():
@@ -42,6 +37,11 @@ def score_maps(model: Components, scenes: Iterable[Scene], t: int = T) -> dict[s
                 heat = chosen.of_words(places_of(model.tokenizer, scene.caption, kind))[0].cpu()
                 found[group].append((points_at(heat, mask), overlap(heat, mask)))
     return {group: tuple(np.mean(scores, axis=0).tolist()) for group, scores in found.items()}
+
+
+def of_different_kinds(scenes: Iterable[Scene]) -> list[Scene]:
+    """Those that can be scored: where two things are of one kind, its word means both."""
+    return [scene for scene in scenes if len({thing.kind for thing in scene.things}) == len(scene.things)]
 
 
 @torch.no_grad()

@@ -1,18 +1,34 @@
 """The judge and the figures: what counts as right, and that the shipped judge reads drawn pictures."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from torch.testing import assert_close
 
-from sdlearn import evaluate
 from sdlearn.drawing import draw_array
-from sdlearn.evaluate import as_table, drawn, shares, unseen_scenes, variety, verdicts, write_into_card
+from sdlearn.evaluate import __main__ as command
+from sdlearn.evaluate import samples
+from sdlearn.evaluate.samples import (
+    Share,
+    drawn,
+    generate,
+    generate_by_diffusers,
+    grain,
+    shares,
+    unseen_scenes,
+    variety,
+    verdicts,
+    whole_by_count,
+)
+from sdlearn.evaluate.solvers import SETTINGS, SOLVERS, compare_solvers, with_solver
+from sdlearn.evaluate.table import as_table, marks, measure, write_into_card
 from sdlearn.images import contact_sheet, psnr, to_pictures, to_pixels
 from sdlearn.judge import Seen, judge_picture, load_judge
 from sdlearn.loading import TINY
-from sdlearn.picturebook import KINDS, compose
+from sdlearn.picturebook import KINDS, PLACES, compose
 
 SCENE = compose([("red", "house"), ("blue", "tree")], "snow", "left of", rng=0)
 HOUSE, TREE = Seen("house", "red", 0.3, 0.7), Seen("tree", "blue", 0.7, 0.7)
@@ -78,8 +94,28 @@ def test_two_things_of_a_kind_are_told_apart_by_colour():
 
 def test_shares_count_what_they_say():
     found = [judge_picture(SCENE, "snow", [HOUSE, TREE]), judge_picture(SCENE, "night", [HOUSE])]
-    assert shares(found) == {"place": 0.5, "kind": 0.75, "colour": 0.75, "relation": 0.5, "whole": 0.5}
-    assert math.isnan(shares([judge_picture(compose([("red", "car")], "snow"), "snow", [])])["relation"])
+    assert {name: (share.right, share.of) for name, share in shares(found).items()} == {
+        "place": (1, 2),
+        "kind": (3, 4),
+        "colour": (3, 4),
+        "relation": (1, 2),
+        "nothing else": (2, 2),
+        "whole": (1, 2),
+    }
+    assert math.isnan(shares([judge_picture(compose([("red", "car")], "snow"), "snow", [])])["relation"].value)
+    one = compose([("red", "car")], "snow")
+    by_count = whole_by_count([SCENE, SCENE, one], [*found, judge_picture(one, "snow", [Seen("car", "red", 0.5, 0.7)])])
+    assert [(share.right, share.of) for share in by_count.values()] == [(1, 1), (1, 2), (0, 0)]
+
+
+@pytest.mark.parametrize(("right", "of"), [(0, 20), (1, 7), (57, 100), (273, 300), (50, 50)])
+def test_the_interval_holds_the_shares_that_explain_what_was_seen(right, of):
+    """Wilson's interval: its ends are the shares from which the one seen is 1.96 standard errors away."""
+    low, high = Share(right, of).interval
+    assert 0 <= low <= right / of <= high <= 1
+    for end in (low, high):
+        if 0 < end < 1:
+            assert abs(right / of - end) == pytest.approx(1.96 * math.sqrt(end * (1 - end) / of), rel=1e-6)
 
 
 def test_the_shipped_judge_reads_unseen_drawn_pictures():
@@ -87,7 +123,7 @@ def test_the_shipped_judge_reads_unseen_drawn_pictures():
     for held_out in (False, True):
         scenes = unseen_scenes(60, held_out)
         found = shares(verdicts(judge, scenes, drawn(scenes, 256)))
-        assert min(value for name, value in found.items() if name != "whole") >= 0.97, found
+        assert min(share.value for name, share in found.items() if name != "whole") >= 0.97, found
 
 
 def test_the_shipped_judge_sees_a_wrong_picture():
@@ -105,7 +141,7 @@ def test_the_shipped_judge_sees_a_wrong_picture():
 
 def test_two_drawings_of_a_scene_have_full_variety_and_one_picture_has_none():
     scenes = unseen_scenes(12, False)
-    first, second = (drawn([evaluate._redrawn(scene, seed) for scene in scenes], 64) for seed in (1, 2))
+    first, second = (drawn([samples._redrawn(scene, seed) for scene in scenes], 64) for seed in (1, 2))
     assert variety(scenes, first, second) == pytest.approx(1)
     assert variety(scenes, first, first) == 0
 
@@ -129,15 +165,92 @@ def test_a_contact_sheet_keeps_reading_order():
     assert sheet[2, ::3, 0].tolist() == [3, 4, 5]
 
 
-def test_the_table_goes_into_the_card_and_nothing_else_changes(tmp_path):
-    card = tmp_path / "README.md"
-    card.write_text(f"before\n{evaluate.CARD_START}\nold\n{evaluate.CARD_END}\nafter\n")
-    write_into_card(card, as_table([("a", "1", "2", "3")]))
-    text = card.read_text()
-    assert "| a | 1 | 2 | 3 |" in text
-    assert "old" not in text
-    assert text.startswith("before\n")
-    assert text.endswith("\nafter\n")
+def test_grain_is_what_was_added_to_a_sky_and_a_thing_in_the_sky_does_not_count():
+    plain = [compose([("red", "house")], setting, rng=seed) for setting in PLACES for seed in range(4)]
+    starry = [compose([("red", "star")], "sunset", sizes=("big",), rng=seed) for seed in range(2)]
+    pages = drawn(plain + starry, 128)
+    assert grain(plain + starry, pages) == pytest.approx(0, abs=0.02)
+    noise = torch.randn(len(plain), 1, 128, 128, generator=torch.Generator().manual_seed(0)) * 2 / 127.5
+    grainy = torch.cat([pages[: len(plain)] + noise, torch.rand(2, 3, 128, 128)])
+    assert grain(plain + starry, grainy) == pytest.approx(2, rel=0.05)
+    assert math.isnan(grain(starry, pages[-2:]))
+
+
+@pytest.mark.parametrize("name", ["figures", "solvers"])
+def test_a_table_goes_into_the_card_and_nothing_else_changes(tmp_path, name):
+    card, (start, end) = tmp_path / "README.md", marks(name)
+    card.write_text(f"before\n{start}\nold\n{end}\nafter\n")
+    write_into_card(card, name, as_table(("a", "b", "c"), [("1", "2", "3")]))
+    assert card.read_text() == f"before\n{start}\n| a | b | c |\n|---|---|---|\n| 1 | 2 | 3 |\n{end}\nafter\n"
+
+
+def test_generated_pictures_are_the_defaults_of_the_model_and_diffusers_are_its_own(random_model):
+    """Ours with diffusers' defaults typed in are diffusers' with nothing typed in."""
+    prompts = ["a red house", "a blue tree in the snow"]
+    few = replace(random_model, default_steps=3, default_guidance=2.0)
+    assert_close(generate(few, prompts, seed=5), generate(random_model, prompts, seed=5, steps=3, guidance=2.0))
+    ours = generate(random_model, prompts, seed=5, steps=50, guidance=7.5).clamp(-1, 1)
+    assert_close(generate_by_diffusers(random_model, prompts, seed=5), ours, rtol=1e-3, atol=1e-3)
+
+
+def test_every_solver_is_what_it_is_called(tiny):
+    assert set(SETTINGS) == set(SOLVERS)
+    for name in SOLVERS:
+        other = with_solver(tiny, name).scheduler
+        assert torch.equal(other.betas, tiny.scheduler.betas)
+        assert other.config.timestep_spacing == ("leading" if "PNDM" in name else "trailing")
+        other.set_timesteps(10)
+        assert other.timesteps[0] == (901 if "PNDM" in name else 999)
+        assert not other.config.get("clip_sample", False)
+
+
+def test_the_comparison_of_solvers_has_a_row_for_each_setting(tiny, monkeypatch):
+    asked = []
+
+    def picture(model, prompts, seed, steps, guidance):
+        asked.append((type(model.scheduler).__name__, steps, guidance))
+        return drawn(unseen_scenes(len(prompts), False), 64)
+
+    monkeypatch.setattr("sdlearn.evaluate.solvers.generate", picture)
+    rows = list(compare_solvers(tiny, load_judge(TINY.parent / "judge"), count=6))
+    settings = [(name, *setting) for name, of_name in SETTINGS.items() for setting in of_name]
+    assert asked == [(SOLVERS[name][0].__name__, steps, guidance) for name, steps, guidance, _ in settings]
+    for row, (name, steps, guidance, part) in zip(rows, settings, strict=True):
+        assert row[:5] == (name, str(steps), f"{guidance:g}", str(6 // part), str(Share(6 // part, 6 // part)))
+
+
+def test_every_figure_of_the_shipped_model_is_measured(tiny, monkeypatch, tmp_path):
+    """With drawn pages in place of generated ones, everything is right: the rows are wired to what they say."""
+
+    def draw(model, prompts, seed, size=128, **options):
+        return drawn(unseen_scenes(len(prompts), held_out=seed == 90_000), size)
+
+    monkeypatch.setattr("sdlearn.evaluate.table.generate", draw)
+    monkeypatch.setattr("sdlearn.evaluate.table.generate_by_diffusers", draw)
+    monkeypatch.setattr("sdlearn.evaluate.table.PAGES", 3)
+    rows = measure(tiny, load_judge(TINY.parent / "judge"), count=16, sheet=tmp_path / "sheet.png")
+    measured = {figure: value for figure, value, _, _ in rows}
+    assert len(measured) == len(rows) == 26
+    for figure, value in measured.items():
+        if figure.startswith(("generated", "…", "whole")):
+            assert value.startswith("100.0 %"), (figure, value)
+    assert measured["… relation right"] == "100.0 % (57–100)"
+    assert sum(figure.startswith("attention, ") for figure in measured) == 7
+    assert (tmp_path / "sheet-held-out.png").exists()
+    assert len((tmp_path / "sheet.txt").read_text().splitlines()) == 10
+
+
+def test_the_shipped_model_draws_what_unseen_captions_say(tiny):
+    """At half the side, to be quick; the card has the figures for many more."""
+    judge, scenes = load_judge(TINY.parent / "judge"), unseen_scenes(20, held_out=False)
+    for guidance in (None, 7.5):
+        pixels = generate(tiny, samples.captions(scenes), seed=0, size=256, guidance=guidance)
+        assert shares(verdicts(judge, scenes, pixels))["whole"].right >= 17
+
+
+def test_the_shipped_models_skies_are_smooth(tiny):
+    scenes = [compose([("red", "house")], setting, rng=1) for setting in ("sunset", "meadow", "night", "snow")]
+    assert grain(scenes, generate(tiny, samples.captions(scenes), seed=0)) < 1
 
 
 @pytest.mark.parametrize(
@@ -146,13 +259,14 @@ def test_the_table_goes_into_the_card_and_nothing_else_changes(tmp_path):
         ("--sheet", "sheet", "should end in .jpg or .png"),
         ("--samples", "nowhere/samples.jpg", "there is no folder"),
         ("--card", "no_card.md", "is not a model card"),
+        ("--count", "0", "should be a whole number from 1 on"),
     ],
 )
 def test_what_cannot_be_written_is_said_before_anything_is_measured(option, name, said, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["evaluate", option, name])
-    monkeypatch.setattr(evaluate, "load", lambda name: pytest.fail("the model was loaded"))
+    monkeypatch.setattr(command, "load", lambda *_, **__: pytest.fail("the model was loaded"))
     with pytest.raises(SystemExit):
-        evaluate.main()
+        command.main()
     assert said in capsys.readouterr().err
 
 

@@ -1,0 +1,117 @@
+"""`python -m sdlearn.evaluate`: how good the small model is, measured on scenes that it has never seen.
+
+Prints a table and, with `--card`, writes it into the model card. The judge (`sdlearn.judge`) was trained on drawn
+pictures only; its own accuracy stands in the table's first lines, so that its word can be weighed. Beside each share
+stands where the share of all prompts lies with 95 % confidence.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from sdlearn.evaluate.solvers import HEAD, compare_solvers
+from sdlearn.evaluate.table import as_table, marks, measure, write_into_card
+from sdlearn.judge import load_judge
+from sdlearn.loading import TINY, Components, load
+from sdlearn.pipeline import text_to_image
+from sdlearn.plots import strip
+
+SAMPLES = (
+    "a red house left of a blue tree in the snow",
+    "a yellow star above a green boat at night",
+    "a pink cat in a meadow",
+    "an orange car and a white flower, in the desert",
+    "a purple fish right of a red mushroom on the beach",
+    "a blue balloon, a yellow house and a red tree at sunset",
+    "on the beach, a big white boat",
+    "a green kite above an orange cat in a meadow",
+    "a picture of a yellow mushroom in the snow",
+    "a white heart above a blue car at night",
+    "a small red flower left of a big purple house in the desert",
+    "a pink star at sunset",
+)
+"""The twelve prompts of the README; prompt k is drawn with seed k."""
+
+
+def draw_samples(model: Components, file: Path) -> None:
+    """The README's twelve pictures, one sample of each prompt, by the model's defaults."""
+    pictures = [text_to_image(model, prompt, seed=seed) for seed, prompt in enumerate(SAMPLES)]
+    strip(pictures, SAMPLES, columns=4).savefig(file, pil_kwargs={"quality": 88})
+
+
+def _picture_file(name: str) -> Path:
+    """Where a picture can be saved, or an error before minutes of measuring rather than after them."""
+    file = Path(name)
+    if file.suffix.lower() not in (".jpg", ".png"):
+        raise argparse.ArgumentTypeError(f"{name!r} should end in .jpg or .png")
+    if not file.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {str(file.parent)!r}")
+    return file
+
+
+def _card_file(name: str) -> Path:
+    file = Path(name)
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    for mark in (*marks("figures"), *marks("solvers")):
+        if mark not in text:
+            raise argparse.ArgumentTypeError(f"{name!r} is not a model card with the line {mark!r}")
+    return file
+
+
+def _count(name: str) -> int:
+    if not name.isdigit() or int(name) < 1:
+        raise argparse.ArgumentTypeError(f"{name!r} should be a whole number from 1 on")
+    return int(name)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m sdlearn.evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", default="tiny", help="a name or a folder that sdlearn.load takes")
+    parser.add_argument("--bfloat16", action="store_true", help="the U-Net in bfloat16: faster on many CPUs")
+    parser.add_argument("--judge", type=Path, default=TINY.parent / "judge")
+    parser.add_argument("--count", type=_count, default=100, help="prompts of each sort; the card has 300")
+    parser.add_argument("--sheet", type=_picture_file, help="save contact sheets of the samples here")
+    parser.add_argument("--card", type=_card_file, help="write the table into this model card")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--solvers", action="store_true", help="only compare solvers, steps and guidance")
+    instead.add_argument("--samples", type=_picture_file, help="only draw the README's twelve samples into this file")
+    return parser.parse_args()
+
+
+def main() -> None:
+    choice = parse()
+    model = load(choice.model)
+    if choice.bfloat16:
+        model.unet.forward = torch.autocast(model.device.type, torch.bfloat16)(model.unet.forward)
+    if choice.samples:
+        draw_samples(model, choice.samples)
+        return
+    judge = load_judge(choice.judge)
+    precision = "the U-Net in bfloat16" if choice.bfloat16 else str(model.dtype).removeprefix("torch.")
+    about = f"Measured on {choice.count} unseen prompts of each sort, {model.side}², {precision}"
+    if choice.solvers:
+        name, rows = "solvers", []
+        for row in compare_solvers(model, judge, choice.count):
+            print(*row, sep=" | ", flush=True)
+            rows.append(row)
+        table = f"{as_table(HEAD, rows)}\n\n{about}."
+    else:
+        name = "figures"
+        rows = measure(model, judge, choice.count, choice.sheet)
+        head = ("figure", "measured", "must", "aim")
+        table = (
+            f"{as_table(head, rows)}\n\n{about}, {model.default_steps} steps and guidance "
+            f"{model.default_guidance:g} where nothing else is said."
+        )
+    print(table)
+    if choice.card:
+        write_into_card(choice.card, name, table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""Scenes that no model was trained on, pictures drawn from their captions, and what is right in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+import torch
+from diffusers import StableDiffusionPipeline
+from tqdm.auto import tqdm
+
+from sdlearn.compression import decode
+from sdlearn.drawing import draw_array
+from sdlearn.images import to_pixels
+from sdlearn.judge import Judge, Verdict, judge_picture
+from sdlearn.loading import Components
+from sdlearn.picturebook import GROUND_KINDS, Scene, compose
+from sdlearn.pipeline import text_to_latents
+from sdlearn.train.data import TEST, scene_at
+
+AT_ONCE = 4
+"""Pictures that are drawn in one batch."""
+SKY = 0.045
+"""The part of a page's height, from the top, where no cloud, sun, moon or star of a backdrop reaches."""
+
+
+def unseen_scenes(count: int, held_out: bool) -> list[Scene]:
+    return [scene_at(page, TEST, held_out) for page in range(1000, 1000 + count)]
+
+
+def drawn(scenes: Iterable[Scene], size: int) -> torch.Tensor:
+    return to_pixels(np.stack([draw_array(scene, size) for scene in scenes]))
+
+
+def captions(scenes: Iterable[Scene]) -> list[str]:
+    return [scene.caption for scene in scenes]
+
+
+def generate(model: Components, prompts: list[str], seed: int, **options) -> torch.Tensor:
+    """One picture for each prompt: float32 [n, 3, height, width] on the CPU.
+
+    options: size, steps and guidance of `sdlearn.text_to_image`; the model's own where they are not given.
+    """
+    found = []
+    for first in tqdm(range(0, len(prompts), AT_ONCE), desc=f"drawing {len(prompts)} prompts"):
+        for step in text_to_latents(model, prompts[first : first + AT_ONCE], seed=seed + first, **options):
+            last = step
+        found += [decode(model.vae, z).float().cpu() for z in last.latents.split(1)]
+    return torch.cat(found)
+
+
+def generate_by_diffusers(model: Components, prompts: list[str], seed: int) -> torch.Tensor:
+    """The same with diffusers' own pipeline as anybody would call it: nothing is set but the prompt and the noise."""
+    parts = (model.vae, model.text_encoder, model.tokenizer, model.unet, model.scheduler, None, None)
+    pipeline = StableDiffusionPipeline(*parts, requires_safety_checker=False)
+    pipeline.set_progress_bar_config(disable=True)
+    found = []
+    for first in tqdm(range(0, len(prompts), AT_ONCE), desc=f"drawing {len(prompts)} prompts by diffusers"):
+        noise = torch.Generator().manual_seed(seed + first)
+        made = pipeline(prompts[first : first + AT_ONCE], generator=noise, output_type="pt").images
+        found.append(made.float().cpu() * 2 - 1)
+    return torch.cat(found)
+
+
+def verdicts(judge: Judge, scenes: list[Scene], pixels: torch.Tensor) -> list[Verdict]:
+    read = [reading for piece in pixels.split(16) for reading in judge.read(piece)]
+    return [judge_picture(scene, *reading) for scene, reading in zip(scenes, read, strict=True)]
+
+
+# --- figures --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Share:
+    """How many of how many were right."""
+
+    right: int
+    of: int
+
+    @property
+    def value(self) -> float:
+        return self.right / self.of if self.of else float("nan")
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Where the share of all prompts lies with 95 % confidence (Wilson 1927)."""
+        if not self.of:
+            return float("nan"), float("nan")
+        z, n = 1.96, self.of
+        middle = (self.value + z * z / (2 * n)) / (1 + z * z / n)
+        half = z / (1 + z * z / n) * sqrt(self.value * (1 - self.value) / n + z * z / (4 * n * n))
+        return max(0.0, middle - half), min(1.0, middle + half)
+
+    def __str__(self) -> str:
+        if not self.of:
+            return "none to judge"
+        low, high = self.interval
+        return f"{100 * self.value:.1f} % ({100 * low:.0f}–{100 * high:.0f})"
+
+
+def share_of(answers: Iterable[bool]) -> Share:
+    listed = list(answers)
+    return Share(sum(listed), len(listed))
+
+
+def shares(found: list[Verdict]) -> dict[str, Share]:
+    """The share of right answers for every part of the prompts."""
+    return {
+        "place": share_of(verdict.place for verdict in found),
+        "kind": share_of(right for verdict in found for right in verdict.kinds),
+        "colour": share_of(right for verdict in found for right in verdict.colours),
+        "relation": share_of(verdict.relation for verdict in found if verdict.relation is not None),
+        "nothing else": share_of(verdict.nothing_else for verdict in found),
+        "whole": share_of(verdict.whole for verdict in found),
+    }
+
+
+def whole_by_count(scenes: list[Scene], found: list[Verdict]) -> dict[int, Share]:
+    """The share of prompts drawn right to the letter, for prompts that ask for one, two and three things."""
+    pairs = list(zip(scenes, found, strict=True))
+    return {
+        count: share_of(verdict.whole for scene, verdict in pairs if len(scene.things) == count) for count in (1, 2, 3)
+    }
+
+
+def grain(scenes: list[Scene], pixels: torch.Tensor) -> float:
+    """How far the top of a sky, which is smooth on every page, is from being so: in grey levels, of 255.
+
+    The standard deviation of the grey values along each row; the mean over the pictures whose prompt asks for nothing
+    that belongs into the sky.
+    """
+    empty = [all(thing.kind in GROUND_KINDS for thing in scene.things) for scene in scenes]
+    if not any(empty):
+        return float("nan")
+    grey = (pixels[torch.tensor(empty)].clamp(-1, 1).mean(dim=1) + 1) * 127.5
+    sky = grey[:, : int(SKY * grey.shape[1])]
+    return (sky - sky.mean(dim=2, keepdim=True)).square().mean(dim=(1, 2)).sqrt().mean().item()
+
+
+def variety(scenes: list[Scene], first: torch.Tensor, second: torch.Tensor) -> float:
+    """Mean distance of two samples of a prompt, as a part of that of two drawn scenes of it."""
+    size = first.shape[-1]
+    again = [[_redrawn(scene, seed) for scene in scenes] for seed in (1, 2)]
+    by_hand = (drawn(again[0], size) - drawn(again[1], size)).abs().mean()
+    return ((first - second).abs().mean() / by_hand).item()
+
+
+def _redrawn(scene: Scene, seed: int) -> Scene:
+    things = [(thing.colour, thing.kind) for thing in scene.things]
+    return compose(
+        things, scene.place, scene.relation, rng=np.random.default_rng((5, seed, int(scene.things[0].x * 1e9)))
+    )

@@ -1,0 +1,51 @@
+"""The same noise, the same U-Net, another solver: how many steps does each need, and how much guidance can it bear?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, PNDMScheduler
+
+from sdlearn.evaluate.samples import captions, generate, grain, shares, unseen_scenes, verdicts
+from sdlearn.judge import Judge
+from sdlearn.loading import Components
+
+SOLVERS = {
+    "PNDM, as Stable Diffusion 1.5 ships it": (
+        PNDMScheduler,
+        {"timestep_spacing": "leading", "set_alpha_to_one": False, "skip_prk_steps": True},
+    ),
+    "DDIM, trailing": (DDIMScheduler, {"timestep_spacing": "trailing", "set_alpha_to_one": True}),
+    "DDIM, trailing, ending at t = 0": (DDIMScheduler, {"timestep_spacing": "trailing", "set_alpha_to_one": False}),
+    "DPM-Solver++ 2M, trailing": (DPMSolverMultistepScheduler, {"timestep_spacing": "trailing"}),
+}
+"""Each solver's class, and how it is configured; the schedule of noise stays the model's."""
+
+SETTINGS = {
+    "DDIM, trailing": ((10, 3, 1), (12, 3, 1), (12, 7.5, 1), (8, 3, 3), (15, 3, 3), (25, 3, 3)),
+    "DDIM, trailing, ending at t = 0": ((12, 3, 3),),
+    "DPM-Solver++ 2M, trailing": ((10, 3, 3), (12, 3, 3), (12, 7.5, 3)),
+    "PNDM, as Stable Diffusion 1.5 ships it": ((12, 3, 3), (25, 3, 3), (25, 7.5, 3)),
+}
+"""Steps and guidance that each is tried with, and what the number of prompts is divided by: few decide, many show."""
+
+HEAD = ("solver", "steps", "guidance", "prompts", "whole prompt right", "grain")
+
+
+def with_solver(model: Components, name: str) -> Components:
+    """The same model, drawn by another solver."""
+    kind, changes = SOLVERS[name]
+    return replace(model, scheduler=kind.from_config(model.scheduler.config, **changes))
+
+
+def compare_solvers(model: Components, judge: Judge, count: int) -> Iterator[tuple[str, ...]]:
+    """A row of the table for every setting, as soon as it is measured."""
+    scenes = unseen_scenes(count, held_out=False)
+    for name, settings in SETTINGS.items():
+        other = with_solver(model, name)
+        for steps, guidance, part in settings:
+            asked = scenes[: max(1, count // part)]
+            pixels = generate(other, captions(asked), seed=0, steps=steps, guidance=guidance)
+            whole = shares(verdicts(judge, asked, pixels))["whole"]
+            yield name, f"{steps}", f"{guidance:g}", f"{len(asked)}", f"{whole}", f"{grain(asked, pixels):.1f}"

@@ -1,0 +1,206 @@
+"""The figures of a model as a table, and the table in the model's card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from sdlearn.compression import decode
+from sdlearn.evaluate.samples import (
+    Share,
+    captions,
+    drawn,
+    generate,
+    generate_by_diffusers,
+    grain,
+    share_of,
+    shares,
+    unseen_scenes,
+    variety,
+    verdicts,
+    whole_by_count,
+)
+from sdlearn.images import contact_sheet, psnr, to_pictures
+from sdlearn.judge import Judge
+from sdlearn.loading import Components
+from sdlearn.map_scores import of_different_kinds, score_maps
+from sdlearn.picturebook import Scene
+from sdlearn.train.data import TEST, scene_at
+
+CHOICES = 64
+PAGES = 64
+"""Drawn pages of each sort for what is measured on pages, and prompts for what is measured on attention."""
+FIFTY_STEPS = 100
+"""Prompts that are drawn in fifty steps."""
+PAIRS = 32
+"""Prompts that are drawn twice, for the variety."""
+STRONG = 7.5
+"""The guidance that most code of the field asks for."""
+
+Row = tuple[str, str, str, str]
+"""Figure, measured, must, aim."""
+
+
+def measure(model: Components, judge: Judge, count: int, sheet: Path | None = None) -> list[Row]:
+    """Every figure, on `count` unseen prompts of each sort, drawn as a learner gets them: by the model's defaults.
+
+    sheet: where to save contact sheets of what was drawn.
+
+    Raises:
+        ValueError: a model without CLIP's image tower.
+    """
+    if model.clip is None:
+        raise ValueError("model: one with a CLIP image tower, in its folder `clip`; this one has none")
+    scenes, held_out = unseen_scenes(count, held_out=False), unseen_scenes(count, held_out=True)
+    return [
+        *rows_of_parts(model, judge, scenes[:PAGES] + held_out[:PAGES]),
+        *rows_of_samples(model, judge, scenes, held_out, sheet),
+        *rows_of_other_settings(model, judge, scenes),
+        *rows_of_attention(model, scenes[:PAGES]),
+    ]
+
+
+def rows_of_parts(model: Components, judge: Judge, scenes: list[Scene]) -> list[Row]:
+    """The judge's own accuracy, so that its word can be weighed; the autoencoder; CLIP."""
+    pictures = drawn(scenes, model.side)
+    restored = round_trip(model, pictures)
+    worst = [_worst(shares(verdicts(judge, scenes, pixels))) for pixels in (pictures, restored)]
+    return [
+        ("judge on drawn pictures: worst of place, kind, colour, relation", str(worst[0]), "99 %", ""),
+        ("judge on VAE round trips: worst of the same", str(worst[1]), "99 %", ""),
+        (f"VAE PSNR at {model.side}²", f"{psnr(restored, pictures):.1f} dB", "30 dB", "36 dB"),
+        (f"CLIP, picture → caption, top-1 of {CHOICES}", str(clip_accuracy(model)), "90 %", "98 %"),
+    ]
+
+
+def rows_of_samples(
+    model: Components, judge: Judge, scenes: list[Scene], held_out: list[Scene], sheet: Path | None
+) -> list[Row]:
+    first = generate(model, captions(scenes), seed=0)
+    unseen = generate(model, captions(held_out), seed=90_000)
+    pairs = scenes[:PAIRS]
+    differ = variety(pairs, first[: len(pairs)], generate(model, captions(pairs), seed=50_000))
+    if sheet:
+        save_sheet(first, scenes, sheet)
+        save_sheet(unseen, held_out, sheet.with_stem(sheet.stem + "-held-out"))
+    found = verdicts(judge, scenes, first)
+    made, by_count = shares(found), whole_by_count(scenes, found)
+    new = shares(verdicts(judge, held_out, unseen))
+    return [
+        ("generated: place right", str(made["place"]), "99 %", "99 %"),
+        ("… each thing's kind right", str(made["kind"]), "96 %", "99 %"),
+        ("… each thing's colour right", str(made["colour"]), "95 %", "99 %"),
+        ("… relation right", str(made["relation"]), "94 %", "98 %"),
+        ("… nothing there that was not asked for", str(made["nothing else"]), "93 %", "98 %"),
+        ("… whole prompt right", str(made["whole"]), "90 %", "97 %"),
+        ("… whole prompt right, one thing", str(by_count[1]), "", ""),
+        ("… whole prompt right, two things", str(by_count[2]), "", ""),
+        ("… whole prompt right, three things", str(by_count[3]), "65 %", "92 %"),
+        ("… whole prompt right, held-out compositions", str(new["whole"]), "82 %", "93 %"),
+        ("variety: two samples of a prompt against two drawings of it", f"{100 * differ:.0f} %", "60 %", "90 %"),
+        (
+            f"grain in a plain sky, of 255; drawn: {grain(scenes, drawn(scenes, model.side)):.1f}",
+            _grain(scenes, first),
+            "",
+            "1.0",
+        ),
+    ]
+
+
+def rows_of_other_settings(model: Components, judge: Judge, scenes: list[Scene]) -> list[Row]:
+    """Whole prompts right where somebody asks for something else than the defaults."""
+    prompts, half = captions(scenes), model.side // 2
+    few = prompts[:FIFTY_STEPS]
+    ways = {
+        f"guidance {STRONG}": lambda: generate(model, prompts, seed=0, guidance=STRONG),
+        f"{half}²": lambda: generate(model, prompts, seed=0, size=half),
+        f"plain diffusers at its defaults, 50 steps, guidance 7.5, {len(few)} prompts": lambda: generate_by_diffusers(
+            model, few, seed=0
+        ),
+    }
+    rows = []
+    for name, draw in ways.items():
+        pixels = draw()
+        asked = scenes[: len(pixels)]
+        whole = shares(verdicts(judge, asked, pixels))["whole"]
+        rows.append((f"whole prompt right, {name}; grain", f"{whole}; {_grain(asked, pixels)}", "", ""))
+    return rows
+
+
+def rows_of_attention(model: Components, scenes: list[Scene]) -> list[Row]:
+    """Pointing accuracy and IoU of every group of layers; the aim is for the best of them."""
+    words = sum(len(scene.things) for scene in of_different_kinds(scenes))
+    return [
+        (
+            f"attention, {group}: a thing's word points into it; IoU",
+            f"{Share(round(points * words), words)}; {overlaps:.2f}",
+            "",
+            "90 %",
+        )
+        for group, (points, overlaps) in score_maps(model, scenes).items()
+    ]
+
+
+@torch.no_grad()
+def round_trip(model: Components, pixels: torch.Tensor) -> torch.Tensor:
+    """Encode and decode, one picture at a time."""
+    pieces = [model.vae.encode(p.to(model.device, model.dtype)).latent_dist.mean for p in pixels.split(1)]
+    return torch.cat([decode(model.vae, z * model.vae.config.scaling_factor).float().cpu() for z in pieces])
+
+
+@torch.no_grad()
+def clip_accuracy(model: Components, rounds: int = 8) -> Share:
+    """How often a picture finds its caption among 64 that all differ in things, colours or place."""
+    right = []
+    for number in range(rounds):
+        scenes, page = {}, 10_000 * (number + 1)
+        while len(scenes) < CHOICES:
+            scene = scene_at(page, TEST)
+            scenes.setdefault((frozenset((t.kind, t.colour) for t in scene.things), scene.place), scene)
+            page += 1
+        chosen = list(scenes.values())
+        pixels = drawn(chosen, model.clip.config.vision_config.image_size).to(model.device, model.dtype)
+        tokens = model.tokenizer(captions(chosen), padding="max_length", return_tensors="pt").input_ids
+        logits = model.clip(input_ids=tokens.to(model.device), pixel_values=pixels).logits_per_image
+        right += (logits.argmax(dim=1).cpu() == torch.arange(CHOICES)).tolist()
+    return share_of(right)
+
+
+def _worst(found: dict[str, Share]) -> Share:
+    return min((found[name] for name in ("place", "kind", "colour", "relation")), key=lambda share: share.value)
+
+
+def _grain(scenes: list[Scene], pixels: torch.Tensor) -> str:
+    return f"{grain(scenes, pixels):.1f}"
+
+
+def save_sheet(pixels: torch.Tensor, scenes: list[Scene], file: Path) -> None:
+    """A contact sheet of the first hundred samples, 160 pixels each, and their prompts beside it."""
+    columns = min(10, len(pixels))
+    full = min(100, len(pixels)) // columns * columns
+    small = torch.nn.functional.adaptive_avg_pool2d(pixels[:full], 160)
+    Image.fromarray(contact_sheet(to_pictures(small), columns)).save(file)
+    file.with_suffix(".txt").write_text("\n".join(captions(scenes[:full])))
+
+
+# --- the card -------------------------------------------------------------------------------------
+
+
+def marks(name: str) -> tuple[str, str]:
+    """The lines of a card between which a table stands: "figures" or "solvers"."""
+    return f"<!-- {name}: written by python -m sdlearn.evaluate -->", f"<!-- end of {name} -->"
+
+
+def as_table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    return "\n".join(lines + [f"| {' | '.join(row)} |" for row in rows])
+
+
+def write_into_card(card: Path, name: str, table: str) -> None:
+    """Put a table between its two marks; nothing else in the card changes."""
+    start, end = marks(name)
+    before, rest = card.read_text(encoding="utf-8").split(start)
+    _, after = rest.split(end)
+    card.write_text(f"{before}{start}\n{table}\n{end}{after}", encoding="utf-8")
