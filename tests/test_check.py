@@ -282,7 +282,7 @@ def reweighted_by_exp(scores, place, factor):
 
 
 def map_of_up_layers(maps, places):
-    return maps.select(layers=["up.2.1", "up.2.0"]).of_words(places)[0]
+    return maps.select(layers=["up.2.1", "up.1.1", "up.2.0"]).of_words(places)[0]
 
 
 def map_of_three_layers(maps, places):
@@ -622,7 +622,7 @@ RIGHT = {
     "slerp": (slerp_by_frame, slerp_in_place),
     "own_failure": (
         lambda: compose([("red", "house"), ("red", "house")], "snow", "left of", rng=1),
-        lambda: compose([("white", "cat"), ("white", "boat")], "snow", "right of", ("small", "small"), rng=3),
+        lambda: compose([("white", "cat"), ("white", "cat")], "snow", "left of", ("small", "small"), rng=3),
     ),
     "ddim_step": (ddim_by_velocity, ddim_in_place),
     "ddpm_step": (ddpm_by_posterior, ddpm_in_double),
@@ -965,7 +965,7 @@ WRONG = {
         (lambda maps, places: maps.of_words(places), "one map [h, w] was expected, got 1×32×32"),
         (lambda maps, places: maps.select(side=8).of_words(places)[0], "at least 60% was asked for"),
         (lambda maps, places: maps.of_words(places)[0] / 0, "NaN or infinity"),
-        (lambda maps, places: maps.of_words(places)[0], "choose by the scores"),
+        (lambda maps, places: maps.of_words(places)[0], "combine layers that score well"),
     ),
     "sinusoids": (
         (lambda t, w: sinusoids_by_powers(t, w).roll(w // 2, dims=1), "the other way round"),

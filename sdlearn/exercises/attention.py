@@ -314,9 +314,9 @@ REWEIGHTED = Exercise(
 # --- a map of one's own ---------------------------------------------------------------------------
 
 PAGES = tuple(range(3000, 3012))
-T = 850
+T = 950
 POINTING = 0.6
-BETTER = 0.02
+BETTER = 0.005
 """How much more than the average of all layers the learner's maps have to cover, in IoU."""
 
 
@@ -374,8 +374,9 @@ def _covers(measured: dict) -> str | None:
     yours, least = measured["yours"][1], measured["all"][1] + BETTER
     if yours < least:
         return (
-            f"your maps cover the things with a mean IoU of {yours:.2f}; all layers together give "
-            f"{measured['all'][1]:.2f}, and at least {least:.2f} was asked for: choose by the scores of section 4"
+            f"your maps cover the things with a mean IoU of {yours:.3f}; all layers together give "
+            f"{measured['all'][1]:.3f}, and at least {least:.3f} was asked for: combine layers that score well in "
+            "section 4"
         )
     return None
 
