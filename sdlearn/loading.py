@@ -118,7 +118,7 @@ class Components:
             "vae": lambda: f"3×{self.side}×{self.side} ↔ {latent}",
             "unet": lambda: f"{latent}, t, {count}×{width} → {latent}",
             "scheduler": lambda: (
-                f"{self.scheduler.config.num_train_timesteps} steps, predicts {self.scheduler.config.prediction_type}; "
+                f"{self.scheduler.config.num_train_timesteps} steps, {self.scheduler.config.prediction_type}; "
                 f"draws in {self.default_steps} at guidance {self.default_guidance:g}"
             ),
         }[part]()

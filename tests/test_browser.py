@@ -347,7 +347,7 @@ def test_lesson_06_looks_into_a_drawing(lab, page, tmp_path):
     tree = wait_until_changed(page, house, over)
     page.locator(".widget-dropdown select").nth(0).select_option(index=1)
     layer = wait_until_changed(page, tree, over)
-    page.locator(".widget-dropdown select").nth(1).select_option(index=1)
+    page.locator(".widget-dropdown select").nth(1).select_option(index=2)
     wait_until_changed(page, layer, over)
 
     before, growing = shown(page, below), shown(page, picked)
