@@ -31,7 +31,7 @@ def text_to_latents(
 ) -> Iterator[Step]:
     """Yield every denoising step for a prompt, or for a batch of prompts. Arguments as in `text_to_image`."""
     prompts = texts("prompt", prompt)
-    steps, guidance = _or_defaults(model, steps, guidance)
+    steps, guidance = or_defaults(model, steps, guidance)
     check_denoising(model.scheduler, steps, guidance)
     generator = seeded(seed)
     height, width = (side // model.factor for side in picture_size(model, size))
@@ -78,7 +78,7 @@ def image_to_latents(
 ) -> Iterator[Step]:
     """Yield every denoising step from a picture. Arguments as in `image_to_image` and `inpaint`."""
     prompts = texts("prompt", prompt)
-    steps, guidance = _or_defaults(model, steps, guidance)
+    steps, guidance = or_defaults(model, steps, guidance)
     check_denoising(model.scheduler, steps, guidance, strength)
     generator = seeded(seed)
     start = _fitted(model, "picture", picture)
@@ -140,7 +140,8 @@ def inpaint(
     return _pictures(model, prompt, found)
 
 
-def _or_defaults(model: Components, steps: int | None, guidance: float | None) -> tuple[int, float]:
+def or_defaults(model: Components, steps: int | None, guidance: float | None) -> tuple[int, float]:
+    """Steps and guidance as given; what is None is the model's own."""
     return (
         model.default_steps if steps is None else steps,
         model.default_guidance if guidance is None else guidance,

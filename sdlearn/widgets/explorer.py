@@ -18,6 +18,7 @@ from torch import Tensor
 from sdlearn import plots
 from sdlearn.images import to_jpeg
 from sdlearn.loading import Components
+from sdlearn.pipeline import or_defaults
 from sdlearn.watching import START, Watched, watch
 from sdlearn.widgets.latest import DrawingBox, Latest
 from sdlearn.widgets.place_picker import PlacePicker
@@ -82,8 +83,8 @@ class AttentionExplorer(DrawingBox):
         guidance: float | None = None,
         seed: int = 0,
     ):
-        self.model, self.steps = model, model.default_steps if steps is None else steps
-        self.guidance = model.default_guidance if guidance is None else guidance
+        self.model = model
+        self.steps, self.guidance = or_defaults(model, steps, guidance)
         self.watched: list[Watched] = []
         self.error: Exception | None = None
         self._lock, self._quiet = threading.RLock(), False

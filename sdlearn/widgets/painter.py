@@ -12,7 +12,7 @@ from PIL import Image
 from sdlearn.denoising import Step
 from sdlearn.images import to_jpeg
 from sdlearn.loading import Components
-from sdlearn.pipeline import latents_to_images, text_to_latents
+from sdlearn.pipeline import latents_to_images, or_defaults, text_to_latents
 from sdlearn.text import split_words
 from sdlearn.widgets.latest import DrawingBox, Latest
 
@@ -35,18 +35,14 @@ class Painter(DrawingBox):
         seed: int = 0,
     ):
         self.model, self.picture, self.error = model, picture, None
-        self.steps, self.every = model.default_steps if steps is None else steps, every
+        self.every = every
+        self.steps, guidance = or_defaults(model, steps, guidance)
         self._work = Latest(self._failed, self._busy)
         full = ipywidgets.Layout(width="512px")
         self.text = ipywidgets.Text(prompt, description="Prompt", continuous_update=False, layout=full)
         self.seed = ipywidgets.BoundedIntText(seed, 0, 2**31 - 1, description="Seed", layout={"width": "170px"})
         self.guidance = ipywidgets.FloatSlider(
-            model.default_guidance if guidance is None else guidance,
-            min=1,
-            max=15,
-            step=0.5,
-            description="Guidance",
-            readout_format=".1f",
+            guidance, min=1, max=15, step=0.5, description="Guidance", readout_format=".1f"
         )
         self.draw_button = ipywidgets.Button(description="Draw", icon="paint-brush", button_style="primary")
         self.stop_button = ipywidgets.Button(description="Stop", icon="stop", disabled=True)
