@@ -1,8 +1,8 @@
 """Start the course: `python3 start.py`. Run its tests: `python3 start.py test`.
 
-The first run makes an environment in `.venv` and installs `requirements.txt` into it; later runs start at once.
-Everything after `--` goes to JupyterLab, or to pytest. This file needs nothing but Python itself, and keeps to
-old syntax so that an old Python gets as far as reading what is wrong.
+The first run makes an environment in `.venv` and installs `requirements.txt` into it; later runs
+start at once. Everything after `--` goes to JupyterLab, or to pytest. This file needs nothing but
+Python itself, and keeps to old syntax so that an old Python gets as far as reading what is wrong.
 """
 
 import argparse
@@ -39,12 +39,14 @@ WHAT_PIP_MEANS = (
             "Connection refused",
             "ProxyError",
         ),
-        "The package index cannot be reached. The first run needs the network: check the connection (or the proxy "
+        "The package index cannot be reached. The first run needs the network: check the "
+        "connection (or the proxy "
         "settings) and run the same command again. Later runs need no network.",
     ),
     (
         ("No matching distribution found",),
-        "A package has no release for this Python ({python}) on this machine. Install Python 3.11, 3.12 or 3.13 and "
+        "A package has no release for this Python ({python}) on this machine. Install Python "
+        "3.11, 3.12 or 3.13 and "
         "run this file with it.",
     ),
 )
@@ -57,8 +59,10 @@ def stop(message):
 def main():
     if sys.version_info < OLDEST:
         stop(
-            "This course needs Python %d.%d or newer; this is Python %s. Install a newer one from python.org or your "
-            "package manager and run it, for example: python3.12 start.py" % (OLDEST + (sys.version.split()[0],))
+            "This course needs Python %d.%d or newer; this is Python %s. Install a newer one "
+            "from python.org or your "
+            "package manager and run it, for example: python3.12 start.py"
+            % (OLDEST + (sys.version.split()[0],))
         )
     ours, rest = split(sys.argv[1:])
     parser = argparse.ArgumentParser(
@@ -66,7 +70,9 @@ def main():
         epilog="Everything after -- goes to JupyterLab, or to pytest.",
     )
     parser.add_argument("what", nargs="?", choices=["lab", "test"], default="lab")
-    parser.add_argument("--no-browser", action="store_true", help="do not open a browser (on a server)")
+    parser.add_argument(
+        "--no-browser", action="store_true", help="do not open a browser (on a server)"
+    )
     choice = parser.parse_args(ours)
     if not is_ready():
         prepare()
@@ -96,20 +102,26 @@ def split(arguments):
 
 
 def environment():
-    """The environment of JupyterLab and so of every kernel: its settings, and threads that wait without spinning."""
+    """The environment of JupyterLab and so of every kernel: its settings, and threads that wait
+    without spinning.
+    """
     from sdlearn.threads import WAITING, says_nothing_of_waiting
 
     settings = dict(os.environ)
     if says_nothing_of_waiting(settings):
         settings.update(WAITING)
-    paths = [str(ROOT / ".jupyter")] + [path for path in [settings.get("JUPYTER_CONFIG_PATH")] if path]
+    paths = [str(ROOT / ".jupyter")] + [
+        path for path in [settings.get("JUPYTER_CONFIG_PATH")] if path
+    ]
     settings["JUPYTER_CONFIG_PATH"] = os.pathsep.join(paths)
     return settings
 
 
 def fingerprint():
     """Changes when anything changes that the environment was made from."""
-    files = [(ROOT / name).read_text(encoding="utf-8") for name in ("requirements.txt", "pyproject.toml")]
+    files = [
+        (ROOT / name).read_text(encoding="utf-8") for name in ("requirements.txt", "pyproject.toml")
+    ]
     parts = [str(ROOT), sys.version] + files
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
@@ -119,24 +131,27 @@ def is_ready():
 
 
 def prepare():
-    """Make the environment anew. The stamp is written last: without it nothing that is there is trusted."""
+    """Make the environment anew. The stamp is written last: without it nothing that is there is
+    trusted.
+    """
     free = shutil.disk_usage(str(ROOT)).free / 1e9
     if NEEDED_GB <= free < CUDA_GB and sys.platform.startswith("linux"):
         print(
-            "The disk has %.1f GB free. On Linux, PyTorch's packages may bring CUDA, and then need about %d GB."
-            % (free, CUDA_GB)
+            "The disk has %.1f GB free. On Linux, PyTorch's packages may bring CUDA, and then "
+            "need about %d GB." % (free, CUDA_GB)
         )
     if free < NEEDED_GB:
         stop(
-            "The disk has %.1f GB free; the course's packages need about %d GB. Free some and try again."
-            % (free, NEEDED_GB)
+            "The disk has %.1f GB free; the course's packages need about %d GB. Free some and "
+            "try again." % (free, NEEDED_GB)
         )
     try:
         import ensurepip  # noqa: F401
         import venv
     except ImportError:
         stop(
-            "This Python lacks the venv module. On Debian and Ubuntu: sudo apt install python%d.%d-venv; on Fedora: "
+            "This Python lacks the venv module. On Debian and Ubuntu: sudo apt install "
+            "python%d.%d-venv; on Fedora: "
             "sudo dnf install python3-pip; then run the same command again." % sys.version_info[:2]
         )
     print("Preparing the course (once; this takes a few minutes) ...", flush=True)
@@ -144,16 +159,30 @@ def prepare():
         venv.create(str(VENV), with_pip=True, clear=True)
     except (OSError, subprocess.CalledProcessError) as error:
         if getattr(error, "errno", None) == errno.ENOSPC:
-            stop("The disk is full. Free at least %d GB and run the same command again." % NEEDED_GB)
+            stop(
+                "The disk is full. Free at least %d GB and run the same command again." % NEEDED_GB
+            )
         stop("The environment %s could not be made: %s" % (VENV, error))
     install()
     STAMP.write_text(fingerprint())
 
 
 def install():
-    command = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "-r", "requirements.txt"]
+    command = [
+        str(PYTHON),
+        "-m",
+        "pip",
+        "install",
+        "--disable-pip-version-check",
+        "-r",
+        "requirements.txt",
+    ]
     pip = subprocess.Popen(
-        command, cwd=str(ROOT), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True
+        command,
+        cwd=str(ROOT),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        universal_newlines=True,
     )
     said = []
     try:
@@ -172,7 +201,10 @@ def explain(said):
     for signs, meaning in WHAT_PIP_MEANS:
         if any(sign in said for sign in signs):
             return meaning.format(gb=NEEDED_GB, python=sys.version.split()[0])
-    return "Installing the packages failed; pip's own words are above. Run the same command again to retry."
+    return (
+        "Installing the packages failed; pip's own words are above. Run the same command "
+        "again to retry."
+    )
 
 
 if __name__ == "__main__":

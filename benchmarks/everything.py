@@ -1,4 +1,5 @@
-"""`python benchmarks/everything.py`: every benchmark, one after the other, into `benchmarks/RESULTS.md`.
+"""`python benchmarks/everything.py`: every benchmark, one after the other, into
+`benchmarks/RESULTS.md`.
 
 On a machine that does nothing else. Those whose needs are not met here say so in their place.
 """
@@ -34,7 +35,11 @@ def section(command: str) -> str:
     about = script.read_text(encoding="utf-8").split('"""')[1].split(": ", 1)[1].split("\n\n")[0]
     print(f"{command} …", flush=True)
     done = subprocess.run([sys.executable, str(script), *options], capture_output=True, text=True)
-    said = done.stdout if done.returncode == 0 else f"Not run here: {done.stderr.strip().splitlines()[-1]}"
+    said = (
+        done.stdout
+        if done.returncode == 0
+        else f"Not run here: {done.stderr.strip().splitlines()[-1]}"
+    )
     return f"## {command}\n\n{about[0].upper()}{about[1:]}\n\n{said.strip()}\n"
 
 
@@ -42,12 +47,21 @@ def processor() -> str:
     """The processor's name, where Linux tells it."""
     told = Path("/proc/cpuinfo")
     lines = told.read_text().splitlines() if told.exists() else []
-    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.processor())
+    return next(
+        (line.split(": ")[1] for line in lines if line.startswith("model name")),
+        platform.processor(),
+    )
 
 
 def main() -> None:
-    where = f"{date.today()}, {processor()}, {os.cpu_count()} cores, {platform.system()}, torch {torch.__version__}"
-    head = f"# Benchmarks\n\nWritten by `make benchmarks`: {where}. Times vary between machines, ratios much less.\n"
+    where = (
+        f"{date.today()}, {processor()}, {os.cpu_count()} cores, {platform.system()}, torch "
+        f"{torch.__version__}"
+    )
+    head = (
+        f"# Benchmarks\n\nWritten by `make benchmarks`: {where}. Times vary between machines, "
+        "ratios much less.\n"
+    )
     found = [head]
     for command in COMMANDS:
         found.append(section(command))

@@ -1,8 +1,10 @@
-"""`python benchmarks/full_size.py`: does everything run at Stable Diffusion 1.5's size, and what does it cost?
+"""`python benchmarks/full_size.py`: does everything run at Stable Diffusion 1.5's size, and what
+does it cost?
 
-Builds its true configuration, with random weights, into a folder in diffusers' layout; loads it as a learner would;
-runs every stage, recording, text to image, image to image and inpainting; and beside them diffusers' own pipeline, in
-the same run. Give it a GPU; on a CPU `--size 64 --steps 1` ends within minutes.
+Builds its true configuration, with random weights, into a folder in diffusers' layout; loads it as
+a learner would; runs every stage, recording, text to image, image to image and inpainting; and
+beside them diffusers' own pipeline, in the same run. Give it a GPU; on a CPU `--size 64 --steps 1`
+ends within minutes.
 """
 
 from __future__ import annotations
@@ -32,12 +34,20 @@ from sdlearn.train.unet import make_scheduler
 
 PROMPT = "a red house left of a blue tree in the snow"
 TEXT = dict(hidden_size=768, intermediate_size=3072, num_attention_heads=12, num_hidden_layers=12)
-VISION = dict(hidden_size=1024, intermediate_size=4096, num_attention_heads=16, num_hidden_layers=24, patch_size=14)
+VISION = dict(
+    hidden_size=1024,
+    intermediate_size=4096,
+    num_attention_heads=16,
+    num_hidden_layers=24,
+    patch_size=14,
+)
 
 
 @torch.no_grad()
 def build(folder: Path) -> None:
-    """Stable Diffusion 1.5 but for its weights, and for its tokenizer, which is the small model's."""
+    """Stable Diffusion 1.5 but for its weights, and for its tokenizer, which is the
+    small model's.
+    """
     torch.manual_seed(0)
     tokenizer = sdlearn.load("tiny", device="cpu").tokenizer
     clip = CLIPModel(CLIPConfig(text_config=TEXT, vision_config=VISION, projection_dim=768)).half()
@@ -51,7 +61,12 @@ def build(folder: Path) -> None:
         sample_size=512,
     )
     unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8)
-    parts = (vae.half(), CLIPTextModel.from_pretrained(folder / "clip").half(), tokenizer, unet.half())
+    parts = (
+        vae.half(),
+        CLIPTextModel.from_pretrained(folder / "clip").half(),
+        tokenizer,
+        unet.half(),
+    )
     kind, changes = SOLVERS["PNDM, as Stable Diffusion 1.5 ships it"]
     scheduler = kind.from_config(make_scheduler().config, **changes)
     pipeline = StableDiffusionPipeline(*parts, scheduler, None, None, requires_safety_checker=False)
@@ -81,17 +96,29 @@ def stages(model: Components, size: int, steps: int) -> dict[str, Callable[[], o
         "image to image": lambda: sdlearn.image_to_image(
             model, picture, PROMPT, 1.0, steps=steps, guidance=3.0, seed=1
         ),
-        "inpaint": lambda: sdlearn.inpaint(model, picture, mask, PROMPT, steps=steps, guidance=3.0, seed=1),
+        "inpaint": lambda: sdlearn.inpaint(
+            model, picture, mask, PROMPT, steps=steps, guidance=3.0, seed=1
+        ),
     }
 
 
 def by_diffusers(model: Components, size: int, steps: int) -> torch.Tensor:
     """The latents of the library's pipeline, from the same noise."""
-    parts = (model.vae, model.text_encoder, model.tokenizer, model.unet, model.scheduler, None, None)
+    parts = (
+        model.vae,
+        model.text_encoder,
+        model.tokenizer,
+        model.unet,
+        model.scheduler,
+        None,
+        None,
+    )
     library = StableDiffusionPipeline(*parts, requires_safety_checker=False)
     library.set_progress_bar_config(disable=True)
     noise = torch.Generator().manual_seed(1)
-    return library(PROMPT, size, size, steps, guidance_scale=3.0, generator=noise, output_type="latent").images
+    return library(
+        PROMPT, size, size, steps, guidance_scale=3.0, generator=noise, output_type="latent"
+    ).images
 
 
 def timed(work: Callable[[], object], repeat: int) -> tuple[float, object]:
@@ -113,8 +140,12 @@ def peak_gigabytes() -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, help="where to keep the model; by default it is built anew")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--folder", type=Path, help="where to keep the model; by default it is built anew"
+    )
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--repeat", type=int, default=3)
@@ -125,19 +156,27 @@ def main() -> None:
             build(folder)
         seconds, model = timed(lambda: sdlearn.load(folder), 1)
         print(model)
-        print(f"| stage at {choice.size}², {choice.steps} steps | seconds |\n|---|---|\n| load | {seconds:.2f} |")
+        print(
+            f"| stage at {choice.size}², {choice.steps} steps | seconds |\n|---|---|\n| load | "
+            f"{seconds:.2f} |"
+        )
         found = {}
         for name, work in stages(model, choice.size, choice.steps).items():
             work()
             seconds, found[name] = timed(work, choice.repeat)
             print(f"| {name} | {seconds:.3f} |", flush=True)
         by_diffusers(model, choice.size, choice.steps)
-        seconds, theirs = timed(lambda: by_diffusers(model, choice.size, choice.steps), choice.repeat)
+        seconds, theirs = timed(
+            lambda: by_diffusers(model, choice.size, choice.steps), choice.repeat
+        )
         print(f"| text to latents, by diffusers | {seconds:.3f} |")
     ours = found["text to latents"]
     recorded = torch.equal(ours, found["the same, two words recorded"])
     print(f"\nrecorded and not, the same to the last bit: {recorded}")
-    print(f"largest difference from diffusers: {(ours - theirs).abs().max():.4f}, of {theirs.abs().max():.1f}")
+    print(
+        f"largest difference from diffusers: {(ours - theirs).abs().max():.4f}, of "
+        f"{theirs.abs().max():.1f}"
+    )
     print(f"peak memory: {peak_gigabytes():.1f} GB")
 
 

@@ -1,7 +1,8 @@
-"""`python benchmarks/lessons.py`: every lesson from top to bottom, how long it takes and how much memory its kernel.
+"""`python benchmarks/lessons.py`: every lesson from top to bottom, how long it takes and how much
+memory its kernel.
 
-Through papermill, with `--model` as its parameter (a name or a folder that sdlearn.load takes); `--out` keeps the
-executed notebooks. Live training is shortened to `--steps`.
+Through papermill, with `--model` as its parameter (a name or a folder that sdlearn.load takes);
+`--out` keeps the executed notebooks. Live training is shortened to `--steps`.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ import json, os, psutil, torch
 memory = psutil.Process().memory_info()
 peak = getattr(memory, "peak_wset", memory.rss)
 if os.path.exists("/proc/self/status"):
-    peak = next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
-print(json.dumps([peak / 1e9, torch.cuda.max_memory_allocated() / 1e9 if torch.cuda.is_available() else None]))
+    peak = next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if
+    line.startswith("VmHWM"))
+print(json.dumps([peak / 1e9, torch.cuda.max_memory_allocated() / 1e9 if torch.cuda.is_available()
+else None]))
 """
 
 
@@ -38,13 +41,20 @@ def run(lesson: Path, out: Path, model: str, steps: int) -> tuple[float, float, 
         nbformat.write(notebook, asked)
         start = time.perf_counter()
         done = papermill.execute_notebook(
-            str(asked), str(out / lesson.name), chosen, cwd=str(NOTEBOOKS), kernel_name="python3", progress_bar=False
+            str(asked),
+            str(out / lesson.name),
+            chosen,
+            cwd=str(NOTEBOOKS),
+            kernel_name="python3",
+            progress_bar=False,
         )
     return (time.perf_counter() - start, *json.loads(done.cells[-1].outputs[0]["text"]))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", default="tiny")
     parser.add_argument("--steps", type=int, default=80)
     parser.add_argument("--out", type=Path, help="a folder for the executed lessons")
@@ -58,7 +68,9 @@ def main() -> None:
         for lesson in sorted(NOTEBOOKS.glob("*.ipynb")):
             seconds, memory, on_gpu = run(lesson, out, choice.model, choice.steps)
             total += seconds
-            print(f"| {lesson.stem} | {seconds:.0f} | {memory:.1f} | {on_gpu or 0:.1f} |", flush=True)
+            print(
+                f"| {lesson.stem} | {seconds:.0f} | {memory:.1f} | {on_gpu or 0:.1f} |", flush=True
+            )
     print(f"\nAll of them: {total / 60:.1f} minutes, with {choice.steps} steps of live training.")
 
 

@@ -1,7 +1,9 @@
-"""`python benchmarks/memory.py`: what each learner more costs in memory, when several share a machine (Linux).
+"""`python benchmarks/memory.py`: what each learner more costs in memory, when several share a
+machine (Linux).
 
-Every process is a learner: it loads the small model, draws a picture and waits. Its proportional share (Pss) counts a
-page that n processes share as an n-th for each: weights that are mapped from their file are in memory once.
+Every process is a learner: it loads the small model, draws a picture and waits. Its proportional
+share (Pss) counts a page that n processes share as an n-th for each: weights that are mapped from
+their file are in memory once.
 """
 
 from __future__ import annotations
@@ -25,7 +27,12 @@ MACHINE_GB = 24
 def shares(learners: int) -> list[float]:
     """The proportional share of every learner's memory in GB, while all of them are there."""
     running = [
-        subprocess.Popen([sys.executable, "-c", LEARNER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", LEARNER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         for _ in range(learners)
     ]
     try:
@@ -48,10 +55,16 @@ def main() -> None:
     together = {}
     for learners in (1, 2, 4, 8):
         together[learners] = sum(shares(learners))
-        print(f"| {learners} | {together[learners]:.2f} | {together[learners] / learners:.2f} |", flush=True)
+        print(
+            f"| {learners} | {together[learners]:.2f} | {together[learners] / learners:.2f} |",
+            flush=True,
+        )
     more = (together[8] - together[4]) / 4
     fit = int((MACHINE_GB - together[4]) / more) + 4
-    print(f"\nOne learner more takes {more:.2f} GB: {fit} fit in {MACHINE_GB} GB, JupyterLab itself apart.")
+    print(
+        f"\nOne learner more takes {more:.2f} GB: {fit} fit in {MACHINE_GB} GB, JupyterLab "
+        "itself apart."
+    )
 
 
 if __name__ == "__main__":

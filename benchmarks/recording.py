@@ -1,7 +1,8 @@
 """`python benchmarks/recording.py`: what recording attention costs, as ratios of one run.
 
-Beside it the other way to see probabilities: the plain attention processor, its `get_attention_scores` wrapped.
-`--sd15` builds Stable Diffusion 1.5's true configuration with random weights; give it a GPU, or patience.
+Beside it the other way to see probabilities: the plain attention processor, its
+`get_attention_scores` wrapped. `--sd15` builds Stable Diffusion 1.5's true configuration with
+random weights; give it a GPU, or patience.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ def with_points(unet, latents, states) -> torch.Tensor:
 
 
 def eager(unet, latents, states) -> torch.Tensor:
-    """The other way: swap the processor in, keep every cross-attention's probabilities of the two words."""
+    """The other way: swap the processor in, keep every cross-attention's probabilities of the two
+    words.
+    """
     kept, original = [], Attention.get_attention_scores
 
     def keep(self, query, key, attention_mask=None):
@@ -73,13 +76,21 @@ def interleaved(ways: list[Callable[[], object]], repeat: int) -> list[float]:
 
 @torch.no_grad()
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sd15", action="store_true", help="Stable Diffusion 1.5's configuration, random weights")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--sd15", action="store_true", help="Stable Diffusion 1.5's configuration, random weights"
+    )
     parser.add_argument("--repeat", type=int, default=15)
     choice = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if choice.sd15:
-        unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8).to(device).eval()
+        unet = (
+            UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8)
+            .to(device)
+            .eval()
+        )
     else:
         unet = sdlearn.load(device=device, dtype=torch.float32).unet
     latents = torch.randn(2, 4, 64, 64, device=device)
@@ -90,7 +101,9 @@ def main() -> None:
     print("| one guided step | ms | ratio | largest difference of the result |\n|---|---|---|---|")
     for way, seconds in zip(ways, times, strict=True):
         differs = (way(unet, latents, states) - reference).abs().max().item()
-        print(f"| {way.__name__} | {1000 * seconds:.0f} | {seconds / times[0]:.3f} | {differs:.1e} |")
+        print(
+            f"| {way.__name__} | {1000 * seconds:.0f} | {seconds / times[0]:.3f} | {differs:.1e} |"
+        )
 
 
 if __name__ == "__main__":

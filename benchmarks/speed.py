@@ -1,4 +1,5 @@
-"""`python benchmarks/speed.py`: how long the small model takes, as times and as ratios taken in one run.
+"""`python benchmarks/speed.py`: how long the small model takes, as times and as ratios taken in one
+run.
 
 Times vary with the machine and with what else it does; ratios much less. No test depends on either.
 """
@@ -27,7 +28,8 @@ def seconds(work: Callable[[], object], repeat: int = 3) -> float:
 def python_seconds(code: str, repeat: int = 3) -> float:
     """The median time that fresh interpreters report; `code` prints it."""
     runs = [
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(repeat)
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        for _ in range(repeat)
     ]
     return statistics.median(float(run.stdout.split()[-1]) for run in runs)
 
@@ -58,9 +60,14 @@ def main() -> None:
     ratios = []
     for size in (256, 512):
         ours = seconds(lambda size=size: sdlearn.text_to_image(model, "a red house", size=size))
-        theirs = seconds(lambda size=size: pipeline("a red house", size, size, steps, guidance_scale=guidance))
+        theirs = seconds(
+            lambda size=size: pipeline("a red house", size, size, steps, guidance_scale=guidance)
+        )
         rows += [
-            (f"{size}², from prompt to picture, by the model's defaults: {steps} guided steps", ours),
+            (
+                f"{size}², from prompt to picture, by the model's defaults: {steps} guided steps",
+                ours,
+            ),
             (f"{size}², the same by diffusers' pipeline", theirs),
         ]
         ratios.append(f"{size}²: ours / diffusers' = {ours / theirs:.3f}")
@@ -68,8 +75,14 @@ def main() -> None:
     for name, value in rows:
         print(f"| {name} | {value:.2f} |")
     print()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e9 if sys.platform == "darwin" else 1e6)
-    print(*ratios, f"peak memory of this process: {peak:.2f} GB; {torch.get_num_threads()} threads", sep="; ")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+        1e9 if sys.platform == "darwin" else 1e6
+    )
+    print(
+        *ratios,
+        f"peak memory of this process: {peak:.2f} GB; {torch.get_num_threads()} threads",
+        sep="; ",
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""`python benchmarks/training.py`: how many latents a second the U-Net is trained on, on whatever device there is.
+"""`python benchmarks/training.py`: how many latents a second the U-Net is trained on, on whatever
+device there is.
 
-Whole steps, as `python -m sdlearn.train unet` takes them on this kind of machine, optimizer included: on a GPU a
-compiled graph for each size; on a CPU one process of one thread. There also one step with each kind of attention,
-forward and backward; ratios are to the library's plain attention, in this run. bfloat16 by autocast.
+Whole steps, as `python -m sdlearn.train unet` takes them on this kind of machine, optimizer
+included: on a GPU a compiled graph for each size; on a CPU one process of one thread. There also
+one step with each kind of attention, forward and backward; ratios are to the library's plain
+attention, in this run. bfloat16 by autocast.
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ def step(unet: UNet2DConditionModel, side: int, batch: int) -> float:
 
 
 def matrix_peak() -> float:
-    """Multiplications and additions a second in a large bfloat16 matrix product: what this thread could do at most."""
+    """Multiplications and additions a second in a large bfloat16 matrix product: what this thread
+    could do at most.
+    """
     a, b = torch.randn(2, 2048, 2048, dtype=torch.bfloat16)
     times = []
     for _ in range(8):
@@ -53,12 +57,17 @@ def compare_attention() -> None:
     suit_bfloat16(unet)
     peak = matrix_peak()
     print(f"Matrix peak of one thread: {peak / 1e9:.0f} billion operations a second\n")
-    print("| size | attention | ms a sample | samples a second | ratio | of the peak |\n|---|---|---|---|---|---|")
+    print(
+        "| size | attention | ms a sample | samples a second | ratio | of the peak "
+        "|\n|---|---|---|---|---|---|"
+    )
     for side, batch in ((32, 32), (64, 8)):
         found = {}
         for name, kind in KINDS.items():
             unet.set_attn_processor(kind())
-            if name == "plain":  # the counter does not see into the fused kind, whose work is the same
+            if (
+                name == "plain"
+            ):  # the counter does not see into the fused kind, whose work is the same
                 with FlopCounterMode(display=False) as counted:
                     step(unet, side, batch)
             step(unet, side, batch)
@@ -72,17 +81,23 @@ def compare_attention() -> None:
 
 
 def whole_steps(device: torch.device, count: int = 6) -> None:
-    """Latents a second, by the recipe of this kind of machine; the first two steps of each size are not counted."""
+    """Latents a second, by the recipe of this kind of machine; the first two steps of each size are
+    not counted.
+    """
     plan = plan_for(device)
     recipe = plan.stages[512]
     unet = make(WIDTH)
     states = torch.randn(77, WIDTH)
-    objective = Objective(unet, Schedule.of(make_scheduler()), states).to(device, memory_format=torch.channels_last)
+    objective = Objective(unet, Schedule.of(make_scheduler()), states).to(
+        device, memory_format=torch.channels_last
+    )
     plan.prepare(unet)
     optimizers = make_optimizers([*objective.parameters()], recipe)
     print("| size | latents in a step | seconds a step | latents a second |\n|---|---|---|---|")
     for size, batch in ((512, recipe.batch), (256, 4 * recipe.batch)):
-        mean = torch.randn(batch, 4, size // 8, size // 8, device=device).contiguous(memory_format=torch.channels_last)
+        mean = torch.randn(batch, 4, size // 8, size // 8, device=device).contiguous(
+            memory_format=torch.channels_last
+        )
         read = states.to(device).expand(batch, -1, -1)
         times = []
         for _ in range(count + 2):

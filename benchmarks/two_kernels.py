@@ -1,4 +1,5 @@
-"""`python benchmarks/two_kernels.py`: one guided U-Net step alone, and beside a second process doing the same.
+"""`python benchmarks/two_kernels.py`: one guided U-Net step alone, and beside a second process
+doing the same.
 
 Shows why `sdlearn.threads` tells OpenMP's threads to sleep while they wait.
 """
@@ -35,9 +36,14 @@ def milliseconds(settings: dict[str, str], processes: int, lasting: float = 12) 
     """The slowest process's median milliseconds a step, with so many processes at once."""
     known = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "OMP_NUM_THREADS")
     environment = {name: value for name, value in os.environ.items() if name not in known}
-    environment |= settings or {"KMP_BLOCKTIME": "200"}  # something said, so that sdlearn sets nothing
+    environment |= settings or {
+        "KMP_BLOCKTIME": "200"
+    }  # something said, so that sdlearn sets nothing
     command = [sys.executable, "-c", STEP, str(lasting)]
-    running = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(processes)]
+    running = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(processes)
+    ]
     return max(float(process.communicate()[0]) for process in running)
 
 

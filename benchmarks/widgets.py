@@ -1,7 +1,8 @@
-"""`python benchmarks/widgets.py`: from a key press to the new picture on screen, in JupyterLab in headless Chromium.
+"""`python benchmarks/widgets.py`: from a key press to the new picture on screen, in JupyterLab in
+headless Chromium.
 
-Three ways, in one run: the scrubber, whose pictures are in the browser; the live mixer; and what most notebooks do,
-`interact` with pyplot. Needs Playwright and a Chromium on the PATH.
+Three ways, in one run: the scrubber, whose pictures are in the browser; the live mixer; and what
+most notebooks do, `interact` with pyplot. Needs Playwright and a Chromium on the PATH.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ def noisy(t): return to_pictures(add_noise(schedule, pixels, t, noise))[0]
 WAYS = {
     "scrubber": """
 from PIL import Image
-sdlearn.Scrubber([Image.fromarray(noisy(t)) for t in range(0, 1000, 20)], [str(t) for t in range(0, 1000, 20)])
+ts = range(0, 1000, 20)
+sdlearn.Scrubber([Image.fromarray(noisy(t)) for t in ts], [str(t) for t in ts])
 """,
     "live mixer": "sdlearn.NoiseMixer(picture)",
     "interact + pyplot": """
@@ -48,19 +50,26 @@ def show(t=0):
     plt.figure(figsize=(5.12, 5.12)); plt.imshow(noisy(t)); plt.axis("off"); plt.show()
 """,
 }
-FOCUS = {"scrubber": "input[type=range]", "live mixer": ".noUi-handle", "interact + pyplot": ".noUi-handle"}
+FOCUS = {
+    "scrubber": "input[type=range]",
+    "live mixer": ".noUi-handle",
+    "interact + pyplot": ".noUi-handle",
+}
 LATENCY = """([selector, index]) => new Promise(resolve => {
     const output = document.querySelectorAll('.jp-CodeCell')[index];
-    const source = () => [...output.querySelectorAll('img')].map(image => image.src.slice(-400)).join();
-    const before = source(), start = performance.now();
+    const source = () => [...output.querySelectorAll('img')].map(image =>
+    image.src.slice(-400)).join(); const before = source(), start = performance.now();
     const look = () => {
         const images = [...output.querySelectorAll('img')];
         if (images.length && source() !== before && images.every(image => image.complete)) {
-            requestAnimationFrame(() => requestAnimationFrame(() => resolve(performance.now() - start)));
-        } else if (performance.now() - start > 5000) { resolve(null); } else { setTimeout(look, 1); }
+            requestAnimationFrame(() => requestAnimationFrame(() => resolve(performance.now() -
+            start)));
+        } else if (performance.now() - start > 5000) { resolve(null); } else { setTimeout(look, 1);
+        }
     };
     look();
-})"""
+})
+"""
 
 
 def serve(home: Path) -> tuple[subprocess.Popen, str]:
@@ -72,10 +81,20 @@ def serve(home: Path) -> tuple[subprocess.Popen, str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     token = secrets.token_hex(8)
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--allow-root"]
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        "--ip=127.0.0.1",
+        f"--port={port}",
+        "--allow-root",
+    ]
     command += [f"--IdentityProvider.token={token}", f"--notebook-dir={home}"]
     environment = {**start.environment(), "JUPYTERLAB_SETTINGS_DIR": str(home / "settings")}
-    server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    server = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     for _ in range(200):
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/api?token={token}")
@@ -100,7 +119,9 @@ def latencies(page: Page, way: str, index: int) -> list[float]:
     cell.locator(FOCUS[way]).first.focus()
     found = []
     for _ in range(PRESSES):
-        watch = page.evaluate_handle(f"args => {{ window.watched = ({LATENCY})(args) }}", [way, index])
+        watch = page.evaluate_handle(
+            f"args => {{ window.watched = ({LATENCY})(args) }}", [way, index]
+        )
         page.keyboard.press("ArrowRight")
         found.append(page.evaluate("() => window.watched"))
         watch.dispose()
@@ -116,8 +137,14 @@ def main() -> None:
     server, url = serve(home)
     try:
         with sync_playwright() as driver:
-            chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-            browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+            chromium = (
+                shutil.which("chromium")
+                or shutil.which("chromium-browser")
+                or shutil.which("google-chrome")
+            )
+            browser = driver.chromium.launch(
+                executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
+            )
             page = browser.new_page(viewport={"width": 1200, "height": 1400})
             page.set_default_timeout(60_000)
             page.goto(url)
@@ -125,7 +152,10 @@ def main() -> None:
             print("| way | median ms | slowest ms | pictures seen |\n|---|---|---|---|")
             for index, way in enumerate(WAYS, 1):
                 found = latencies(page, way, index)
-                print(f"| {way} | {statistics.median(found):.0f} | {max(found):.0f} | {len(found)} of {PRESSES} |")
+                print(
+                    f"| {way} | {statistics.median(found):.0f} | {max(found):.0f} | {len(found)} "
+                    f"of {PRESSES} |"
+                )
             browser.close()
     finally:
         server.terminate()

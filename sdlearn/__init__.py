@@ -1,4 +1,6 @@
-"""Stable Diffusion, opened stage by stage. The names here load what they need when they are first used."""
+"""Stable Diffusion, opened stage by stage. The names here load what they need when they are first
+used.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ if "torch" not in sys.modules and says_nothing_of_waiting(os.environ):
 
 def __getattr__(name: str):
     if name not in _HOME:
-        raise AttributeError(f"module 'sdlearn' has no attribute {name!r}; it offers {', '.join(__all__)}")
+        raise AttributeError(
+            f"module 'sdlearn' has no attribute {name!r}; it offers {', '.join(__all__)}"
+        )
     check_torchvision()
     return getattr(import_module(_HOME[name]), name)
 

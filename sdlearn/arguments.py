@@ -1,4 +1,6 @@
-"""Checks of what a caller gave, made before any work starts. Each error names the argument, what came, what fits."""
+"""Checks of what a caller gave, made before any work starts. Each error names the argument, what
+came, what fits.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ from numbers import Integral, Real
 
 def whole_number(name: str, value: object, low: int, high: int) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"{name}: a whole number from {low} to {high}, got {value!r} ({type(value).__name__})")
+        raise TypeError(
+            f"{name}: a whole number from {low} to {high}, got {value!r} ({type(value).__name__})"
+        )
     if not low <= value <= high:
         raise ValueError(f"{name}: a whole number from {low} to {high}, got {value}")
     return int(value)
@@ -16,7 +20,9 @@ def whole_number(name: str, value: object, low: int, high: int) -> int:
 
 def number(name: str, value: object, low: float, high: float) -> float:
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name}: a number from {low:g} to {high:g}, got {value!r} ({type(value).__name__})")
+        raise TypeError(
+            f"{name}: a number from {low:g} to {high:g}, got {value!r} ({type(value).__name__})"
+        )
     if math.isnan(value) or not low <= value <= high:
         raise ValueError(f"{name}: a number from {low:g} to {high:g}, got {value}")
     return float(value)
@@ -25,6 +31,10 @@ def number(name: str, value: object, low: float, high: float) -> float:
 def texts(name: str, value: object) -> list[str]:
     """One text, or a list of them, as a list."""
     listed = [value] if isinstance(value, str) else value
-    if not isinstance(listed, list | tuple) or not listed or not all(isinstance(text, str) for text in listed):
+    if (
+        not isinstance(listed, list | tuple)
+        or not listed
+        or not all(isinstance(text, str) for text in listed)
+    ):
         raise TypeError(f"{name}: a text, or a list of at least one text, got {value!r}")
     return list(listed)

@@ -1,11 +1,13 @@
-"""Attention maps: where every word is looked for in the picture, and where a place of the picture looks.
+"""Attention maps: where every word is looked for in the picture, and where a place of the picture
+looks.
 
-`record` watches a U-Net at work. The library's own attention computes the picture, untouched; beside it the
-probabilities softmax(QKᵀ/√d) (Vaswani et al. 2017, Eq. 1) are computed once more from the same queries and
-keys, and only those that were asked for. The picture of a recorded run is the same to the last bit.
+`record` watches a U-Net at work. The library's own attention computes the picture, untouched;
+beside it the probabilities softmax(QKᵀ/√d) (Vaswani et al. 2017, Eq. 1) are computed once more from
+the same queries and keys, and only those that were asked for. The picture of a recorded run is the
+same to the last bit.
 
-Batch order: with guidance the U-Net gets the unconditional half first, then the conditional half, as in diffusers.
-Maps are of the conditional half.
+Batch order: with guidance the U-Net gets the unconditional half first, then the conditional half,
+as in diffusers. Maps are of the conditional half.
 """
 
 from __future__ import annotations
@@ -34,8 +36,12 @@ def attention_layers(unet: UNet2DConditionModel) -> list[Layer]:
     return [layer for layer, _, _ in find_attentions(unet)]
 
 
-def find_attentions(unet: UNet2DConditionModel) -> list[tuple[Layer, Transformer2DModel, Attention]]:
-    """Every attention with the transformer that it is part of and its module, in order of computation."""
+def find_attentions(
+    unet: UNet2DConditionModel,
+) -> list[tuple[Layer, Transformer2DModel, Attention]]:
+    """Every attention with the transformer that it is part of and its module, in order of
+    computation.
+    """
     found = []
     for path, transformer in unet.named_modules():
         if not isinstance(transformer, Transformer2DModel):
@@ -43,12 +49,18 @@ def find_attentions(unet: UNet2DConditionModel) -> list[tuple[Layer, Transformer
         for depth, block in enumerate(transformer.transformer_blocks):
             for kind, module in ((SELF, block.attn1), (CROSS, block.attn2)):
                 if isinstance(module, Attention):
-                    found.append((Layer(_short(path, depth), kind, module.heads), transformer, module))
-    return sorted(found, key=lambda watched: ("down", "mid", "up").index(watched[0].name.split(".")[0]))
+                    found.append(
+                        (Layer(_short(path, depth), kind, module.heads), transformer, module)
+                    )
+    return sorted(
+        found, key=lambda watched: ("down", "mid", "up").index(watched[0].name.split(".")[0])
+    )
 
 
 def _short(path: str, depth: int) -> str:
-    """`down_blocks.1.attentions.0` becomes `down.1.0`; a second transformer block within becomes `down.1.0.1`."""
+    """`down_blocks.1.attentions.0` becomes `down.1.0`; a second transformer block within becomes
+    `down.1.0.1`.
+    """
     block = path.replace("_blocks", "").replace("_block", "").replace(".attentions", "")
     return f"{block}.{depth}" if depth else block
 
@@ -66,11 +78,13 @@ def record(
     """Record the attention of every run of the U-Net within the block, on this thread.
 
     Args:
-        places: places of the text whose cross-attention is wanted; None for all of them, () for none.
+        places: places of the text whose cross-attention is wanted; None for all of them, () for
+            none.
         points: places of the picture, (x, y) in [0, 1), whose self-attention is wanted.
         layers: names from `attention_layers`; None for all.
         largest: leave out maps with a longer side than this.
-        pictures: how many pictures are made at once; a U-Net batch of twice as many is a guided one.
+        pictures: how many pictures are made at once; a U-Net batch of twice as many is a guided
+            one.
         limit: bytes that the maps may take.
 
     Raises:
@@ -83,7 +97,10 @@ def record(
     kinds = [CROSS] * (places is None or len(places) > 0) + [SELF] * (len(points) > 0)
     wanted = [w for w in known if w[0].kind in kinds and (layers is None or w[0].name in layers)]
     if not wanted:
-        raise ValueError(f"nothing to record: {len(known)} attentions, kinds asked for: {kinds}, layers: {layers}")
+        raise ValueError(
+            f"nothing to record: {len(known)} attentions, kinds asked for: {kinds}, layers: "
+            f"{layers}"
+        )
     with ExitStack() as hooks:
         for handle in watcher.hooks(wanted):
             hooks.callback(handle.remove)
@@ -96,11 +113,16 @@ def _check_layers(layers: Collection[str] | None, known: list) -> None:
         raise ValueError("unet: it has no attention of a kind that can be recorded")
     unknown = set(layers or ()) - names
     if unknown:
-        raise ValueError(f"layers: no {', '.join(sorted(unknown))} in this U-Net, which has {', '.join(sorted(names))}")
+        raise ValueError(
+            f"layers: no {', '.join(sorted(unknown))} in this U-Net, which has "
+            f"{', '.join(sorted(names))}"
+        )
 
 
 class _Watcher:
-    """Hooks that note queries, keys and sizes as they pass, and keep the probabilities asked for."""
+    """Hooks that note queries, keys and sizes as they pass, and keep the probabilities
+    asked for.
+    """
 
     def __init__(self, unet, places, points, largest, pictures, limit):
         self.unet, self.largest, self.limit = unet, largest, limit
@@ -117,11 +139,15 @@ class _Watcher:
     def hooks(self, wanted: list[tuple[Layer, Transformer2DModel, Attention]]) -> Iterator:
         yield self.unet.register_forward_pre_hook(of_this_thread(self._starts), with_kwargs=True)
         for transformer in dict.fromkeys(transformer for _, transformer, _ in wanted):
-            yield transformer.register_forward_pre_hook(of_this_thread(self._sees_size), with_kwargs=True)
+            yield transformer.register_forward_pre_hook(
+                of_this_thread(self._sees_size), with_kwargs=True
+            )
         for layer, _, module in wanted:
             yield module.to_q.register_forward_hook(of_this_thread(self._sees_queries))
             yield module.to_k.register_forward_hook(of_this_thread(self._sees_keys))
-            yield module.register_forward_hook(of_this_thread(partial(self._keep, layer)), with_kwargs=True)
+            yield module.register_forward_hook(
+                of_this_thread(partial(self._keep, layer)), with_kwargs=True
+            )
 
     def _starts(self, unet, args, kwargs) -> None:
         self.step += 1
@@ -144,23 +170,30 @@ class _Watcher:
         queries, keys = self.queries, self.keys
         self.queries = self.keys = None
         if queries is None or keys is None:
-            raise RuntimeError(f"{layer.name} {layer.kind}: its queries and keys did not pass; is it fused?")
+            raise RuntimeError(
+                f"{layer.name} {layer.kind}: its queries and keys did not pass; is it fused?"
+            )
         if self.largest is not None and max(self.size) > self.largest:
             return
         queries, keys = self._conditional(queries), self._conditional(keys)
         if layer.kind == SELF:
             queries = queries[:, [self._row(x, y) for x, y in self.maps.points]]
-        queries, keys = (_heads(states.float(), module.heads) for states in (queries, keys))  # half precision overflows
+        queries, keys = (
+            _heads(states.float(), module.heads) for states in (queries, keys)
+        )  # half precision overflows
         scores = queries * module.scale @ keys.transpose(-1, -2)
         if mask is not None:
             scores = scores + self._conditional(mask)[:, None]
         self._store(layer, scores.softmax(dim=-1))
 
-    def _conditional(self, states: Float[Tensor, "batch places width"]) -> Float[Tensor, "n places width"]:
+    def _conditional(
+        self, states: Float[Tensor, "batch places width"]
+    ) -> Float[Tensor, "n places width"]:
         """The second half of a guided batch, all of an unguided one."""
         if len(states) not in (self.pictures, 2 * self.pictures):
             raise ValueError(
-                f"pictures: {self.pictures} were announced, so a batch of {self.pictures} or {2 * self.pictures}; "
+                f"pictures: {self.pictures} were announced, so a batch of {self.pictures} or "
+                f"{2 * self.pictures}; "
                 f"the U-Net got {len(states)}"
             )
         return states[-self.pictures :]
@@ -179,7 +212,8 @@ class _Watcher:
         self.kept_bytes += values.nbytes
         if self.kept_bytes > self.limit:
             raise MemoryError(
-                f"the maps take more than {self.limit / 1e6:.0f} MB: ask for fewer places, layers or steps, set "
+                f"the maps take more than {self.limit / 1e6:.0f} MB: ask for fewer places, "
+                "layers or steps, set "
                 "`largest`, or raise `limit`"
             )
         self.maps.found.append(Map(self.step, self.t, layer, values))
@@ -190,5 +224,7 @@ def _check_places(places: tuple[int, ...], count: int) -> None:
         raise ValueError(f"places: from 0 to {count - 1}, got {max(places)}")
 
 
-def _heads(states: Float[Tensor, "n places width"], heads: int) -> Float[Tensor, "n heads places d"]:
+def _heads(
+    states: Float[Tensor, "n places width"], heads: int
+) -> Float[Tensor, "n heads places d"]:
     return states.unflatten(2, (heads, -1)).transpose(1, 2)

@@ -1,8 +1,8 @@
 """Checks of the learner's own functions: `check.one_step(one_step)`.
 
-A check never raises. It says "not attempted yet", or which mistake was made, or where the answer first goes wrong; or
-it says that the answer is right and shows the learner's function at work. `check.progress()` tells how far the course
-has come, and `check.reset()` forgets it.
+A check never raises. It says "not attempted yet", or which mistake was made, or where the answer
+first goes wrong; or it says that the answer is right and shows the learner's function at work.
+`check.progress()` tells how far the course has come, and `check.reset()` forgets it.
 """
 
 from __future__ import annotations
@@ -85,11 +85,22 @@ class Exercise:
         if not wrong:
             return _right(self.name, lambda: self.picture(answer) if self.picture else None, answer)
         for mistake in self.mistakes:
-            if all(self.near(value, mistake.wrong(*case)) for value, case in zip(found, cases, strict=True)):
+            if all(
+                self.near(value, mistake.wrong(*case))
+                for value, case in zip(found, cases, strict=True)
+            ):
                 return Result(self.name, False, mistake.says)
         case, value = cases[wrong[0]], found[wrong[0]]
-        if isinstance(value, Tensor) and not value.is_complex() and not _equal(answer(*_copied(case)), value):
-            return Result(self.name, False, "the result is another one each time; use what the function is given")
+        if (
+            isinstance(value, Tensor)
+            and not value.is_complex()
+            and not _equal(answer(*_copied(case)), value)
+        ):
+            return Result(
+                self.name,
+                False,
+                "the result is another one each time; use what the function is given",
+            )
         return Result(self.name, False, _difference(value, self.right(*case), case))
 
 
@@ -97,7 +108,8 @@ class Exercise:
 class OpenExercise:
     """An exercise with many right answers: every demand either holds or says what is missing.
 
-    measure: runs the answer and returns what the demands look at; it may raise for an answer of the wrong kind.
+    measure: runs the answer and returns what the demands look at; it may raise for an answer of the
+        wrong kind.
     demands: functions that return None, or what is wrong.
     """
 
@@ -156,7 +168,11 @@ def reset() -> Progress:
 @cache
 def exercises() -> dict[str, Exercise | OpenExercise]:
     """Every exercise of the course by its name."""
-    found = [exercise for lesson in LESSONS for exercise in import_module(f"sdlearn.exercises.{lesson}").EXERCISES]
+    found = [
+        exercise
+        for lesson in LESSONS
+        for exercise in import_module(f"sdlearn.exercises.{lesson}").EXERCISES
+    ]
     return {exercise.name: exercise for exercise in found}
 
 
@@ -164,7 +180,9 @@ def __getattr__(name: str) -> Callable[[object], Result]:
     if name.startswith("_"):
         raise AttributeError(name)
     if name not in exercises():
-        raise AttributeError(f"there is no exercise {name!r}; the course has {', '.join(exercises())}")
+        raise AttributeError(
+            f"there is no exercise {name!r}; the course has {', '.join(exercises())}"
+        )
 
     def run(answer: object) -> Result:
         result = exercises()[name].judge(answer)
@@ -179,22 +197,30 @@ def _without_raising(name: str, judge: Callable[[object], Result], answer: objec
     try:
         return judge(answer)
     except Exception as error:
-        if isinstance(error, NotImplementedError) and not str(error):  # PyTorch raises it, too, and says why
+        if isinstance(error, NotImplementedError) and not str(
+            error
+        ):  # PyTorch raises it, too, and says why
             return Result(name, None, "not attempted yet")
         return Result(name, False, _about(error, answer))
 
 
 def _right(name: str, draw: Callable[[], Figure | None], answer: object) -> Result:
-    """A right answer with its picture; an answer that fails on the picture's larger input is not right yet."""
+    """A right answer with its picture; an answer that fails on the picture's larger input is not
+    right yet.
+    """
     try:
         return Result(name, True, "right", draw())
     except Exception as error:
-        return Result(name, False, f"right on small cases, but not on a picture: {_about(error, answer)}")
+        return Result(
+            name, False, f"right on small cases, but not on a picture: {_about(error, answer)}"
+        )
 
 
 def _enough(name: str, mistakes: tuple) -> None:
     if len(mistakes) < FEWEST_MISTAKES:
-        raise ValueError(f"{name}: an exercise knows at least {FEWEST_MISTAKES} mistakes, got {len(mistakes)}")
+        raise ValueError(
+            f"{name}: an exercise knows at least {FEWEST_MISTAKES} mistakes, got {len(mistakes)}"
+        )
 
 
 def _copied(case: Case) -> Case:
@@ -210,7 +236,9 @@ def _equal(value: object, expected: object) -> bool:
         value, expected = (torch.as_tensor(v).detach().double() for v in (value, expected))
     except (TypeError, ValueError, RuntimeError):
         return False
-    return value.shape == expected.shape and torch.allclose(value, expected, rtol=1e-4, atol=1e-5, equal_nan=True)
+    return value.shape == expected.shape and torch.allclose(
+        value, expected, rtol=1e-4, atol=1e-5, equal_nan=True
+    )
 
 
 def _difference(value: object, expected: Tensor, case: Case) -> str:
@@ -237,7 +265,11 @@ def _difference(value: object, expected: Tensor, case: Case) -> str:
 
 def _about(error: Exception, answer: object) -> str:
     """The error, and the line of the learner's own code that it came from."""
-    own = [frame.line for frame in traceback.extract_tb(error.__traceback__) if frame.filename == _file(answer)]
+    own = [
+        frame.line
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename == _file(answer)
+    ]
     line = f" in line `{own[-1]}`" if own and own[-1] else ""
     return f"{type(error).__name__}{line}: {str(error).splitlines()[0] if str(error) else ''}"
 

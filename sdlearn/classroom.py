@@ -1,8 +1,9 @@
-"""For instructors: `python -m sdlearn.classroom FOLDER` makes a course folder for nbgrader of the lessons.
+"""For instructors: `python -m sdlearn.classroom FOLDER` makes a course folder for nbgrader of the
+lessons.
 
-Every exercise becomes a cell to be solved and a check worth one point. The instructor's version in `source` holds the
-solutions between nbgrader's marks; `nbgrader generate_assignment LESSON`, run in the folder, makes the students'
-version without them in `release`.
+Every exercise becomes a cell to be solved and a check worth one point. The instructor's version in
+`source` holds the solutions between nbgrader's marks; `nbgrader generate_assignment LESSON`, run in
+the folder, makes the students' version without them in `release`.
 """
 
 from __future__ import annotations
@@ -27,13 +28,16 @@ c.ExecutePreprocessor.timeout = 900
 
 
 def make(folder: Path, notebooks: Path = NOTEBOOKS) -> list[str]:
-    """Write the course folder; returns the names of its assignments, one for each lesson with exercises.
+    """Write the course folder; returns the names of its assignments, one for each lesson with
+    exercises.
 
     Raises:
         FileExistsError: there is something in the folder already, perhaps somebody's grades.
     """
     if folder.exists() and any(folder.iterdir()):
-        raise FileExistsError(f"{folder} is not empty; name a new folder, so that nothing in it is lost")
+        raise FileExistsError(
+            f"{folder} is not empty; name a new folder, so that nothing in it is lost"
+        )
     made = []
     for file in sorted(notebooks.glob("*.ipynb")):
         lesson = for_class(nbformat.read(file, 4))
@@ -70,7 +74,9 @@ def _for_class(cell: NotebookNode, text: str) -> Iterator[NotebookNode]:
 
 
 def solved(stub: str, solution: str) -> str:
-    """The stub with the solution's body, between nbgrader's marks, where it raises NotImplementedError."""
+    """The stub with the solution's body, between nbgrader's marks, where it raises
+    NotImplementedError.
+    """
     raised = ast.parse(stub).body[-1].body[-1]
     (function,) = [node for node in ast.parse(solution).body if isinstance(node, ast.FunctionDef)]
     body = solution.splitlines()[function.body[0].lineno - 1 : function.end_lineno]
@@ -80,15 +86,25 @@ def solved(stub: str, solution: str) -> str:
 
 
 def _graded(source: str, name: str, solution: bool) -> NotebookNode:
-    """A cell with nbgrader's metadata, in its schema 3: to be solved, or to be graded with one point."""
-    told = {"grade_id": name, "schema_version": 3, "solution": solution, "grade": not solution, "task": False}
+    """A cell with nbgrader's metadata, in its schema 3: to be solved, or to be graded with one
+    point.
+    """
+    told = {
+        "grade_id": name,
+        "schema_version": 3,
+        "solution": solution,
+        "grade": not solution,
+        "task": False,
+    }
     told |= {"locked": False} if solution else {"locked": True, "points": 1}
     return new_code_cell(source, id=name, metadata={"nbgrader": told})
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m sdlearn.classroom", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m sdlearn.classroom",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("folder", type=Path, help="a new folder")
     folder = parser.parse_args().folder
@@ -97,7 +113,9 @@ def main() -> None:
     except FileExistsError as error:
         parser.error(str(error))
     print(f"{len(made)} assignments in {folder}/source: {', '.join(made)}")
-    print(f"next, where nbgrader is installed: cd {folder} && nbgrader generate_assignment {made[0]}")
+    print(
+        f"next, where nbgrader is installed: cd {folder} && nbgrader generate_assignment {made[0]}"
+    )
 
 
 if __name__ == "__main__":

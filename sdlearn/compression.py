@@ -1,7 +1,7 @@
 """The autoencoder: pictures to latents and back, with Stable Diffusion's scaling.
 
-The U-Net sees latents of about unit variance: what the encoder gives, times the `scaling_factor` of the
-autoencoder's configuration. The decoder wants it undone.
+The U-Net sees latents of about unit variance: what the encoder gives, times the `scaling_factor` of
+the autoencoder's configuration. The decoder wants it undone.
 """
 
 from __future__ import annotations
@@ -15,18 +15,24 @@ from torch import Tensor
 
 @torch.no_grad()
 def encode(vae: AutoencoderKL, pixels: Float[Tensor, "n 3 H W"]) -> DiagonalGaussianDistribution:
-    """q(z | x): a `mean` and a `logvar` for each latent number, and `sample(generator)`. Not scaled yet.
+    """q(z | x): a `mean` and a `logvar` for each latent number, and `sample(generator)`. Not scaled
+    yet.
 
     Pixels are in [-1, 1]. Pictures too large for the memory: call `vae.enable_tiling()` first.
 
     Raises:
-        ValueError: pixels that are no pictures, or whose sides the encoder cannot halve often enough.
+        ValueError: pixels that are no pictures, or whose sides the encoder cannot halve often
+            enough.
     """
     factor = 2 ** (len(vae.config.block_out_channels) - 1)
     if pixels.ndim != 4 or pixels.shape[1] != vae.config.in_channels or 0 in pixels.shape:
-        raise ValueError(f"pixels: shape [n, {vae.config.in_channels}, H, W], got {tuple(pixels.shape)}")
+        raise ValueError(
+            f"pixels: shape [n, {vae.config.in_channels}, H, W], got {tuple(pixels.shape)}"
+        )
     if pixels.shape[2] % factor or pixels.shape[3] % factor:
-        raise ValueError(f"pixels: sides that are multiples of {factor}, got {tuple(pixels.shape[2:])}")
+        raise ValueError(
+            f"pixels: sides that are multiples of {factor}, got {tuple(pixels.shape[2:])}"
+        )
     if not pixels.isfinite().all() or pixels.abs().max() > 1.001:
         raise ValueError("pixels: numbers in [-1, 1], got some outside it or not finite")
     return vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist
@@ -54,5 +60,7 @@ def decode(vae: AutoencoderKL, latents: Float[Tensor, "n c h w"]) -> Float[Tenso
 
 
 def compression_ratio(pixels: Tensor, latents: Tensor) -> float:
-    """How many times fewer numbers the latents are than the pixels: counted, not computed from a formula."""
+    """How many times fewer numbers the latents are than the pixels: counted, not computed from a
+    formula.
+    """
     return pixels.numel() / latents.numel()

@@ -18,7 +18,9 @@ from sdlearn.noising import Schedule, clean_from_noise, clean_from_velocity
 
 @dataclass(frozen=True, repr=False)
 class Step:
-    """One step of denoising. Every tensor is [n, c, h, w]; `unconditional` is None without guidance."""
+    """One step of denoising. Every tensor is [n, c, h, w]; `unconditional` is None without
+    guidance.
+    """
 
     index: int
     count: int
@@ -33,15 +35,23 @@ class Step:
     """x̂₀: the latents as they would be if the prediction were exact."""
 
     def __repr__(self) -> str:
-        return f"Step {self.index + 1} of {self.count}: t={self.t}, latents {'×'.join(map(str, self.latents.shape))}"
+        return (
+            f"Step {self.index + 1} of {self.count}: t={self.t}, latents "
+            f"{'×'.join(map(str, self.latents.shape))}"
+        )
 
 
-def check_denoising(scheduler: SchedulerMixin, steps: int, guidance: float, strength: float = 1.0) -> None:
+def check_denoising(
+    scheduler: SchedulerMixin, steps: int, guidance: float, strength: float = 1.0
+) -> None:
     whole_number("steps", steps, 1, scheduler.config.num_train_timesteps)
     number("guidance", guidance, 0, 100)
     number("strength", strength, 0, 1)
     if int(strength * steps) < 1:
-        raise ValueError(f"strength: no step of {steps} is left; strength · steps has to be 1 or more, got {strength}")
+        raise ValueError(
+            f"strength: no step of {steps} is left; strength · steps has to be 1 or more, got "
+            f"{strength}"
+        )
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -50,7 +60,9 @@ def seeded(seed: int) -> torch.Generator:
 
 
 def draw_noise(shape: tuple[int, ...], seed: int | torch.Generator, like: Tensor) -> Tensor:
-    """Standard normal noise from a seed, or from a generator that goes on: drawn in float32 where it is, then moved."""
+    """Standard normal noise from a seed, or from a generator that goes on: drawn in float32 where
+    it is, then moved.
+    """
     if not all(side > 0 for side in shape):
         raise ValueError(f"shape: whole numbers from 1 on, got {tuple(shape)}")
     generator = seed if isinstance(seed, torch.Generator) else seeded(seed)
@@ -73,12 +85,14 @@ def denoise(
 ) -> Iterator[Step]:
     """Yield every step from noise to latents; with `start`, from a picture's noised latents.
 
-    Guidance is `eps_uncond + guidance * (eps_text - eps_uncond)` (Ho and Salimans 2022, with w = guidance - 1);
-    at 1 the caption is followed as it is, and the U-Net runs once a step in place of twice.
+    Guidance is `eps_uncond + guidance * (eps_text - eps_uncond)` (Ho and Salimans 2022, with w =
+    guidance - 1); at 1 the caption is followed as it is, and the U-Net runs once a step in place of
+    twice.
 
     Args:
         start: scaled latents of a picture.
-        strength: the part of the steps that is done from there (Meng et al. 2022); 1 is all of them.
+        strength: the part of the steps that is done from there (Meng et al. 2022); 1 is all of
+            them.
         mask: 1 where to draw; elsewhere `start` is put back after every step.
         generator: of the noise that some schedulers add in every step.
 
@@ -89,7 +103,9 @@ def denoise(
     if mask is not None and start is None:
         raise ValueError("mask: needs a start, the picture that is kept where nothing is drawn")
     _check_shapes(unet, noise, states, empty_states, start, mask)
-    scheduler, timesteps = ladder(scheduler, steps, strength if start is not None else 1.0, noise.device)
+    scheduler, timesteps = ladder(
+        scheduler, steps, strength if start is not None else 1.0, noise.device
+    )
     draws = {"generator": generator} if "generator" in signature(scheduler.step).parameters else {}
     latents = noise * scheduler.init_noise_sigma
     if start is not None and not (mask is not None and strength == 1):
@@ -97,25 +113,36 @@ def denoise(
     for index, t in enumerate(timesteps):
         seen = scheduler.scale_model_input(latents, t)
         unconditional, conditional = _predict(unet, seen, t, states, empty_states, guidance)
-        predicted = conditional if unconditional is None else unconditional + guidance * (conditional - unconditional)
+        predicted = (
+            conditional
+            if unconditional is None
+            else unconditional + guidance * (conditional - unconditional)
+        )
         clean = predict_clean(scheduler, seen, predicted, t)
         latents = scheduler.step(predicted, t, latents, **draws).prev_sample
         if mask is not None:
             following = timesteps[index + 1 : index + 2]
             kept = scheduler.add_noise(start, noise, following) if len(following) else start
             latents = mask * latents + (1 - mask) * kept
-        yield Step(index, len(timesteps), int(t), latents, unconditional, conditional, predicted, clean)
+        yield Step(
+            index, len(timesteps), int(t), latents, unconditional, conditional, predicted, clean
+        )
 
 
 def ladder(
     scheduler: SchedulerMixin, steps: int, strength: float = 1.0, device: torch.device | str = "cpu"
 ) -> tuple[SchedulerMixin, Int[Tensor, "count"]]:
-    """A fresh scheduler of the same kind, and the timesteps that it goes down; below strength 1 only the lower part."""
+    """A fresh scheduler of the same kind, and the timesteps that it goes down; below strength 1
+    only the lower part.
+    """
     fresh = type(scheduler).from_config(scheduler.config)
     fresh.set_timesteps(steps, device=device)
     last = fresh.config.num_train_timesteps - 1
     if fresh.timesteps.max() > last:
-        raise ValueError(f"steps: {steps} are too many for this scheduler, whose ladder would go beyond t = {last}")
+        raise ValueError(
+            f"steps: {steps} are too many for this scheduler, whose ladder would go beyond t = "
+            f"{last}"
+        )
     skipped = (steps - int(strength * steps)) * fresh.order
     if skipped and hasattr(fresh, "set_begin_index"):
         fresh.set_begin_index(skipped)
@@ -123,7 +150,9 @@ def ladder(
 
 
 def _predict(unet, seen, t, states, empty_states, guidance) -> tuple[Tensor | None, Tensor]:
-    """The unconditional and the conditional prediction, in one run of a doubled batch, unconditional first."""
+    """The unconditional and the conditional prediction, in one run of a doubled batch,
+    unconditional first.
+    """
     if guidance == 1:
         return None, unet(seen, t, states).sample
     both = unet(torch.cat([seen, seen]), t, torch.cat([empty_states, states])).sample
@@ -131,33 +160,58 @@ def _predict(unet, seen, t, states, empty_states, guidance) -> tuple[Tensor | No
 
 
 def _check_shapes(
-    unet, noise: Tensor, states: Tensor, empty_states: Tensor, start: Tensor | None, mask: Tensor | None
+    unet,
+    noise: Tensor,
+    states: Tensor,
+    empty_states: Tensor,
+    start: Tensor | None,
+    mask: Tensor | None,
 ) -> None:
     channels, width = unet.config.in_channels, unet.config.cross_attention_dim
     if noise.ndim != 4 or noise.shape[1] != channels or 0 in noise.shape:
         raise ValueError(f"noise: shape [n, {channels}, h, w], got {tuple(noise.shape)}")
     for name, given in (("states", states), ("empty_states", empty_states)):
         if given.ndim != 3 or len(given) != len(noise) or given.shape[2] != width:
-            raise ValueError(f"{name}: shape [{len(noise)}, places, {width}], got {tuple(given.shape)}")
+            raise ValueError(
+                f"{name}: shape [{len(noise)}, places, {width}], got {tuple(given.shape)}"
+            )
     if start is not None and start.shape != noise.shape:
-        raise ValueError(f"start: shape {tuple(noise.shape)} like the noise's, got {tuple(start.shape)}")
+        raise ValueError(
+            f"start: shape {tuple(noise.shape)} like the noise's, got {tuple(start.shape)}"
+        )
     if mask is not None:
         one = (1, *noise.shape[2:])
         if mask.ndim != 4 or mask.shape[1:] != one or len(mask) not in (1, len(noise)):
-            raise ValueError(f"mask: shape [1 or {len(noise)}, {', '.join(map(str, one))}], got {tuple(mask.shape)}")
+            raise ValueError(
+                f"mask: shape [1 or {len(noise)}, {', '.join(map(str, one))}], got "
+                f"{tuple(mask.shape)}"
+            )
         if mask.min() < 0 or mask.max() > 1:
             raise ValueError("mask: numbers from 0 to 1, got others")
-    tensors = {"noise": noise, "states": states, "empty_states": empty_states, "start": start, "mask": mask}
+    tensors = {
+        "noise": noise,
+        "states": states,
+        "empty_states": empty_states,
+        "start": start,
+        "mask": mask,
+    }
     for name, given in tensors.items():
         if given is not None and not given.isfinite().all():
             raise ValueError(f"{name}: finite numbers, got NaN or infinity")
         if given is not None and (given.device != unet.device or given.dtype != unet.dtype):
             raise ValueError(
-                f"{name}: {unet.dtype} on {unet.device} like the U-Net, got {given.dtype} on {given.device}"
+                f"{name}: {unet.dtype} on {unet.device} like the U-Net, got {given.dtype} on "
+                f"{given.device}"
             )
 
 
 def predict_clean(scheduler: SchedulerMixin, seen: Tensor, predicted: Tensor, t: Tensor) -> Tensor:
-    """x̂₀ from what the U-Net saw and said, for models that predict the noise and for those that predict v."""
-    undo = clean_from_velocity if scheduler.config.prediction_type == "v_prediction" else clean_from_noise
+    """x̂₀ from what the U-Net saw and said, for models that predict the noise and for those that
+    predict v.
+    """
+    undo = (
+        clean_from_velocity
+        if scheduler.config.prediction_type == "v_prediction"
+        else clean_from_noise
+    )
     return undo(Schedule.of(scheduler), seen, int(t), predicted)

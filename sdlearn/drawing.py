@@ -1,4 +1,5 @@
-"""Painting a scene of the picture book: the same picture at every size, with an exact mask for each thing.
+"""Painting a scene of the picture book: the same picture at every size, with an exact mask for each
+thing.
 
 Paths are filled by Agg, matplotlib's anti-aliased renderer; light, shade and backdrops are numpy.
 Light comes from the upper left in every picture.
@@ -30,12 +31,48 @@ RGB = {
 
 BACKDROPS = {
     # sky at the top, sky at the horizon, far hills, ground at the horizon, ground at the bottom
-    "meadow": ((0.38, 0.68, 0.95), (0.80, 0.92, 0.98), (0.42, 0.68, 0.52), (0.58, 0.80, 0.38), (0.40, 0.66, 0.28)),
-    "desert": ((0.55, 0.80, 0.90), (0.99, 0.92, 0.72), (0.84, 0.58, 0.38), (0.95, 0.80, 0.52), (0.87, 0.66, 0.38)),
-    "snow": ((0.62, 0.72, 0.82), (0.86, 0.90, 0.94), (0.74, 0.82, 0.90), (0.95, 0.97, 0.99), (0.82, 0.88, 0.95)),
-    "night": ((0.05, 0.07, 0.20), (0.16, 0.22, 0.42), (0.09, 0.14, 0.28), (0.13, 0.25, 0.26), (0.07, 0.15, 0.17)),
-    "beach": ((0.30, 0.74, 0.92), (0.78, 0.94, 0.96), (0.10, 0.55, 0.72), (0.97, 0.90, 0.70), (0.93, 0.80, 0.55)),
-    "sunset": ((0.44, 0.30, 0.58), (0.99, 0.68, 0.40), (0.52, 0.28, 0.46), (0.46, 0.30, 0.36), (0.30, 0.20, 0.30)),
+    "meadow": (
+        (0.38, 0.68, 0.95),
+        (0.80, 0.92, 0.98),
+        (0.42, 0.68, 0.52),
+        (0.58, 0.80, 0.38),
+        (0.40, 0.66, 0.28),
+    ),
+    "desert": (
+        (0.55, 0.80, 0.90),
+        (0.99, 0.92, 0.72),
+        (0.84, 0.58, 0.38),
+        (0.95, 0.80, 0.52),
+        (0.87, 0.66, 0.38),
+    ),
+    "snow": (
+        (0.62, 0.72, 0.82),
+        (0.86, 0.90, 0.94),
+        (0.74, 0.82, 0.90),
+        (0.95, 0.97, 0.99),
+        (0.82, 0.88, 0.95),
+    ),
+    "night": (
+        (0.05, 0.07, 0.20),
+        (0.16, 0.22, 0.42),
+        (0.09, 0.14, 0.28),
+        (0.13, 0.25, 0.26),
+        (0.07, 0.15, 0.17),
+    ),
+    "beach": (
+        (0.30, 0.74, 0.92),
+        (0.78, 0.94, 0.96),
+        (0.10, 0.55, 0.72),
+        (0.97, 0.90, 0.70),
+        (0.93, 0.80, 0.55),
+    ),
+    "sunset": (
+        (0.44, 0.30, 0.58),
+        (0.99, 0.68, 0.40),
+        (0.52, 0.28, 0.46),
+        (0.46, 0.30, 0.36),
+        (0.30, 0.20, 0.30),
+    ),
 }
 
 
@@ -60,7 +97,9 @@ def draw_array(scene: Scene, size: int = 512) -> np.ndarray:
 
 
 def masks(scene: Scene, size: int = 512) -> np.ndarray:
-    """How much of each pixel each thing covers: float32 [things, size, size] in [0, 1], in the caption's order."""
+    """How much of each pixel each thing covers: float32 [things, size, size] in [0, 1], in the
+    caption's order.
+    """
     _check_size(size)
     found = np.zeros((len(scene.things), size, size), np.float32)
     for mask, thing in zip(found, scene.things, strict=True):
@@ -94,7 +133,9 @@ def _paint(paint: Paint, colour: str) -> tuple[float, float, float]:
 
 
 def _layer(thing: Thing, size: int) -> tuple[np.ndarray, int, int]:
-    """The thing alone, shaded: float32 [h, w, 4] with coverage last, and its top left corner in the picture."""
+    """The thing alone, shaded: float32 [h, w, 4] with coverage last, and its top left corner in the
+    picture.
+    """
     side, cx, cy = thing.side * size, thing.x * size, thing.y * size
     reach = 0.58 * side + 1
     left, top = max(0, int(cx - reach)), max(0, int(cy - reach))
@@ -177,10 +218,14 @@ def _mix(first: np.ndarray, second: np.ndarray, amount: np.ndarray) -> np.ndarra
 
 
 def _fill_below(canvas: np.ndarray, line: np.ndarray, colour_by_row: np.ndarray) -> None:
-    """Fill everything below the line [size], with one colour for each row [size, 3]; edges anti-aliased."""
+    """Fill everything below the line [size], with one colour for each row [size, 3]; edges
+    anti-aliased.
+    """
     size = len(canvas)
     first = max(0, int(line.min() * size) - 1)
-    coverage = np.clip((np.arange(first, size, dtype=np.float32)[:, None] + 1) - line * size, 0, 1)[..., None]
+    coverage = np.clip((np.arange(first, size, dtype=np.float32)[:, None] + 1) - line * size, 0, 1)[
+        ..., None
+    ]
     canvas[first:] += (colour_by_row[first:, None] - canvas[first:]) * coverage
 
 

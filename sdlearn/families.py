@@ -1,8 +1,8 @@
 """Four families of models that make pictures, on the same pages, each short enough to read.
 
-Every family offers the same: `prepare(pixels)`, what it learns from; `learn(batch)`, one step of its training; and
-`sample(count, seed)`, new pictures. None reads a caption: what is compared is how pictures come about, not how words
-steer them.
+Every family offers the same: `prepare(pixels)`, what it learns from; `learn(batch)`, one step of
+its training; and `sample(count, seed)`, new pictures. None reads a caption: what is compared is how
+pictures come about, not how words steer them.
 """
 
 from __future__ import annotations
@@ -38,10 +38,17 @@ DRAW_STEPS = 50
 
 
 def pages(count: int, seed: int = 0) -> list[Scene]:
-    """Pages with one big thing: a heart or a tree of any colour, in a meadow, in the snow or at night."""
+    """Pages with one big thing: a heart or a tree of any colour, in a meadow, in the snow or at
+    night.
+    """
     rng = np.random.default_rng((7, seed))
     return [
-        compose([(str(rng.choice(COLOURS)), str(rng.choice(KINDS)))], str(rng.choice(PLACES)), sizes=("big",), rng=rng)
+        compose(
+            [(str(rng.choice(COLOURS)), str(rng.choice(KINDS)))],
+            str(rng.choice(PLACES)),
+            sizes=("big",),
+            rng=rng,
+        )
         for _ in range(count)
     ]
 
@@ -51,20 +58,33 @@ def drawn(scenes: list[Scene]) -> Float[Tensor, "n 3 64 64"]:
 
 
 def painter() -> nn.Sequential:
-    """From codes n×64 to pictures n×3×64×64: a GAN's generator, and a VAE's decoder, are the same network."""
+    """From codes n×64 to pictures n×3×64×64: a GAN's generator, and a VAE's decoder, are the same
+    network.
+    """
     wide = [*reversed(CHANNELS)]
-    layers: list[nn.Module] = [nn.Unflatten(1, (CODE, 1, 1)), nn.ConvTranspose2d(CODE, wide[0], SIDE // 16)]
+    layers: list[nn.Module] = [
+        nn.Unflatten(1, (CODE, 1, 1)),
+        nn.ConvTranspose2d(CODE, wide[0], SIDE // 16),
+    ]
     for read, made in zip(wide, [*wide[1:], 3], strict=True):
-        layers += [nn.BatchNorm2d(read), nn.ReLU(), nn.ConvTranspose2d(read, made, 4, stride=2, padding=1)]
+        layers += [
+            nn.BatchNorm2d(read),
+            nn.ReLU(),
+            nn.ConvTranspose2d(read, made, 4, stride=2, padding=1),
+        ]
     return nn.Sequential(*layers, nn.Tanh())
 
 
 def reader(numbers: int) -> nn.Sequential:
-    """From pictures n×3×64×64 to a few numbers each: a GAN's critic (1), and a VAE's encoder (2×64)."""
+    """From pictures n×3×64×64 to a few numbers each: a GAN's critic (1), and a VAE's encoder
+    (2×64).
+    """
     layers: list[nn.Module] = []
     for read, made in zip((3, *CHANNELS), CHANNELS, strict=False):
         layers += [nn.Conv2d(read, made, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(CHANNELS[-1] * (SIDE // 16) ** 2, numbers))
+    return nn.Sequential(
+        *layers, nn.Flatten(), nn.Linear(CHANNELS[-1] * (SIDE // 16) ** 2, numbers)
+    )
 
 
 class Family(nn.Module):
@@ -116,7 +136,9 @@ class GAN(InOneGo):
     def learn(self, pixels: Float[Tensor, "n 3 h w"]) -> dict[str, float]:
         forged = self.painter(torch.randn(len(pixels), CODE))
         real, fake = self.critic(pixels), self.critic(forged.detach())
-        critic_loss = F.softplus(-real).mean() + F.softplus(fake).mean()  # −log D(x) − log(1 − D(G(z)))
+        critic_loss = (
+            F.softplus(-real).mean() + F.softplus(fake).mean()
+        )  # −log D(x) − log(1 − D(G(z)))
         _descend(self._criticism, critic_loss)
         painter_loss = F.softplus(-self.critic(forged)).mean()  # −log D(G(z)): be taken for real
         _descend(self._painting, painter_loss)
@@ -124,7 +146,9 @@ class GAN(InOneGo):
 
 
 class VAE(InOneGo):
-    """A picture is squeezed into a cloud of codes, and a code of the cloud is painted (Kingma and Welling 2013)."""
+    """A picture is squeezed into a cloud of codes, and a code of the cloud is painted (Kingma and
+    Welling 2013).
+    """
 
     def __init__(self):
         super().__init__()
@@ -142,7 +166,9 @@ class VAE(InOneGo):
 
 
 class Diffusion(Family):
-    """A U-Net that names the noise in whatever it is given: here pictures, 3×64×64 numbers (Ho et al. 2020)."""
+    """A U-Net that names the noise in whatever it is given: here pictures, 3×64×64 numbers (Ho et
+    al. 2020).
+    """
 
     shape = (3, SIDE, SIDE)
 
@@ -159,14 +185,22 @@ class Diffusion(Family):
             add_attention=False,
         )
         self.scheduler = DDIMScheduler(
-            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False, steps_offset=1
+            beta_start=0.00085,
+            beta_end=0.012,
+            beta_schedule="scaled_linear",
+            clip_sample=False,
+            steps_offset=1,
         )
         self._schedule = Schedule.of(self.scheduler)
         self._optimizer = torch.optim.AdamW(self.unet.parameters(), lr=1e-3)
 
     def learn(self, clean: Float[Tensor, "n c h w"]) -> dict[str, float]:
         t, noise = torch.randint(len(self._schedule), (len(clean),)), torch.randn_like(clean)
-        loss = (self.unet(add_noise(self._schedule, clean, t, noise), t).sample - noise).square().mean()
+        loss = (
+            (self.unet(add_noise(self._schedule, clean, t, noise), t).sample - noise)
+            .square()
+            .mean()
+        )
         _descend(self._optimizer, loss)
         return {"loss": loss.item()}
 
@@ -187,13 +221,17 @@ class Diffusion(Family):
 
 
 class LatentDiffusion(Diffusion):
-    """The same U-Net on the latents of a finished autoencoder: 4×8×8 numbers (Rombach et al. 2022)."""
+    """The same U-Net on the latents of a finished autoencoder: 4×8×8 numbers (Rombach et
+    al. 2022).
+    """
 
     shape = (4, SIDE // 8, SIDE // 8)
 
     def __init__(self, vae: AutoencoderKL):
         super().__init__()
-        self._vae = (vae,)  # in a tuple it is no part of this module: it is finished, and kept elsewhere
+        self._vae = (
+            vae,
+        )  # in a tuple it is no part of this module: it is finished, and kept elsewhere
 
     def prepare(self, pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 4 h/8 w/8"]:
         return scale(self._vae[0], encode(self._vae[0], pixels).mean)
@@ -202,7 +240,9 @@ class LatentDiffusion(Diffusion):
         return decode(self._vae[0], clean).clamp(-1, 1)
 
 
-def train(family: Family, pixels: Float[Tensor, "n 3 h w"], steps: int, batch: int = 16) -> Iterator[dict[str, float]]:
+def train(
+    family: Family, pixels: Float[Tensor, "n 3 h w"], steps: int, batch: int = 16
+) -> Iterator[dict[str, float]]:
     """Train in place; what every step yields is its losses.
 
     Raises:
@@ -212,7 +252,9 @@ def train(family: Family, pixels: Float[Tensor, "n 3 h w"], steps: int, batch: i
     for step in range(steps):
         losses = family.learn(data[torch.randint(len(data), (batch,))])
         if not all(map(math.isfinite, losses.values())):
-            raise FloatingPointError(f"{type(family).__name__} broke at step {step}: {losses}; start it anew")
+            raise FloatingPointError(
+                f"{type(family).__name__} broke at step {step}: {losses}; start it anew"
+            )
         yield losses
 
 
@@ -236,7 +278,9 @@ def trained(vae: AutoencoderKL, folder: Path = TRAINED) -> dict[str, Family]:
     for name, family in found.items():
         file = folder / file_name(name)
         if not file.is_file():
-            raise FileNotFoundError(f"{file} is missing; `python -m sdlearn.train families` makes it")
+            raise FileNotFoundError(
+                f"{file} is missing; `python -m sdlearn.train families` makes it"
+            )
         family.artist.load_state_dict(load_file(file))
         family.eval().requires_grad_(False)
     return found

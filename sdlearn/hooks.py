@@ -1,4 +1,6 @@
-"""Hooks that mind their own business: what another thread runs on the same module passes them by."""
+"""Hooks that mind their own business: what another thread runs on the same module passes
+them by.
+"""
 
 from __future__ import annotations
 

@@ -28,24 +28,31 @@ LARGEST = 4096
 
 
 def to_rgb(name: str, picture: Image.Image | np.ndarray) -> Image.Image:
-    """Any picture as 8-bit RGB. What is transparent becomes white; 16 bits are rounded to 8; floats are in [0, 1].
+    """Any picture as 8-bit RGB. What is transparent becomes white; 16 bits are rounded to 8; floats
+    are in [0, 1].
 
     Raises:
-        TypeError, ValueError: naming the argument, for what is no picture, empty, not finite or too large.
+        TypeError, ValueError: naming the argument, for what is no picture, empty, not finite or too
+            large.
     """
     if isinstance(picture, np.ndarray):
         picture = _from_array(name, picture)
     if not isinstance(picture, Image.Image):
-        raise TypeError(f"{name}: a PIL picture or an array [h, w, 3], got {type(picture).__name__}")
+        raise TypeError(
+            f"{name}: a PIL picture or an array [h, w, 3], got {type(picture).__name__}"
+        )
     if 0 in picture.size or max(picture.size) > LARGEST:
         size = "×".join(map(str, picture.size))
         raise ValueError(
-            f"{name}: sides from 1 to {LARGEST} pixels, got {size}; picture.thumbnail((1024, 1024)) shrinks"
+            f"{name}: sides from 1 to {LARGEST} pixels, got {size}; picture.thumbnail((1024, "
+            "1024)) shrinks"
         )
     if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
         deep = np.asarray(picture)
         if picture.mode != "F" and (deep.min() < 0 or deep.max() > 65535):
-            raise ValueError(f"{name}: whole numbers from 0 to 65535 (16 bits), got some outside it")
+            raise ValueError(
+                f"{name}: whole numbers from 0 to 65535 (16 bits), got some outside it"
+            )
         picture = _from_array(name, deep if picture.mode == "F" else deep.astype(np.uint16))
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
@@ -55,8 +62,14 @@ def to_rgb(name: str, picture: Image.Image | np.ndarray) -> Image.Image:
 
 def _from_array(name: str, array: np.ndarray) -> Image.Image:
     """An array of 8-bit, 16-bit or float numbers, grey or in 1, 3 or 4 channels, as a picture."""
-    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)) or 0 in array.shape:
-        raise ValueError(f"{name}: shape [h, w], or [h, w, channels] with 1, 3 or 4 channels, got {array.shape}")
+    if (
+        array.ndim not in (2, 3)
+        or (array.ndim == 3 and array.shape[2] not in (1, 3, 4))
+        or 0 in array.shape
+    ):
+        raise ValueError(
+            f"{name}: shape [h, w], or [h, w, channels] with 1, 3 or 4 channels, got {array.shape}"
+        )
     if array.dtype == np.uint16:
         array = (array / 257).round().astype(np.uint8)
     elif np.issubdtype(array.dtype, np.floating):
@@ -80,7 +93,9 @@ def figure_to_picture(figure: Figure) -> Image.Image:
     return Image.open(file).convert("RGB")
 
 
-def contact_sheet(pictures: UInt8[np.ndarray, "n h w 3"], columns: int) -> UInt8[np.ndarray, "H W 3"]:
+def contact_sheet(
+    pictures: UInt8[np.ndarray, "n h w 3"], columns: int
+) -> UInt8[np.ndarray, "H W 3"]:
     """Pictures side by side, `columns` to a row; n must fill the rows."""
     n, height, width, depth = pictures.shape
     rows = pictures.reshape(n // columns, columns, height, width, depth)

@@ -1,7 +1,8 @@
 """The judge: a small detector that reads a picture-book picture and says what is in it.
 
-It is trained on drawn pictures only and shares nothing with the generator or with CLIP. It marks the centre of
-each thing on a grid, one map for each kind, and reads the colour there (Zhou et al. 2019, "Objects as Points").
+It is trained on drawn pictures only and shares nothing with the generator or with CLIP. It marks
+the centre of each thing on a grid, one map for each kind, and reads the colour there (Zhou et al.
+2019, "Objects as Points").
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ class Seen:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Which parts of a prompt a picture shows. `relation` is None where the prompt names no direction."""
+    """Which parts of a prompt a picture shows. `relation` is None where the prompt names no
+    direction.
+    """
 
     place: bool
     kinds: tuple[bool, ...]
@@ -60,15 +63,22 @@ class Block(nn.Module):
 
 
 class Judge(nn.Module):
-    """Pictures in [-1, 1] of 128² pixels (larger ones are shrunk) to maps of kinds, maps of colours and places."""
+    """Pictures in [-1, 1] of 128² pixels (larger ones are shrunk) to maps of kinds, maps of colours
+    and places.
+    """
 
     def __init__(self):
         super().__init__()
         self.stem = nn.Sequential(
-            nn.Conv2d(3, 24, 5, stride=2, padding=2), nn.ReLU(), nn.Conv2d(24, WIDTH, 3, stride=2, padding=1)
+            nn.Conv2d(3, 24, 5, stride=2, padding=2),
+            nn.ReLU(),
+            nn.Conv2d(24, WIDTH, 3, stride=2, padding=1),
         )
         self.body = nn.Sequential(*[Block(dilation) for dilation in (1, 2, 4, 1, 2, 4, 1)])
-        self.kinds, self.colours = nn.Conv2d(WIDTH, len(KINDS), 1), nn.Conv2d(WIDTH, len(COLOURS), 1)
+        self.kinds, self.colours = (
+            nn.Conv2d(WIDTH, len(KINDS), 1),
+            nn.Conv2d(WIDTH, len(COLOURS), 1),
+        )
         self.places = nn.Linear(2 * WIDTH, len(PLACES))
         nn.init.constant_(self.kinds.bias, -4.0)
 
@@ -97,7 +107,12 @@ def _decode(kinds: Tensor, colours: Tensor, places: Tensor) -> tuple[str, list[S
     things = [
         (
             strongest[r, c].item(),
-            Seen(KINDS[kind[r, c]], COLOURS[colours[:, r, c].argmax()], (c + 0.5) / side, (r + 0.5) / side),
+            Seen(
+                KINDS[kind[r, c]],
+                COLOURS[colours[:, r, c].argmax()],
+                (c + 0.5) / side,
+                (r + 0.5) / side,
+            ),
         )
         for r, c in zip(rows.tolist(), columns.tolist(), strict=True)
     ]
@@ -106,12 +121,18 @@ def _decode(kinds: Tensor, colours: Tensor, places: Tensor) -> tuple[str, list[S
 
 
 def judge_picture(scene: Scene, place: str, seen: list[Seen]) -> Verdict:
-    """Compare what was seen with what the scene asks for. Every thing seen answers for one thing asked."""
+    """Compare what was seen with what the scene asks for. Every thing seen answers for one thing
+    asked.
+    """
     left = list(seen)
     matches: list[Seen | None] = [None] * len(scene.things)
     for colour_too in (True, False):
         for i, thing in enumerate(scene.things):
-            fits = [s for s in left if s.kind == thing.kind and (s.colour == thing.colour or not colour_too)]
+            fits = [
+                s
+                for s in left
+                if s.kind == thing.kind and (s.colour == thing.colour or not colour_too)
+            ]
             if matches[i] is None and fits:
                 matches[i] = fits[0]
                 left.remove(fits[0])
@@ -128,7 +149,9 @@ def judge_picture(scene: Scene, place: str, seen: list[Seen]) -> Verdict:
 
 
 def _stands(relation: str | None, matches: list[Seen | None]) -> bool | None:
-    """Does the first thing stand as the relation says? Above and below are within 45°, left and right by sides."""
+    """Does the first thing stand as the relation says? Above and below are within 45°, left and
+    right by sides.
+    """
     if relation is None or relation == "and":
         return None
     if None in matches:
@@ -147,11 +170,14 @@ def _stands(relation: str | None, matches: list[Seen | None]) -> bool | None:
 def save(judge: Judge, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     save_file(
-        {name: value.half().contiguous() for name, value in judge.state_dict().items()}, folder / "judge.safetensors"
+        {name: value.half().contiguous() for name, value in judge.state_dict().items()},
+        folder / "judge.safetensors",
     )
 
 
 def load_judge(folder: Path) -> Judge:
     judge = Judge()
-    judge.load_state_dict({name: value.float() for name, value in load_file(folder / "judge.safetensors").items()})
+    judge.load_state_dict(
+        {name: value.float() for name, value in load_file(folder / "judge.safetensors").items()}
+    )
     return judge.eval().requires_grad_(False)

@@ -1,4 +1,6 @@
-"""`load`: a Stable Diffusion as its components, by the field's names, frozen and on the best device there is."""
+"""`load`: a Stable Diffusion as its components, by the field's names, frozen and on the best device
+there is.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ from sdlearn.arguments import number, whole_number
 TINY = Path(__file__).resolve().parents[1] / "assets" / "tiny-sd"
 CHECKSUMS = "SHA256SUMS"
 DEFAULTS = "defaults.json"
-"""Beside `model_index.json`: the steps and the guidance that a model draws best with, as its card measured them."""
+"""Beside `model_index.json`: the steps and the guidance that a model draws best with, as its card
+measured them.
+"""
 
 SD15 = {
     # repository: (revision, files)
@@ -60,8 +64,9 @@ OF_CLIP = ("clip", "image_processor")
 
 @dataclass(frozen=True, repr=False)
 class Components:
-    """The parts of one Stable Diffusion. `clip`, whole with its image tower, and the `image_processor` that makes
-    its pixels are None where the folder has none."""
+    """The parts of one Stable Diffusion. `clip`, whole with its image tower, and the
+    `image_processor` that makes its pixels are None where the folder has none.
+    """
 
     name: str
     tokenizer: CLIPTokenizer
@@ -73,7 +78,9 @@ class Components:
     scheduler: SchedulerMixin
     default_steps: int = 25
     default_guidance: float = 7.5
-    """What `text_to_image` and its siblings use where they are not told; by default as for Stable Diffusion 1.5."""
+    """What `text_to_image` and its siblings use where they are not told; by default as for Stable
+    Diffusion 1.5.
+    """
 
     @property
     def device(self) -> torch.device:
@@ -107,7 +114,8 @@ class Components:
         if getattr(self, part) is None:
             return "this folder has no image tower"
         count, width = self.tokenizer.model_max_length, self.unet.config.cross_attention_dim
-        latent = f"{self.unet.config.in_channels}×{self.unet.config.sample_size}×{self.unet.config.sample_size}"
+        side = self.unet.config.sample_size
+        latent = f"{self.unet.config.in_channels}×{side}×{side}"
         return {
             "tokenizer": lambda: f"text → {count} tokens of {len(self.tokenizer)}",
             "text_encoder": lambda: f"{count} tokens → {count}×{width}",
@@ -118,7 +126,8 @@ class Components:
             "vae": lambda: f"3×{self.side}×{self.side} ↔ {latent}",
             "unet": lambda: f"{latent}, t, {count}×{width} → {latent}",
             "scheduler": lambda: (
-                f"{self.scheduler.config.num_train_timesteps} steps, {self.scheduler.config.prediction_type}; "
+                f"{self.scheduler.config.num_train_timesteps} steps, "
+                f"{self.scheduler.config.prediction_type}; "
                 f"draws in {self.default_steps} at guidance {self.default_guidance:g}"
             ),
         }[part]()
@@ -132,8 +141,9 @@ def load(
     """Load a Stable Diffusion as its components.
 
     Args:
-        name_or_path: `"tiny"`, the small one in this repository (no network); `"sd15"`, Stable Diffusion 1.5
-            (fetched once, then cached); or a Stable Diffusion 1.x or 2.x folder in diffusers' layout.
+        name_or_path: `"tiny"`, the small one in this repository (no network); `"sd15"`, Stable
+            Diffusion 1.5 (fetched once, then cached); or a Stable Diffusion 1.x or 2.x folder in
+            diffusers' layout.
         device: by default CUDA, else Apple's MPS, else the CPU.
         dtype: by default float16 on CUDA and float32 elsewhere.
 
@@ -147,7 +157,11 @@ def load(
     dtype = _usable_dtype(dtype, device)
     folder, clip_folder, variant = _find(name_or_path, dtype)
     with _without_bars():
-        parts = {part: _read(part, folder / part, dtype, variant) for part in CLASSES if part not in OF_CLIP}
+        parts = {
+            part: _read(part, folder / part, dtype, variant)
+            for part in CLASSES
+            if part not in OF_CLIP
+        }
         for part in OF_CLIP:
             parts[part] = _read(part, clip_folder, dtype, None) if clip_folder.exists() else None
     parts["scheduler"] = _read_scheduler(folder)
@@ -204,7 +218,9 @@ def _usable_dtype(dtype: torch.dtype | None, device: torch.device) -> torch.dtyp
     allowed = [torch.float32, torch.bfloat16] + [torch.float16] * (device.type != "cpu")
     if dtype not in allowed:
         names = ", ".join(str(choice) for choice in allowed)
-        raise ValueError(f"dtype: {dtype!r} does not work on {device.type!r}; choose one of {names}")
+        raise ValueError(
+            f"dtype: {dtype!r} does not work on {device.type!r}; choose one of {names}"
+        )
     return dtype
 
 
@@ -222,7 +238,8 @@ def _find(name_or_path: str | Path, dtype: torch.dtype) -> tuple[Path, Path, str
     folder = Path(name_or_path).expanduser()
     if not folder.is_dir():
         raise ValueError(
-            f"name_or_path: {str(name_or_path)!r} is neither a known name ({', '.join(map(repr, KNOWN))}) nor a folder"
+            f"name_or_path: {str(name_or_path)!r} is neither a known name "
+            f"({', '.join(map(repr, KNOWN))}) nor a folder"
         )
     check_layout(folder)
     return folder, folder / "clip", None
@@ -240,11 +257,14 @@ def check_layout(folder: Path) -> None:
 
 
 def check_files(folder: Path) -> None:
-    """Compare every file of a shipped folder with its checksum; raise OSError at the first that differs."""
+    """Compare every file of a shipped folder with its checksum; raise OSError at the first that
+    differs.
+    """
     sums = folder / CHECKSUMS
     if not sums.exists():
         raise FileNotFoundError(
-            f"{folder} is not there: the small model comes with the course's repository. Install sdlearn from a clone "
+            f"{folder} is not there: the small model comes with the course's repository. Install "
+            "sdlearn from a clone "
             "of it (pip install -e .)."
         )
     for line in sums.read_text().splitlines():
@@ -257,15 +277,20 @@ def check_files(folder: Path) -> None:
 
 def write_checksums(folder: Path) -> None:
     """Note the checksum of every file of weights and configuration, for `check_files`."""
-    files = sorted(file for file in folder.rglob("*") if file.suffix in (".safetensors", ".json", ".txt"))
+    files = sorted(
+        file for file in folder.rglob("*") if file.suffix in (".safetensors", ".json", ".txt")
+    )
     lines = [
-        f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.relative_to(folder).as_posix()}" for file in files
+        f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.relative_to(folder).as_posix()}"
+        for file in files
     ]
     (folder / CHECKSUMS).write_text("\n".join(lines) + "\n")
 
 
 def _fetch(repository: str, variant: str | None) -> Path:
-    """The repository's folder in the cache; what is not there yet is downloaded, its size said first."""
+    """The repository's folder in the cache; what is not there yet is downloaded, its size said
+    first.
+    """
     revision, patterns = SD15[repository]
     files = [pattern.format(v=f".{variant}" if variant else "") for pattern in patterns]
     where = {"repo_id": repository, "revision": revision, "allow_patterns": files}
@@ -279,7 +304,8 @@ def _fetch(repository: str, variant: str | None) -> Path:
         return Path(snapshot_download(**where))
     except (HTTPError, OSError) as error:
         raise OSError(
-            f"{repository} is not in the cache and could not be downloaded ({error}). Connect to the network once, "
+            f"{repository} is not in the cache and could not be downloaded ({error}). Connect to "
+            "the network once, "
             "or stay with load('tiny'), which needs none."
         ) from error
 
@@ -302,15 +328,27 @@ def _read(part: str, folder: Path, dtype: torch.dtype, variant: str | None):
         options["dtype" if part in ("text_encoder", "clip") else "torch_dtype"] = dtype
         return CLASSES[part].from_pretrained(folder, **options)
     except (SafetensorError, json.JSONDecodeError, OSError, ValueError) as error:
-        raise OSError(f"{part}: {folder} cannot be read as {CLASSES[part].__name__}: {error}") from error
+        raise OSError(
+            f"{part}: {folder} cannot be read as {CLASSES[part].__name__}: {error}"
+        ) from error
 
 
 def _read_scheduler(folder: Path) -> SchedulerMixin:
     try:
         name = json.loads((folder / "model_index.json").read_text())["scheduler"][1]
         return getattr(diffusers, name).from_pretrained(folder / "scheduler", local_files_only=True)
-    except (json.JSONDecodeError, KeyError, IndexError, TypeError, AttributeError, OSError, ValueError) as error:
-        raise OSError(f"scheduler: {folder} does not say which, or it cannot be read: {error}") from error
+    except (
+        json.JSONDecodeError,
+        KeyError,
+        IndexError,
+        TypeError,
+        AttributeError,
+        OSError,
+        ValueError,
+    ) as error:
+        raise OSError(
+            f"scheduler: {folder} does not say which, or it cannot be read: {error}"
+        ) from error
 
 
 def _read_defaults(file: Path) -> dict[str, float]:
@@ -325,7 +363,8 @@ def _read_defaults(file: Path) -> dict[str, float]:
         }
     except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
         raise OSError(
-            f'{file} should hold steps and guidance, as in {{"steps": 25, "guidance": 7.5}}: {error}'
+            f'{file} should hold steps and guidance, as in {{"steps": 25, "guidance": 7.5}}: '
+            f"{error}"
         ) from error
 
 
@@ -334,6 +373,7 @@ def _place(module: torch.nn.Module, device: torch.device, name: str) -> None:
         module.to(device)
     except torch.OutOfMemoryError as error:
         raise MemoryError(
-            f"{name!r} does not fit on {device}: close other notebooks, or load it with dtype=torch.float16 or on "
+            f"{name!r} does not fit on {device}: close other notebooks, or load it with "
+            "dtype=torch.float16 or on "
             "another device."
         ) from error

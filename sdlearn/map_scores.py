@@ -1,4 +1,6 @@
-"""How well attention maps point: the map of every thing's word against the thing's true mask, on drawn pages."""
+"""How well attention maps point: the map of every thing's word against the thing's true mask, on
+drawn pages.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +27,12 @@ T = 250
 """How much noise a page is given: two thirds of the variance is still picture."""
 
 
-def score_maps(model: Components, scenes: Iterable[Scene], t: int = T) -> dict[str, tuple[float, float]]:
-    """For each group of layers, by the part of the U-Net and the side of the map: pointing accuracy and mean IoU."""
+def score_maps(
+    model: Components, scenes: Iterable[Scene], t: int = T
+) -> dict[str, tuple[float, float]]:
+    """For each group of layers, by the part of the U-Net and the side of the map: pointing accuracy
+    and mean IoU.
+    """
     found = defaultdict(list)
     for number, scene in enumerate(of_different_kinds(scenes)):
         kinds = [thing.kind for thing in scene.things]
@@ -41,14 +47,22 @@ def score_maps(model: Components, scenes: Iterable[Scene], t: int = T) -> dict[s
 
 def of_different_kinds(scenes: Iterable[Scene]) -> list[Scene]:
     """Those that can be scored: where two things are of one kind, its word means both."""
-    return [scene for scene in scenes if len({thing.kind for thing in scene.things}) == len(scene.things)]
+    return [
+        scene
+        for scene in scenes
+        if len({thing.kind for thing in scene.things}) == len(scene.things)
+    ]
 
 
 @torch.no_grad()
 def maps_of(model: Components, scene: Scene, t: int, seed: int) -> Maps:
-    """The cross-attention of one run of the U-Net on a page that was noised to t, with its own caption."""
+    """The cross-attention of one run of the U-Net on a page that was noised to t, with its own
+    caption.
+    """
     clean = _latents(model, scene)
-    noisy = add_noise(Schedule.of(model.scheduler), clean, t, draw_noise(tuple(clean.shape), seed, like=clean))
+    noisy = add_noise(
+        Schedule.of(model.scheduler), clean, t, draw_noise(tuple(clean.shape), seed, like=clean)
+    )
     states = encode_text(model.tokenizer, model.text_encoder, scene.caption)
     with record(model.unet) as maps:
         model.unet(noisy, t, states)

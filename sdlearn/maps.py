@@ -1,4 +1,6 @@
-"""Attention maps as values: selected by layer, head, step and size, merged into one picture, scored against masks."""
+"""Attention maps as values: selected by layer, head, step and size, merged into one picture, scored
+against masks.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ CROSS, SELF = "cross", "self"
 
 @dataclass(frozen=True)
 class Layer:
-    """One attention of a U-Net: `name` says where ("down.1.0"), `kind` whether it looks at the text or at itself."""
+    """One attention of a U-Net: `name` says where ("down.1.0"), `kind` whether it looks at the text
+    or at itself.
+    """
 
     name: str
     kind: str
@@ -28,8 +32,10 @@ class Layer:
 class Map:
     """What one layer attended to in one run of the U-Net.
 
-    values: cross-attention: [n, heads, words, h, w], the share of each place's attention that goes to each
-    recorded place of the text. Self-attention: [n, heads, points, h, w], where each chosen point looks.
+    values: cross-attention: [n, heads, words, h, w], the share of each place's attention that goes
+        to each
+    recorded place of the text. Self-attention: [n, heads, points, h, w], where each chosen point
+    looks.
     """
 
     step: int
@@ -38,7 +44,10 @@ class Map:
     values: Float[Tensor, "n heads chosen h w"]
 
     def __repr__(self) -> str:
-        return f"Map of {self.layer.name} {self.layer.kind}, t={self.t}: {'×'.join(map(str, self.values.shape))}"
+        return (
+            f"Map of {self.layer.name} {self.layer.kind}, t={self.t}: "
+            f"{'×'.join(map(str, self.values.shape))}"
+        )
 
 
 @dataclass(repr=False)
@@ -84,8 +93,8 @@ class Maps:
     def of_words(self, places: Sequence[int], head: int | None = None) -> Float[Tensor, "n h w"]:
         """The share of attention that goes to these places of the text, as one picture [n, h, w].
 
-        The pieces of a word are added up; heads (or one `head`), layers and steps are averaged, smaller maps
-        enlarged to the largest. `sdlearn.text.places_of` gives a word's places.
+        The pieces of a word are added up; heads (or one `head`), layers and steps are averaged,
+        smaller maps enlarged to the largest. `sdlearn.text.places_of` gives a word's places.
         """
         if len(places) == 0:
             raise ValueError("places: at least one place of the text, got none")
@@ -109,22 +118,31 @@ class Maps:
 
 def _merge(maps: list[Float[Tensor, "n heads h w"]], head: int | None) -> Float[Tensor, "n h w"]:
     if not maps:
-        raise ValueError("no map was recorded that fits; look at the recording's layers, steps and sizes")
-    chosen = [m.mean(dim=1) if head is None else m[:, whole_number("head", head, 0, m.shape[1] - 1)] for m in maps]
+        raise ValueError(
+            "no map was recorded that fits; look at the recording's layers, steps and sizes"
+        )
+    chosen = [
+        m.mean(dim=1) if head is None else m[:, whole_number("head", head, 0, m.shape[1] - 1)]
+        for m in maps
+    ]
     size = max((m.shape[-2:] for m in chosen), key=lambda s: s[0] * s[1])
     enlarged = [F.interpolate(m[:, None].float(), size, mode="bilinear")[:, 0] for m in chosen]
     return torch.stack(enlarged).mean(dim=0)
 
 
 def points_at(heat: Float[Tensor, "h w"], mask: Bool[Tensor, "H W"]) -> bool:
-    """The pointing game of Zhang et al. (2016): is the centre of the strongest place inside the thing?"""
+    """The pointing game of Zhang et al. (2016): is the centre of the strongest place inside the
+    thing?
+    """
     row, column = divmod(int(heat.argmax()), heat.shape[1])
     y, x = (row + 0.5) / heat.shape[0], (column + 0.5) / heat.shape[1]
     return bool(mask[int(y * mask.shape[0]), int(x * mask.shape[1])])
 
 
 def overlap(heat: Float[Tensor, "h w"], mask: Bool[Tensor, "H W"]) -> float:
-    """Intersection over union of the mask and the map's strongest places, as many as the mask has."""
+    """Intersection over union of the mask and the map's strongest places, as many as the
+    mask has.
+    """
     if not mask.any():
         raise ValueError("mask: at least one place inside, got none")
     enlarged = _enlarge(heat, mask.shape).flatten()

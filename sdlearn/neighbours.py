@@ -20,7 +20,9 @@ def check_torchvision() -> None:
         import_module("torchvision")
     except Exception as error:
         raise ImportError(
-            f"torchvision is installed and cannot be imported ({error}): it was probably built for another torch. "
-            "The course does not need it. Remove it, pip uninstall torchvision, or start the course with "
+            f"torchvision is installed and cannot be imported ({error}): it was probably built "
+            "for another torch. "
+            "The course does not need it. Remove it, pip uninstall torchvision, or start the "
+            "course with "
             "python3 start.py, which makes an environment of its own."
         ) from error

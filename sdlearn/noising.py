@@ -1,7 +1,8 @@
 """Forward noising: from a picture, or its latents, to noise; one step at a time or all at once.
 
-t counts from 0, the first and smallest step, to T - 1. After step t a share ᾱ_t of the variance is still the
-picture's and 1 - ᾱ_t is noise. Nothing here has learned anything: it is arithmetic on tensors of any shape.
+t counts from 0, the first and smallest step, to T - 1. After step t a share ᾱ_t of the variance is
+still the picture's and 1 - ᾱ_t is noise. Nothing here has learned anything: it is arithmetic on
+tensors of any shape.
 """
 
 from __future__ import annotations
@@ -27,10 +28,14 @@ class Schedule:
     betas: Float[Tensor, "T"]
 
     @classmethod
-    def named(cls, name: str, steps: int = 1000, start: float = 0.00085, end: float = 0.012) -> Schedule:
-        """A schedule by its name; `start` and `end` are Stable Diffusion's, and cosine has no use for them.
+    def named(
+        cls, name: str, steps: int = 1000, start: float = 0.00085, end: float = 0.012
+    ) -> Schedule:
+        """A schedule by its name; `start` and `end` are Stable Diffusion's, and cosine has no use
+        for them.
 
-        linear: Ho et al. 2020, Section 4; scaled_linear, linear in √β: Stable Diffusion's configuration;
+        linear: Ho et al. 2020, Section 4; scaled_linear, linear in √β: Stable Diffusion's
+            configuration;
         cosine: Nichol and Dhariwal 2021, Eq. 17.
         """
         whole_number("steps", steps, 1, 100_000)
@@ -41,7 +46,15 @@ class Schedule:
         if name == "scaled_linear":
             return cls(torch.linspace(start**0.5, end**0.5, steps) ** 2)
         if name == "cosine":
-            kept = torch.cos((torch.linspace(0, 1, steps + 1, dtype=torch.float64) + 0.008) / 1.008 * torch.pi / 2) ** 2
+            kept = (
+                torch.cos(
+                    (torch.linspace(0, 1, steps + 1, dtype=torch.float64) + 0.008)
+                    / 1.008
+                    * torch.pi
+                    / 2
+                )
+                ** 2
+            )
             return cls((1 - kept[1:] / kept[:-1]).clamp(max=0.999).float())
         raise ValueError(f"name: one of {', '.join(SCHEDULES)}, got {name!r}")
 
@@ -80,13 +93,18 @@ class Schedule:
 
     def __repr__(self) -> str:
         first, last = self.betas[0], self.betas[-1]
-        return f"Schedule of {len(self)} steps, β {first:.5f} to {last:.5f}, last ᾱ {self.alpha_bars[-1]:.5f}"
+        return (
+            f"Schedule of {len(self)} steps, β {first:.5f} to {last:.5f}, last ᾱ "
+            f"{self.alpha_bars[-1]:.5f}"
+        )
 
     def at(self, values: Float[Tensor, "T"], t: Time, like: Tensor) -> Tensor:
-        """The values at t, shaped to multiply `like` [n, ...]: one t for all, or one for each of the n.
+        """The values at t, shaped to multiply `like` [n, ...]: one t for all, or one for each of
+        the n.
 
         Raises:
-            TypeError: a t that is not whole. ValueError: one outside [0, T), or as many as fit nothing.
+            TypeError: a t that is not whole. ValueError: one outside [0, T), or as many as fit
+                nothing.
         """
         found = torch.as_tensor(t)
         if found.is_floating_point() or found.dtype == torch.bool:
@@ -94,7 +112,9 @@ class Schedule:
         if found.numel() == 0 or found.min() < 0 or found.max() >= len(self):
             raise ValueError(f"t: a whole number from 0 to {len(self) - 1}, got {t!r}")
         if found.ndim > 1 or (found.ndim == 1 and len(found) != len(like)):
-            raise ValueError(f"t: one number, or one for each of the {len(like)}, got shape {tuple(found.shape)}")
+            raise ValueError(
+                f"t: one number, or one for each of the {len(like)}, got shape {tuple(found.shape)}"
+            )
         picked = values[found.to(values.device)].to(device=like.device, dtype=like.dtype)
         return picked.reshape(-1, *[1] * (like.ndim - 1)) if found.ndim else picked
 
@@ -104,7 +124,10 @@ def add_noise_once(
 ) -> Float[Tensor, "n *rest"]:
     """Step t alone: x_t = √(1 - β_t) x_{t-1} + √β_t ε (Ho et al. 2020, Eq. 2)."""
     _same_shape(before, noise, "noise")
-    kept, added = schedule.at(schedule.alphas.sqrt(), t, before), schedule.at(schedule.betas.sqrt(), t, before)
+    kept, added = (
+        schedule.at(schedule.alphas.sqrt(), t, before),
+        schedule.at(schedule.betas.sqrt(), t, before),
+    )
     return kept * before + added * noise
 
 
@@ -137,7 +160,9 @@ def posterior(
 def clean_from_noise(
     schedule: Schedule, noisy: Float[Tensor, "n *rest"], t: Time, noise: Float[Tensor, "n *rest"]
 ) -> Float[Tensor, "n *rest"]:
-    """x̂₀ from x_t and its noise: the closed form solved for the picture (Ho et al. 2020, Eq. 15)."""
+    """x̂₀ from x_t and its noise: the closed form solved for the picture (Ho et al.
+    2020, Eq. 15).
+    """
     _same_shape(noisy, noise, "noise")
     kept, added = schedule.at(schedule.kept, t, noisy), schedule.at(schedule.added, t, noisy)
     return (noisy - added * noise) / _divisor(kept, "picture", t)
@@ -155,14 +180,19 @@ def noise_from_clean(
 def velocity(
     schedule: Schedule, clean: Float[Tensor, "n *rest"], t: Time, noise: Float[Tensor, "n *rest"]
 ) -> Float[Tensor, "n *rest"]:
-    """v = √ᾱ_t ε - √(1 - ᾱ_t) x_0, what some models predict in place of ε (Salimans and Ho 2022, Appendix D)."""
+    """v = √ᾱ_t ε - √(1 - ᾱ_t) x_0, what some models predict in place of ε (Salimans and Ho 2022,
+    Appendix D).
+    """
     _same_shape(clean, noise, "noise")
     kept, added = schedule.at(schedule.kept, t, clean), schedule.at(schedule.added, t, clean)
     return kept * noise - added * clean
 
 
 def clean_from_velocity(
-    schedule: Schedule, noisy: Float[Tensor, "n *rest"], t: Time, predicted: Float[Tensor, "n *rest"]
+    schedule: Schedule,
+    noisy: Float[Tensor, "n *rest"],
+    t: Time,
+    predicted: Float[Tensor, "n *rest"],
 ) -> Float[Tensor, "n *rest"]:
     """x̂₀ from x_t and v."""
     _same_shape(noisy, predicted, "predicted")
@@ -178,4 +208,6 @@ def _divisor(share: Tensor, what: str, t: Time) -> Tensor:
 
 def _same_shape(expected: Tensor, given: Tensor, name: str) -> None:
     if given.shape != expected.shape:
-        raise ValueError(f"{name}: shape {tuple(expected.shape)} like the picture's, got {tuple(given.shape)}")
+        raise ValueError(
+            f"{name}: shape {tuple(expected.shape)} like the picture's, got {tuple(given.shape)}"
+        )

@@ -1,4 +1,6 @@
-"""How pictures look in a notebook: `%load_ext sdlearn` shows figures and pictures as JPEG, so files stay small."""
+"""How pictures look in a notebook: `%load_ext sdlearn` shows figures and pictures as JPEG, so files
+stay small.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,10 @@ def load_ipython_extension(shell) -> None:
     """Called by `%load_ext sdlearn`."""
     from IPython.core.pylabtools import select_figure_formats
 
-    select_figure_formats(shell, {"jpeg"}, pil_kwargs={"quality": 80, "optimize": True, "progressive": True})
+    select_figure_formats(
+        shell, {"jpeg"}, pil_kwargs={"quality": 80, "optimize": True, "progressive": True}
+    )
     png = shell.display_formatter.formatters["image/png"]
-    png.for_type(Image.Image, lambda picture: None if picture.mode in AS_JPEG else picture._repr_png_())
+    png.for_type(
+        Image.Image, lambda picture: None if picture.mode in AS_JPEG else picture._repr_png_()
+    )

@@ -5,9 +5,11 @@ together, so every caption is true of its picture.
 
 Held out of training, so that generalisation can be measured (`is_held_out`):
 
-- colour-thing pairs with ``(3 * kind + colour) % 8 == 0``, each counted from 0 in `KINDS` and `COLOURS`:
+- colour-thing pairs with ``(3 * kind + colour) % 8 == 0``, each counted from 0 in `KINDS` and
+`COLOURS`:
   one colour of every kind is never seen;
-- scenes holding two kinds with ``(kind + other kind) % 6 == 5``: twelve of the 66 pairs of different kinds.
+- scenes holding two kinds with ``(kind + other kind) % 6 == 5``: twelve of the 66 pairs of
+different kinds.
 """
 
 from __future__ import annotations
@@ -37,7 +39,12 @@ SIZES = {"small": 0.24, "big": 0.36}
 SIDE_BY_SIDE = ("left of", "right of", "beside", "and")
 STACKED = ("above", "below")
 RELATIONS = SIDE_BY_SIDE + STACKED
-WORDINGS = ("{things} {place}", "{place}, {things}", "a picture of {things} {place}", "{things}, {place}")
+WORDINGS = (
+    "{things} {place}",
+    "{place}, {things}",
+    "a picture of {things} {place}",
+    "{things}, {place}",
+)
 
 MARGIN = 0.03
 GROUND_LINE = (0.80, 0.90)
@@ -46,7 +53,9 @@ SKY_LINE = (0.16, 0.24)
 
 @dataclass(frozen=True)
 class Thing:
-    """One thing: its centre (x, y) and longest side in parts of the picture, from the top left corner."""
+    """One thing: its centre (x, y) and longest side in parts of the picture, from the top left
+    corner.
+    """
 
     kind: str
     colour: str
@@ -79,10 +88,18 @@ def is_held_out(things: list[tuple[str, str]]) -> bool:
     return unseen_pair or unseen_company
 
 
-def random_scene(rng: np.random.Generator | int, held_out: bool = False, count: int | None = None) -> Scene:
-    """A random scene of 1 to 3 things (or `count`) from the training part of the world, or the held-out part."""
+def random_scene(
+    rng: np.random.Generator | int, held_out: bool = False, count: int | None = None
+) -> Scene:
+    """A random scene of 1 to 3 things (or `count`) from the training part of the world, or the
+    held-out part.
+    """
     rng = np.random.default_rng(rng)
-    drawn = int(rng.choice([1, 2, 3], p=[0.35, 0.45, 0.2])) if count is None else whole_number("count", count, 1, 3)
+    drawn = (
+        int(rng.choice([1, 2, 3], p=[0.35, 0.45, 0.2]))
+        if count is None
+        else whole_number("count", count, 1, 3)
+    )
     while True:
         kinds = rng.choice(KINDS, drawn)
         colours = rng.choice(COLOURS, drawn)
@@ -92,11 +109,15 @@ def random_scene(rng: np.random.Generator | int, held_out: bool = False, count: 
 
 
 def twin(scene: Scene, rng: np.random.Generator) -> Scene:
-    """A scene whose caption differs in one thing only: two colours exchanged, the order turned round, another word."""
+    """A scene whose caption differs in one thing only: two colours exchanged, the order turned
+    round, another word.
+    """
     while True:
         things = [(thing.colour, thing.kind) for thing in scene.things]
         place, relation, which = scene.place, scene.relation, rng.integers(len(things))
-        change = rng.choice(["exchange", "turn", "colour", "kind", "place"], p=[0.3, 0.45, 0.1, 0.1, 0.05])
+        change = rng.choice(
+            ["exchange", "turn", "colour", "kind", "place"], p=[0.3, 0.45, 0.1, 0.1, 0.05]
+        )
         if change == "exchange" and len(things) > 1:
             (a, first), (b, second), *others = things
             things = [(b, first), (a, second), *others]
@@ -109,13 +130,21 @@ def twin(scene: Scene, rng: np.random.Generator) -> Scene:
             things[which] = (things[which][0], str(rng.choice(row)))
         elif change == "place":
             place = str(rng.choice(list(PLACES)))
-        changed = (things, place, relation) != ([(t.colour, t.kind) for t in scene.things], scene.place, scene.relation)
+        changed = (things, place, relation) != (
+            [(t.colour, t.kind) for t in scene.things],
+            scene.place,
+            scene.relation,
+        )
         if changed and len(set(things)) == len(things) and not is_held_out(things):
-            return compose(things, place, relation, tuple(thing.size for thing in scene.things), rng)
+            return compose(
+                things, place, relation, tuple(thing.size for thing in scene.things), rng
+            )
 
 
 def possible_relations(kinds: list[str]) -> tuple[str, ...]:
-    """The relations that these kinds can stand in: only things of the sky can be above things of the ground."""
+    """The relations that these kinds can stand in: only things of the sky can be above things of
+    the ground.
+    """
     if len(kinds) == 1:
         return ()
     if len(kinds) == 3:
@@ -137,7 +166,8 @@ def compose(
     'below'
 
     Raises:
-        ValueError: an unknown word, more than three things, or a relation these things cannot stand in.
+        ValueError: an unknown word, more than three things, or a relation these things cannot stand
+            in.
     """
     rng = np.random.default_rng(rng)
     _check(things, place, relation, sizes)
@@ -160,14 +190,22 @@ def _check(things, place, relation, sizes) -> None:
     for colour, kind in things:
         for word, known, name in ((colour, COLOURS, "colour"), (kind, KINDS, "kind")):
             if word not in known:
-                raise ValueError(f"things: unknown {name} {word!r}; the picture book has {', '.join(known)}")
+                raise ValueError(
+                    f"things: unknown {name} {word!r}; the picture book has {', '.join(known)}"
+                )
     if place not in PLACES:
-        raise ValueError(f"place: unknown place {place!r}; the picture book has {', '.join(PLACES)}")
+        raise ValueError(
+            f"place: unknown place {place!r}; the picture book has {', '.join(PLACES)}"
+        )
     allowed = possible_relations([kind for _, kind in things])
     if relation is not None and relation not in allowed:
-        raise ValueError(f"relation: {relation!r} does not fit these things; possible: {allowed or 'none'}")
+        raise ValueError(
+            f"relation: {relation!r} does not fit these things; possible: {allowed or 'none'}"
+        )
     if sizes is not None and (len(sizes) != len(things) or not set(sizes) <= set(SIZES)):
-        raise ValueError(f"sizes: one of {tuple(SIZES)} for each of the {len(things)} things, got {sizes}")
+        raise ValueError(
+            f"sizes: one of {tuple(SIZES)} for each of the {len(things)} things, got {sizes}"
+        )
     if sizes is not None and len(sizes) == 3 and sizes.count("big") > 1:
         raise ValueError("sizes: of three things at most one can be big, else they do not fit")
 
@@ -182,12 +220,16 @@ def _random_sizes(rng: np.random.Generator, count: int) -> tuple[str, ...]:
 
 
 def _columns(rng: np.random.Generator, sizes: tuple[str, ...], relation: str | None) -> list[float]:
-    """The x of each thing: packed from left to right, the room that is left shared out at random."""
+    """The x of each thing: packed from left to right, the room that is left shared out
+    at random.
+    """
     sides = [SIZES[size] for size in sizes]
     if relation in STACKED:
         x = rng.uniform(max(sides) / 2 + MARGIN, 1 - max(sides) / 2 - MARGIN)
         return [float(x)] * 2
-    order = {"left of": [0, 1], "right of": [1, 0]}.get(relation) or rng.permutation(len(sides)).tolist()
+    order = {"left of": [0, 1], "right of": [1, 0]}.get(relation) or rng.permutation(
+        len(sides)
+    ).tolist()
     gaps = rng.dirichlet([2.0] * (len(sides) + 1)) * (1 - 2 * MARGIN - sum(sides))
     xs, left = [0.0] * len(sides), MARGIN
     for gap, i in zip(gaps, order, strict=False):
@@ -204,9 +246,13 @@ def _row(rng: np.random.Generator, kind: str, size: str) -> float:
     return float(rng.uniform(*GROUND_LINE) - SIZES[size] / 2)
 
 
-def _caption(rng: np.random.Generator, things: tuple[Thing, ...], relation: str | None, place: str) -> str:
+def _caption(
+    rng: np.random.Generator, things: tuple[Thing, ...], relation: str | None, place: str
+) -> str:
     named = [_noun_phrase(thing, says_size=rng.random() < 0.4) for thing in things]
-    phrase = f"{named[0]}, {named[1]} and {named[2]}" if len(named) == 3 else f" {relation} ".join(named)
+    phrase = (
+        f"{named[0]}, {named[1]} and {named[2]}" if len(named) == 3 else f" {relation} ".join(named)
+    )
     wording = WORDINGS[rng.choice(len(WORDINGS), p=[0.55, 0.15, 0.15, 0.15])]
     return wording.format(things=phrase, place=PLACES[place])
 
@@ -217,7 +263,11 @@ def _noun_phrase(thing: Thing, says_size: bool) -> str:
 
 
 def words() -> list[str]:
-    """Every word that captions are made of, in alphabetical order: all that the small model has ever read."""
+    """Every word that captions are made of, in alphabetical order: all that the small model has
+    ever read.
+    """
     phrases = [*KINDS, *COLOURS, *SIZES, *RELATIONS, *PLACES.values(), *WORDINGS, "a an"]
-    found = set(" ".join(phrases).replace("{things}", "").replace("{place}", "").replace(",", " ").split())
+    found = set(
+        " ".join(phrases).replace("{things}", "").replace("{place}", "").replace(",", " ").split()
+    )
     return sorted(found)

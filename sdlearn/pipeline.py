@@ -29,15 +29,28 @@ def text_to_latents(
     guidance: float | None = None,
     seed: int = 0,
 ) -> Iterator[Step]:
-    """Yield every denoising step for a prompt, or for a batch of prompts. Arguments as in `text_to_image`."""
+    """Yield every denoising step for a prompt, or for a batch of prompts. Arguments as in
+    `text_to_image`.
+    """
     prompts = texts("prompt", prompt)
     steps, guidance = or_defaults(model, steps, guidance)
     check_denoising(model.scheduler, steps, guidance)
     generator = seeded(seed)
     height, width = (side // model.factor for side in picture_size(model, size))
     states, empty_states = _read(model, prompts, negative_prompt)
-    noise = draw_noise((len(prompts), model.unet.config.in_channels, height, width), generator, like=states)
-    yield from denoise(model.unet, model.scheduler, noise, states, empty_states, steps, guidance, generator=generator)
+    noise = draw_noise(
+        (len(prompts), model.unet.config.in_channels, height, width), generator, like=states
+    )
+    yield from denoise(
+        model.unet,
+        model.scheduler,
+        noise,
+        states,
+        empty_states,
+        steps,
+        guidance,
+        generator=generator,
+    )
 
 
 def text_to_image(
@@ -53,16 +66,20 @@ def text_to_image(
 
     Args:
         negative_prompt: what to steer away from; takes the place of the empty caption.
-        size: the picture's side, or its height and width, in pixels; by default what the model was trained for.
-        steps: how many times the U-Net is asked; by default as many as the model needs (`model.default_steps`).
-        guidance: how strongly to follow the prompt; 1 is no more than was learned. By default what suits the model
-            (`model.default_guidance`).
+        size: the picture's side, or its height and width, in pixels; by default what the model was
+            trained for.
+        steps: how many times the U-Net is asked; by default as many as the model needs
+            (`model.default_steps`).
+        guidance: how strongly to follow the prompt; 1 is no more than was learned. By default what
+            suits the model (`model.default_guidance`).
         seed: the noise to start from. The same seed gives the same picture.
 
     Raises:
         TypeError, ValueError: naming the argument, before anything is computed.
     """
-    return _pictures(model, prompt, text_to_latents(model, prompt, negative_prompt, size, steps, guidance, seed))
+    return _pictures(
+        model, prompt, text_to_latents(model, prompt, negative_prompt, size, steps, guidance, seed)
+    )
 
 
 def image_to_latents(
@@ -104,15 +121,18 @@ def image_to_image(
     """Draw a picture anew as a prompt describes it (Meng et al. 2022, SDEdit).
 
     Args:
-        picture: any picture; sides that the U-Net cannot halve are made to fit, with a warning that says so.
-        strength: how far up the ladder of noise to start: little keeps the picture nearly as it is, 1 hardly at all.
-            Of `steps` steps, `int(strength * steps)` are done, at least one.
+        picture: any picture; sides that the U-Net cannot halve are made to fit, with a warning that
+            says so.
+        strength: how far up the ladder of noise to start: little keeps the picture nearly as it is,
+            1 hardly at all. Of `steps` steps, `int(strength * steps)` are done, at least one.
         negative_prompt, steps, guidance, seed: as in `text_to_image`.
 
     Raises:
         TypeError, ValueError: naming the argument, before anything is computed.
     """
-    found = image_to_latents(model, picture, prompt, strength, None, negative_prompt, steps, guidance, seed)
+    found = image_to_latents(
+        model, picture, prompt, strength, None, negative_prompt, steps, guidance, seed
+    )
     return _pictures(model, prompt, found)
 
 
@@ -127,7 +147,8 @@ def inpaint(
     guidance: float | None = None,
     seed: int = 0,
 ) -> Image.Image | list[Image.Image]:
-    """Draw a part of a picture anew: where the mask is white. After each step the rest is put back, noised alike.
+    """Draw a part of a picture anew: where the mask is white. After each step the rest is put back,
+    noised alike.
 
     Args:
         mask: a picture of the same size; lighter than middle grey means "draw here".
@@ -136,7 +157,9 @@ def inpaint(
     Raises:
         TypeError, ValueError: naming the argument, before anything is computed.
     """
-    found = image_to_latents(model, picture, prompt, strength, mask, negative_prompt, steps, guidance, seed)
+    found = image_to_latents(
+        model, picture, prompt, strength, mask, negative_prompt, steps, guidance, seed
+    )
     return _pictures(model, prompt, found)
 
 
@@ -148,8 +171,12 @@ def or_defaults(model: Components, steps: int | None, guidance: float | None) ->
     )
 
 
-def predictor(model: Components, prompt: str, guidance: float = 1.0) -> Callable[[torch.Tensor, int], torch.Tensor]:
-    """The noise that the model predicts for a prompt, as a function of latents [n, c, h, w] and t."""
+def predictor(
+    model: Components, prompt: str, guidance: float = 1.0
+) -> Callable[[torch.Tensor, int], torch.Tensor]:
+    """The noise that the model predicts for a prompt, as a function of latents [n, c, h,
+    w] and t.
+    """
     number("guidance", guidance, 0, 100)
     states, empty_states = _read(model, texts("prompt", prompt), "")
 
@@ -183,7 +210,9 @@ def picture_size(model: Components, size: Size | None) -> tuple[int, int]:
     for side in sides:
         whole_number("size", side, least, LARGEST)
         if side % least:
-            raise ValueError(f"size: a multiple of {least}, got {side}; the nearest is {_nearest(side, least)}")
+            raise ValueError(
+                f"size: a multiple of {least}, got {side}; the nearest is {_nearest(side, least)}"
+            )
     return sides
 
 
@@ -195,14 +224,20 @@ def _nearest(side: int, least: int) -> int:
     return max(least, round(side / least) * least)
 
 
-def _read(model: Components, prompts: list[str], negative_prompt: str) -> tuple[torch.Tensor, torch.Tensor]:
+def _read(
+    model: Components, prompts: list[str], negative_prompt: str
+) -> tuple[torch.Tensor, torch.Tensor]:
     if not isinstance(negative_prompt, str):
         raise TypeError(f"negative_prompt: a text, one for all prompts, got {negative_prompt!r}")
     negative = [negative_prompt] * len(prompts)
-    return tuple(encode_text(model.tokenizer, model.text_encoder, read) for read in (prompts, negative))
+    return tuple(
+        encode_text(model.tokenizer, model.text_encoder, read) for read in (prompts, negative)
+    )
 
 
-def _pictures(model: Components, prompt: str | list[str], steps: Iterator[Step]) -> Image.Image | list[Image.Image]:
+def _pictures(
+    model: Components, prompt: str | list[str], steps: Iterator[Step]
+) -> Image.Image | list[Image.Image]:
     for step in steps:
         last = step
     pictures = latents_to_images(model, last.latents)
@@ -216,18 +251,27 @@ def _fitted(model: Components, name: str, picture: Image.Image | np.ndarray) -> 
     width, height = (_nearest(side, least) for side in found.size)
     if (width, height) != found.size:
         was = "×".join(map(str, found.size))
-        warnings.warn(f"{name}: {was} pixels, made {width}×{height}: sides are multiples of {least}", stacklevel=4)
+        warnings.warn(
+            f"{name}: {was} pixels, made {width}×{height}: sides are multiples of {least}",
+            stacklevel=4,
+        )
     return found.resize((width, height), Image.Resampling.LANCZOS)
 
 
-def _mask_places(model: Components, mask: Image.Image | np.ndarray, picture: Image.Image) -> torch.Tensor:
+def _mask_places(
+    model: Components, mask: Image.Image | np.ndarray, picture: Image.Image
+) -> torch.Tensor:
     """The mask at the size of the latents: 1 where to draw, float [1, 1, h, w]."""
     grey = to_rgb("mask", mask).convert("L").resize(picture.size, Image.Resampling.LANCZOS)
     chosen = torch.from_numpy(np.asarray(grey) >= 127.5).float()[None, None]
     if not chosen.any():
-        raise ValueError("mask: at least one place lighter than middle grey, got none: there is nothing to draw")
+        raise ValueError(
+            "mask: at least one place lighter than middle grey, got none: there is nothing to draw"
+        )
     size = tuple(side // model.factor for side in chosen.shape[-2:])
     places = torch.nn.functional.interpolate(chosen, size)
     if not places.any():
-        raise ValueError(f"mask: too thin, no latent falls into it: a latent stands for {model.factor}² pixels")
+        raise ValueError(
+            f"mask: too thin, no latent falls into it: a latent stands for {model.factor}² pixels"
+        )
     return places.to(model.device, model.dtype)

@@ -23,7 +23,10 @@ class Progress:
 
     def __repr__(self) -> str:
         lessons = dict.fromkeys(lesson for lesson, _ in self.exercises)
-        lines = [self._line(lesson, [name for of, name in self.exercises if of == lesson]) for lesson in lessons]
+        lines = [
+            self._line(lesson, [name for of, name in self.exercises if of == lesson])
+            for lesson in lessons
+        ]
         return "\n".join(lines)
 
     def _line(self, lesson: str, names: list[str]) -> str:
@@ -35,24 +38,32 @@ class Progress:
 
 
 def progress_file() -> Path:
-    """Where it is kept: SDLEARN_HOME if that is set, else the user's folder for application data."""
+    """Where it is kept: SDLEARN_HOME if that is set, else the user's folder for
+    application data.
+    """
     home = os.environ.get("SDLEARN_HOME")
     return (Path(home) if home else user_data_path("sdlearn")) / "progress.json"
 
 
 def read_done() -> set[str]:
-    """Names of the solved exercises; nothing yet, or a file that cannot be read, is an empty set."""
+    """Names of the solved exercises; nothing yet, or a file that cannot be read, is an
+    empty set.
+    """
     try:
         return set(json.loads(progress_file().read_text(encoding="utf-8"))["solved"])
     except FileNotFoundError:
         return set()
     except (OSError, ValueError, KeyError, TypeError) as error:
-        warnings.warn(f"{progress_file()} cannot be read ({error}); progress starts anew", stacklevel=3)
+        warnings.warn(
+            f"{progress_file()} cannot be read ({error}); progress starts anew", stacklevel=3
+        )
         return set()
 
 
 def write_done(names: Collection[str]) -> None:
-    """Save the solved exercises, the whole file or nothing of it; a place that cannot be written to is only said."""
+    """Save the solved exercises, the whole file or nothing of it; a place that cannot be written to
+    is only said.
+    """
     file = progress_file()
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -16,12 +16,16 @@ from sdlearn.arguments import texts
 
 @dataclass(frozen=True)
 class Token:
-    """One of the places that the text tower reads: its number and the piece of the text that it stands for."""
+    """One of the places that the text tower reads: its number and the piece of the text that it
+    stands for.
+    """
 
     place: int
     id: int
     piece: str
-    """As the vocabulary writes it: `</w>` ends a word, and a letter outside ASCII is written byte by byte."""
+    """As the vocabulary writes it: `</w>` ends a word, and a letter outside ASCII is written byte
+    by byte.
+    """
     span: tuple[int, int]
     """Where in the text the piece stands; empty for the start and end tokens."""
 
@@ -37,25 +41,34 @@ def tokenize(tokenizer: CLIPTokenizer, prompts: str | list[str]) -> Int[Tensor, 
         room = tokenizer.model_max_length - 2
         if len(pieces) > room:
             lost = tokenizer.decode(pieces[room:])
-            warnings.warn(f"the prompt has {len(pieces)} tokens, {room} fit; cut off: {lost!r}", stacklevel=2)
+            warnings.warn(
+                f"the prompt has {len(pieces)} tokens, {room} fit; cut off: {lost!r}", stacklevel=2
+            )
     return tokenizer(listed, padding="max_length", truncation=True, return_tensors="pt").input_ids
 
 
 def encode_text(
     tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel, prompts: str | list[str]
 ) -> Float[Tensor, "n places width"]:
-    """The text tower's last hidden states: what Stable Diffusion reads. Neither pooled nor projected."""
+    """The text tower's last hidden states: what Stable Diffusion reads. Neither pooled nor
+    projected.
+    """
     tokens = tokenize(tokenizer, prompts).to(text_encoder.device)
     with torch.no_grad():
         return text_encoder(tokens).last_hidden_state
 
 
 def pieces(tokenizer: CLIPTokenizer, text: str) -> list[Token]:
-    """The tokens of one text from its start token to its end token, each with its piece. Padding is left out."""
+    """The tokens of one text from its start token to its end token, each with its piece. Padding is
+    left out.
+    """
     read = tokenizer(texts("text", text)[0], return_offsets_mapping=True, truncation=True)
     written = tokenizer.convert_ids_to_tokens(read.input_ids)
     return [
-        Token(*found) for found in zip(range(len(written)), read.input_ids, written, read.offset_mapping, strict=True)
+        Token(*found)
+        for found in zip(
+            range(len(written)), read.input_ids, written, read.offset_mapping, strict=True
+        )
     ]
 
 
@@ -63,21 +76,32 @@ def places_of(tokenizer: CLIPTokenizer, text: str, word: str) -> list[int]:
     """The places of all pieces of a word, or of several words in a row, wherever the text says it.
 
     Raises:
-        ValueError: a word that the text does not say, or that was cut off because the text is too long.
+        ValueError: a word that the text does not say, or that was cut off because the text is too
+            long.
     """
-    spans = [found.span() for found in re.finditer(rf"(?<!\w){re.escape(word.strip())}(?!\w)", text, re.IGNORECASE)]
+    spans = [
+        found.span()
+        for found in re.finditer(rf"(?<!\w){re.escape(word.strip())}(?!\w)", text, re.IGNORECASE)
+    ]
     if not word.strip() or not spans:
         raise ValueError(f"word: {word!r} is not in the prompt {text!r}")
     read = pieces(tokenizer, text)[1:-1]
     found = [
-        token.place for token in read if any(token.span[0] < end and start < token.span[1] for start, end in spans)
+        token.place
+        for token in read
+        if any(token.span[0] < end and start < token.span[1] for start, end in spans)
     ]
     if not found:
-        raise ValueError(f"word: {word!r} was cut off: the prompt is longer than {tokenizer.model_max_length} places")
+        raise ValueError(
+            f"word: {word!r} was cut off: the prompt is longer than {tokenizer.model_max_length} "
+            "places"
+        )
     return found
 
 
 def split_words(tokenizer: CLIPTokenizer, text: str) -> list[str]:
-    """The words of a text that the tokenizer knows only in pieces: it has seldom or never read them."""
+    """The words of a text that the tokenizer knows only in pieces: it has seldom or never read
+    them.
+    """
     words = dict.fromkeys(re.findall(r"[^\W\d_]+", text.lower()))
     return [word for word in words if len(tokenizer(word).input_ids) > 3]

@@ -1,7 +1,8 @@
 """The shape of every kind of thing in the picture book, as painted outlines in a unit square.
 
 Coordinates: x from -0.5 (left) to 0.5 (right), y from -0.5 (bottom) to 0.5 (top).
-A part's paint is a name (`main`, `dark`, `light`: shades of the thing's own colour) or a fixed RGB colour.
+A part's paint is a name (`main`, `dark`, `light`: shades of the thing's own colour) or a fixed RGB
+colour.
 """
 
 from __future__ import annotations
@@ -62,7 +63,17 @@ def car() -> Iterator[Part]:
     yield smooth((-0.28, -0.12), (-0.2, 0.15), (0.12, 0.15), (0.26, -0.12)), "main"
     yield polygon((-0.20, -0.10), (-0.15, 0.08), (-0.03, 0.08), (-0.03, -0.10)), GLASS
     yield polygon((0.03, -0.10), (0.03, 0.08), (0.11, 0.08), (0.19, -0.10)), GLASS
-    yield smooth((-0.45, -0.15), (-0.3, -0.09), (0.3, -0.09), (0.45, -0.18), (0.45, -0.35), (-0.45, -0.35)), "main"
+    yield (
+        smooth(
+            (-0.45, -0.15),
+            (-0.3, -0.09),
+            (0.3, -0.09),
+            (0.45, -0.18),
+            (0.45, -0.35),
+            (-0.45, -0.35),
+        ),
+        "main",
+    )
     for x in (-0.27, 0.27):
         yield ellipse(x, -0.37, 0.125, 0.125), DARK
         yield ellipse(x, -0.37, 0.055, 0.055), CREAM
@@ -70,10 +81,23 @@ def car() -> Iterator[Part]:
 
 def cat() -> Iterator[Part]:
     yield (
-        smooth((0.2, -0.46), (0.40, -0.40), (0.42, -0.10), (0.34, 0.06), (0.27, 0.0), (0.31, -0.14), (0.2, -0.30)),
+        smooth(
+            (0.2, -0.46),
+            (0.40, -0.40),
+            (0.42, -0.10),
+            (0.34, 0.06),
+            (0.27, 0.0),
+            (0.31, -0.14),
+            (0.2, -0.30),
+        ),
         "dark",
     )
-    yield smooth((-0.24, -0.49), (-0.20, -0.1), (-0.1, 0.1), (0.14, 0.1), (0.24, -0.1), (0.28, -0.49)), "main"
+    yield (
+        smooth(
+            (-0.24, -0.49), (-0.20, -0.1), (-0.1, 0.1), (0.14, 0.1), (0.24, -0.1), (0.28, -0.49)
+        ),
+        "main",
+    )
     yield polygon((-0.26, 0.22), (-0.24, 0.50), (-0.04, 0.36)), "main"
     yield polygon((0.30, 0.22), (0.28, 0.50), (0.08, 0.36)), "main"
     yield ellipse(0.02, 0.20, 0.29, 0.22), "main"
@@ -84,8 +108,16 @@ def cat() -> Iterator[Part]:
 
 
 def mushroom() -> Iterator[Part]:
-    yield smooth((-0.13, -0.49), (-0.12, -0.1), (-0.12, 0.1), (0.12, 0.1), (0.12, -0.1), (0.13, -0.49)), CREAM
-    yield smooth((-0.48, -0.02), (-0.40, 0.28), (0.0, 0.48), (0.40, 0.28), (0.48, -0.02), (0, -0.07)), "main"
+    yield (
+        smooth(
+            (-0.13, -0.49), (-0.12, -0.1), (-0.12, 0.1), (0.12, 0.1), (0.12, -0.1), (0.13, -0.49)
+        ),
+        CREAM,
+    )
+    yield (
+        smooth((-0.48, -0.02), (-0.40, 0.28), (0.0, 0.48), (0.40, 0.28), (0.48, -0.02), (0, -0.07)),
+        "main",
+    )
     for x, y, r in ((-0.22, 0.17, 0.075), (0.06, 0.30, 0.085), (0.25, 0.10, 0.065)):
         yield ellipse(x, y, r * 1.15, r), CREAM
 
@@ -94,14 +126,32 @@ def boat() -> Iterator[Part]:
     yield box(-0.03, -0.15, 0.03, 0.50), BROWN
     yield polygon((0.05, -0.08), (0.40, -0.08), (0.05, 0.46)), CREAM
     yield polygon((-0.06, -0.08), (-0.34, -0.08), (-0.06, 0.36)), CREAM
-    yield smooth((-0.49, -0.14), (-0.25, -0.17), (0.25, -0.17), (0.49, -0.14), (0.28, -0.48), (-0.28, -0.48)), "main"
+    yield (
+        smooth(
+            (-0.49, -0.14),
+            (-0.25, -0.17),
+            (0.25, -0.17),
+            (0.49, -0.14),
+            (0.28, -0.48),
+            (-0.28, -0.48),
+        ),
+        "main",
+    )
 
 
 def fish() -> Iterator[Part]:
     yield polygon((0.20, 0.0), (0.50, 0.26), (0.42, 0.0), (0.50, -0.26)), "dark"
     yield smooth((-0.08, 0.22), (0.08, 0.36), (0.2, 0.16)), "dark"
     yield (
-        smooth((-0.50, -0.01), (-0.30, 0.20), (0.0, 0.26), (0.28, 0.06), (0.28, -0.06), (0.0, -0.26), (-0.30, -0.20)),
+        smooth(
+            (-0.50, -0.01),
+            (-0.30, 0.20),
+            (0.0, 0.26),
+            (0.28, 0.06),
+            (0.28, -0.06),
+            (0.0, -0.26),
+            (-0.30, -0.20),
+        ),
         "main",
     )
     yield ellipse(0.02, -0.03, 0.09, 0.12), "light"
@@ -115,7 +165,10 @@ def flower() -> Iterator[Part]:
     yield ellipse(-0.16, -0.34, 0.16, 0.065, -30), LEAF
     for k in range(6):
         angle = np.pi / 3 * k + np.pi / 6
-        yield ellipse(0.19 * np.cos(angle), 0.18 + 0.19 * np.sin(angle), 0.14, 0.11, 60 * k + 30), "main"
+        yield (
+            ellipse(0.19 * np.cos(angle), 0.18 + 0.19 * np.sin(angle), 0.14, 0.11, 60 * k + 30),
+            "main",
+        )
     yield ellipse(0, 0.18, 0.11, 0.11), GOLD
 
 
@@ -162,7 +215,15 @@ def balloon() -> Iterator[Part]:
 
 def kite() -> Iterator[Part]:
     yield (
-        smooth((0.0, -0.2), (0.06, -0.3), (-0.02, -0.4), (0.06, -0.5), (0.0, -0.42), (-0.06, -0.4), (0.02, -0.3)),
+        smooth(
+            (0.0, -0.2),
+            (0.06, -0.3),
+            (-0.02, -0.4),
+            (0.06, -0.5),
+            (0.0, -0.42),
+            (-0.06, -0.4),
+            (0.02, -0.3),
+        ),
         "dark",
     )
     yield polygon((0, 0.50), (0.34, 0.16), (0, -0.26), (-0.34, 0.16)), "main"
@@ -171,5 +232,6 @@ def kite() -> Iterator[Part]:
 
 
 SHAPES: dict[str, Callable[[], Iterator[Part]]] = {
-    shape.__name__: shape for shape in (house, tree, car, cat, mushroom, boat, fish, flower, star, heart, balloon, kite)
+    shape.__name__: shape
+    for shape in (house, tree, car, cat, mushroom, boat, fish, flower, star, heart, balloon, kite)
 }

@@ -28,7 +28,9 @@ PARTS = {
 
 @dataclass(frozen=True)
 class Stop:
-    """One block on the way through the U-Net: what it is and the shapes, without the batch, before and after it."""
+    """One block on the way through the U-Net: what it is and the shapes, without the batch, before
+    and after it.
+    """
 
     name: str
     part: str
@@ -45,7 +47,9 @@ class Stop:
 def time_embedding(
     unet: UNet2DConditionModel, t: Int[Tensor, "n"]
 ) -> tuple[Float[Tensor, "n sinusoids"], Float[Tensor, "n width"]]:
-    """t as sinusoids (Vaswani et al. 2017, Section 3.5), then as the vector that every ResNet block is given."""
+    """t as sinusoids (Vaswani et al. 2017, Section 3.5), then as the vector that every ResNet block
+    is given.
+    """
     sinusoids = unet.time_proj(t.to(unet.device)).to(unet.dtype)
     with torch.no_grad():
         return sinusoids, unet.time_embedding(sinusoids)
@@ -97,7 +101,8 @@ def _shape(states: Tensor) -> tuple[int, ...]:
 
 @contextmanager
 def without_skips(unet: UNet2DConditionModel, up_blocks: Collection[int]) -> Iterator[None]:
-    """Within the block, zeros come over the skip connections into these up blocks, counted from the middle.
+    """Within the block, zeros come over the skip connections into these up blocks, counted from the
+    middle.
 
     Raises:
         ValueError: an up block that the U-Net does not have.
@@ -113,13 +118,17 @@ def without_skips(unet: UNet2DConditionModel, up_blocks: Collection[int]) -> Ite
     with ExitStack() as hooks:
         for index in up_blocks:
             hooks.callback(
-                unet.up_blocks[index].register_forward_pre_hook(of_this_thread(cut), with_kwargs=True).remove
+                unet.up_blocks[index]
+                .register_forward_pre_hook(of_this_thread(cut), with_kwargs=True)
+                .remove
             )
         yield
 
 
 def parameters_by_part(unet: UNet2DConditionModel) -> dict[str, int]:
-    """How many numbers were learned in each part of the way: time, input, down, middle, up, output."""
+    """How many numbers were learned in each part of the way: time, input, down, middle,
+    up, output.
+    """
     counts = dict.fromkeys(PARTS.values(), 0)
     for name, part in unet.named_children():
         if name in PARTS:

@@ -1,4 +1,6 @@
-"""A drawing together with its attention, step by step: what a lesson asks of it are look-ups, not runs of the U-Net."""
+"""A drawing together with its attention, step by step: what a lesson asks of it are look-ups, not
+runs of the U-Net.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ from sdlearn.text import places_of
 
 START, REST = "‹start›", "‹the rest›"
 GRID = 16
-"""Self-attention is recorded for GRID × GRID places of the picture, and in maps of at most that side."""
+"""Self-attention is recorded for GRID × GRID places of the picture, and in maps of at most that
+side.
+"""
 LARGEST = 32
 """The longest side of the maps of words that are kept."""
 
@@ -46,13 +50,17 @@ class Watched:
         """The layers that look at the text, with the size of their maps."""
         return [(m.layer, tuple(m.values.shape[-2:])) for m in self.cross]
 
-    def heat(self, word: str, layer: str | None = None, head: int | None = None) -> Float[Tensor, "h w"]:
+    def heat(
+        self, word: str, layer: str | None = None, head: int | None = None
+    ) -> Float[Tensor, "h w"]:
         """The map of a word: of one layer or all, of one head or all."""
         if word not in self.words:
             raise ValueError(f"word: one of {', '.join(self.words)}, got {word!r}")
         return self._chosen(layer).of_words(self.words[word], head)[0]
 
-    def shares(self, point: tuple[float, float], layer: str | None = None, head: int | None = None) -> dict[str, float]:
+    def shares(
+        self, point: tuple[float, float], layer: str | None = None, head: int | None = None
+    ) -> dict[str, float]:
         """How a place of the picture divides its attention among the words; the shares sum to 1."""
         found = {}
         for word in self.words:
@@ -69,25 +77,41 @@ class Watched:
         return self.cross.select(kind=CROSS, layers=None if layer is None else [layer])
 
 
-def watch(model: Components, prompt: str, steps: int, guidance: float, seed: int) -> Iterator[Watched]:
-    """Draw a prompt and yield every step with its attention. Arguments as in `sdlearn.text_to_image`."""
+def watch(
+    model: Components, prompt: str, steps: int, guidance: float, seed: int
+) -> Iterator[Watched]:
+    """Draw a prompt and yield every step with its attention. Arguments as in
+    `sdlearn.text_to_image`.
+    """
     words = words_of(model, prompt)
     places = sorted({place for found in words.values() for place in found})
-    points = [((column + 0.5) / GRID, (row + 0.5) / GRID) for row in range(GRID) for column in range(GRID)]
+    points = [
+        ((column + 0.5) / GRID, (row + 0.5) / GRID) for row in range(GRID) for column in range(GRID)
+    ]
     drawing = text_to_latents(model, prompt, steps=steps, guidance=guidance, seed=seed)
     while True:
-        with (  # only while the drawing goes on: what else the U-Net is asked in between is not recorded
+        with (  # only around a step: what the U-Net is asked in between is not recorded
             record(model.unet, places, largest=LARGEST) as cross,
             record(model.unet, places=(), points=points, largest=GRID) as own,
         ):
             step = next(drawing, None)
         if step is None:
             return
-        yield Watched(step.index, step.count, step.t, latents_to_images(model, step.clean)[0], words, cross, own)
+        yield Watched(
+            step.index,
+            step.count,
+            step.t,
+            latents_to_images(model, step.clean)[0],
+            words,
+            cross,
+            own,
+        )
 
 
 def words_of(model: Components, prompt: str) -> dict[str, list[int]]:
-    """The start token and every word of the prompt that is read, in order, with the places of its tokens."""
+    """The start token and every word of the prompt that is read, in order, with the places of its
+    tokens.
+    """
     found = {START: [0]}
     for word in dict.fromkeys(re.findall(r"\w+", prompt.lower())):
         try:

@@ -1,4 +1,6 @@
-"""Small random components with odd shapes: quick, and a swapped axis or a typed-in size shows at once."""
+"""Small random components with odd shapes: quick, and a swapped axis or a typed-in size shows at
+once.
+"""
 
 import atexit
 import os
@@ -6,7 +8,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 2) // 2)))  # tests run two at a time
+os.environ.setdefault(
+    "OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 2) // 2))
+)  # tests run two at a time
 
 import pytest
 import torch
@@ -59,7 +63,9 @@ def stable_diffusions_scheduler() -> PNDMScheduler:
 
 @pytest.fixture(scope="session")
 def random_model() -> Components:
-    """A Stable Diffusion with random weights, latents of another size and shape than the shipped one's."""
+    """A Stable Diffusion with random weights, latents of another size and shape than the shipped
+    one's.
+    """
     torch.manual_seed(0)
     tokenizer = tokenizer_training.make(["a red house", "a blue tree in the snow"])
     config = CLIPTextConfig(
@@ -83,7 +89,16 @@ def random_model() -> Components:
     text_encoder = CLIPTextModel(config)
     for part in (vae, text_encoder):
         part.eval().requires_grad_(False)
-    return Components("random", tokenizer, text_encoder, None, None, vae, small_unet(), stable_diffusions_scheduler())
+    return Components(
+        "random",
+        tokenizer,
+        text_encoder,
+        None,
+        None,
+        vae,
+        small_unet(),
+        stable_diffusions_scheduler(),
+    )
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,6 @@
-"""Runs first in every kernel that the tests start (see conftest.py): the course needs no network."""
+"""Runs first in every kernel that the tests start (see conftest.py): the course needs no
+network.
+"""
 
 
 def _block():
@@ -7,7 +9,11 @@ def _block():
     connect = socket.socket.connect
 
     def only_here(self, address):
-        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "localhost", "::1"):
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in (
+            "127.0.0.1",
+            "localhost",
+            "::1",
+        ):
             raise OSError(f"the network is blocked: {address[0]}")
         return connect(self, address)
 

@@ -1,4 +1,6 @@
-"""Recorded maps against softmax(QKᵀ/√d) recomputed in float64, and recording without disturbance."""
+"""Recorded maps against softmax(QKᵀ/√d) recomputed in float64, and recording without
+disturbance.
+"""
 
 import pytest
 import torch
@@ -54,7 +56,9 @@ def test_cross_attention_is_the_softmax_over_the_words(name, n):
     (found,) = maps
     expected = recomputed(unet, PATHS[name] + "attn2", n)
     assert found.values.shape == (n, expected.shape[1], 77, 3, 5)
-    assert_close(found.values.double(), expected.transpose(2, 3).unflatten(3, (3, 5)), rtol=1e-5, atol=1e-7)
+    assert_close(
+        found.values.double(), expected.transpose(2, 3).unflatten(3, (3, 5)), rtol=1e-5, atol=1e-7
+    )
     assert_close(found.values.sum(dim=2), torch.ones(n, expected.shape[1], 3, 5))
 
 
@@ -73,10 +77,14 @@ def test_self_attention_is_where_the_chosen_point_looks(name):
 def test_only_the_conditional_half_is_kept(random_model):
     with record(random_model.unet, pictures=2) as guided:
         steps = list(
-            text_to_latents(random_model, [PROMPT, "a blue tree"], "red", size=(32, 48), steps=3, guidance=5.0)
+            text_to_latents(
+                random_model, [PROMPT, "a blue tree"], "red", size=(32, 48), steps=3, guidance=5.0
+            )
         )
     first = guided.select(steps=[0])
-    noise_before_the_first_step = torch.randn(2, 4, 8, 12, generator=torch.Generator().manual_seed(0))
+    noise_before_the_first_step = torch.randn(
+        2, 4, 8, 12, generator=torch.Generator().manual_seed(0)
+    )
     from sdlearn.text import encode_text
 
     states = encode_text(random_model.tokenizer, random_model.text_encoder, [PROMPT, "a blue tree"])
@@ -134,16 +142,23 @@ def test_a_words_map_adds_its_pieces_and_averages_the_rest(random_model):
     with record(random_model.unet) as maps:
         text_to_image(random_model, text, steps=2)
     merged = maps.select(layers=["mid.0"]).of_words(places)
-    by_hand = torch.stack([m.values[:, :, places].sum(dim=2).mean(dim=1) for m in maps if m.layer.name == "mid.0"])
+    by_hand = torch.stack(
+        [m.values[:, :, places].sum(dim=2).mean(dim=1) for m in maps if m.layer.name == "mid.0"]
+    )
     assert len(places) > 1
     assert_close(merged, by_hand.mean(dim=0))
     one_head = maps.select(layers=["mid.0"], steps=[0]).of_words(places, head=1)
-    assert_close(one_head, next(m for m in maps if m.layer.name == "mid.0").values[:, 1, places].sum(dim=1))
+    assert_close(
+        one_head, next(m for m in maps if m.layer.name == "mid.0").values[:, 1, places].sum(dim=1)
+    )
 
 
 def test_maps_are_bounded():
     unet = small_unet()
-    with pytest.raises(MemoryError, match="the maps take more than 0 MB: ask for fewer"), record(unet, limit=20_000):
+    with (
+        pytest.raises(MemoryError, match="the maps take more than 0 MB: ask for fewer"),
+        record(unet, limit=20_000),
+    ):
         run(unet)
     assert hooks_of(unet) == 0
 
@@ -151,7 +166,11 @@ def test_maps_are_bounded():
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"layers": ["up.9.9"]}, ValueError, "layers: no up.9.9 in this U-Net, which has down.1.0, mid.0"),
+        (
+            {"layers": ["up.9.9"]},
+            ValueError,
+            "layers: no up.9.9 in this U-Net, which has down.1.0, mid.0",
+        ),
         ({"places": (), "points": ()}, ValueError, "nothing to record"),
         ({"places": [-1]}, ValueError, "places: a whole number"),
         ({"places": ["house"]}, TypeError, "places: a whole number .*, got 'house'"),
@@ -175,17 +194,28 @@ def test_places_beyond_the_text_and_other_batches_are_refused():
 
 def test_a_unet_without_text_attention_is_refused():
     unet = UNet2DModel(
-        block_out_channels=(8, 16), down_block_types=("DownBlock2D",) * 2, up_block_types=("UpBlock2D",) * 2,
-        norm_num_groups=4, add_attention=False, in_channels=4, out_channels=4,
-    )  # fmt: skip
-    with pytest.raises(ValueError, match="unet: it has no attention of a kind that can be recorded"), record(unet):
+        block_out_channels=(8, 16),
+        down_block_types=("DownBlock2D",) * 2,
+        up_block_types=("UpBlock2D",) * 2,
+        norm_num_groups=4,
+        add_attention=False,
+        in_channels=4,
+        out_channels=4,
+    )
+    with (
+        pytest.raises(ValueError, match="unet: it has no attention of a kind that can be recorded"),
+        record(unet),
+    ):
         pytest.fail("recorded")
 
 
 def test_fused_projections_are_an_error_not_an_empty_recording():
     unet = small_unet()
     unet.fuse_qkv_projections()
-    with pytest.raises(RuntimeError, match="queries and keys did not pass; is it fused"), record(unet):
+    with (
+        pytest.raises(RuntimeError, match="queries and keys did not pass; is it fused"),
+        record(unet),
+    ):
         run(unet)
 
 
@@ -196,19 +226,30 @@ def test_maps_of_half_precision_are_those_of_its_queries_and_keys_in_full():
         part.weight.data *= 30
     heard = {}
     for name in ("to_q", "to_k"):
-        getattr(attention, name).register_forward_hook(lambda m, a, out, name=name: heard.update({name: out}))
+        getattr(attention, name).register_forward_hook(
+            lambda m, a, out, name=name: heard.update({name: out})
+        )
     with record(unet, layers=["mid.0"]) as maps:
         unet(torch.randn(1, *SHAPE).bfloat16(), 3, torch.randn(1, 77, WIDTH).bfloat16())
-    q, k = (heard[name].double().unflatten(2, (attention.heads, -1)).transpose(1, 2) for name in ("to_q", "to_k"))
+    q, k = (
+        heard[name].double().unflatten(2, (attention.heads, -1)).transpose(1, 2)
+        for name in ("to_q", "to_k")
+    )
     expected = torch.softmax(q @ k.transpose(2, 3) * attention.scale, dim=-1)
-    assert_close(maps.found[0].values.flatten(3).transpose(2, 3).double(), expected, rtol=1e-3, atol=1e-5)
+    assert_close(
+        maps.found[0].values.flatten(3).transpose(2, 3).double(), expected, rtol=1e-3, atol=1e-5
+    )
 
 
 def test_places_that_no_text_has_and_masks_without_a_place_are_named():
     unet = small_unet()
     with record(unet) as maps:
         run(unet)
-    for places, message in (([], "at least one place"), ([-1], "from 0 to 76, got -1"), ([200], "from 0 to 76")):
+    for places, message in (
+        ([], "at least one place"),
+        ([-1], "from 0 to 76, got -1"),
+        ([200], "from 0 to 76"),
+    ):
         with pytest.raises(ValueError, match=f"places: .*{message}"):
             maps.of_words(places)
     with pytest.raises(ValueError, match="mask: at least one place inside"):
@@ -245,7 +286,9 @@ def test_scores_are_of_the_true_masks(tiny, monkeypatch):
         return Maps(None, (), [Map(0, 250, Layer("mid.0", "cross", 2), values)])
 
     for exchanged, low, high in ((False, 0.9, 1.0), (True, 0.0, 0.1)):
-        monkeypatch.setattr(map_scores, "maps_of", lambda *_, exchanged=exchanged, **__: perfect(exchanged))
+        monkeypatch.setattr(
+            map_scores, "maps_of", lambda *_, exchanged=exchanged, **__: perfect(exchanged)
+        )
         ((points, overlaps),) = map_scores.score_maps(tiny, [scene]).values()
         assert points == (not exchanged)
         assert low <= overlaps <= high
@@ -256,7 +299,15 @@ def test_real_maps_are_scored_by_part_and_side(tiny):
     from sdlearn.picturebook import random_scene
 
     scores = score_maps(tiny, [random_scene(seed) for seed in range(3)])
-    assert list(scores) == ["down 32²", "down 16²", "down 8²", "mid 8²", "up 8²", "up 16²", "up 32²"]
+    assert list(scores) == [
+        "down 32²",
+        "down 16²",
+        "down 8²",
+        "mid 8²",
+        "up 8²",
+        "up 16²",
+        "up 32²",
+    ]
     assert all(0 <= value <= 1 for pair in scores.values() for value in pair)
 
 

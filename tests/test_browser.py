@@ -1,6 +1,7 @@
 """Lessons in a real browser, run from top to bottom, every control moved by keyboard and mouse.
 
-Needs Playwright (`pip install -e .[dev]`) and a Chromium on the PATH; skipped where either is missing.
+Needs Playwright (`pip install -e .[dev]`) and a Chromium on the PATH; skipped where either is
+missing.
 """
 
 import base64
@@ -25,16 +26,26 @@ import start
 playwright = pytest.importorskip("playwright.sync_api")
 ROOT = Path(__file__).resolve().parents[1]
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PATH")
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+]
 QUIET += ["--disable-component-update", "--disable-sync"]
 NO_WINDOWING = '{"windowingMode": "none"}'
 
 
 @pytest.fixture(scope="module", params=["no subshells", "subshells"])
 def lab(request, tmp_path_factory):
-    """JupyterLab on a copy of the notebooks, as start.py starts it, and with ipykernel's own default."""
+    """JupyterLab on a copy of the notebooks, as start.py starts it, and with ipykernel's own
+    default.
+    """
     home = tmp_path_factory.mktemp("lab")
     shutil.copytree(ROOT / "notebooks", home / "notebooks", ignore=shutil.ignore_patterns(".*"))
     settings = home / "settings" / "@jupyterlab" / "notebook-extension"
@@ -47,8 +58,19 @@ def lab(request, tmp_path_factory):
     environment = start.environment() if request.param == "no subshells" else dict(os.environ)
     environment["JUPYTERLAB_SETTINGS_DIR"] = str(home / "settings")
     environment["SDLEARN_HOME"] = str(home / "progress")
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}"]
-    command += [f"--IdentityProvider.token={token}", f"--notebook-dir={home / 'notebooks'}", "--allow-root"]
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        "--ip=127.0.0.1",
+        f"--port={port}",
+    ]
+    command += [
+        f"--IdentityProvider.token={token}",
+        f"--notebook-dir={home / 'notebooks'}",
+        "--allow-root",
+    ]
     with (home / "log").open("w") as log:
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
     url = f"http://127.0.0.1:{port}"
@@ -79,7 +101,10 @@ def page():
         page.set_default_timeout(60_000)
         errors = []
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.on(
+            "console",
+            lambda message: errors.append(message.text) if message.type == "error" else None,
+        )
         yield page
         browser.close()
         assert not [text for text in errors if "Traceback" in text or "Error" in text]
@@ -93,7 +118,8 @@ def run_all(page):
     page.wait_for_function(
         """() => {
             const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputArea-prompt')];
-            return prompts.length > 3 && prompts.every(p => /^\\[\\d+\\]:$/.test(p.innerText.trim()));
+            const done = p => /^\\[\\d+\\]:$/.test(p.innerText.trim());
+            return prompts.length > 3 && prompts.every(done);
         }""",
         timeout=300_000,
     )
@@ -134,7 +160,12 @@ def opened(lab, page, lesson) -> None:
     page.goto(lab(lesson))
     page.wait_for_selector(".jp-Notebook .jp-CodeCell")
     run_all(page)
-    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+    assert (
+        page.locator(
+            ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']"
+        ).count()
+        == 0
+    )
     assert page.locator(".jp-RenderedText[data-mime-type*='error']").count() == 0
 
 
@@ -237,7 +268,12 @@ def test_lesson_04_scrubs_mixes_and_checks(lab, page, tmp_path):
     assert said.startswith("✗ one_step: the square roots are missing")
     said = answer(page, stub, ONE_STEP.format("(1 - beta) ** 0.5 * before + beta**0.5 * noise"))
     assert said.startswith("✓ one_step: right")
-    assert page.locator(".jp-CodeCell", has_text=stub).first.locator(".jp-OutputArea-output img").count() == 1
+    assert (
+        page.locator(".jp-CodeCell", has_text=stub)
+        .first.locator(".jp-OutputArea-output img")
+        .count()
+        == 1
+    )
     screenshot(page, "04-exercise", tmp_path)
 
 
@@ -276,7 +312,9 @@ def test_every_scrubber_of_a_lesson_moves(lab, page, tmp_path, lesson):
 LIVE = ".jp-OutputArea-output:has(button:text('Go on'))"
 
 
-@pytest.mark.parametrize(("lesson", "count"), [("01_generated_content", 5), ("02_clip", 1), ("07_training", 2)])
+@pytest.mark.parametrize(
+    ("lesson", "count"), [("01_generated_content", 5), ("02_clip", 1), ("07_training", 2)]
+)
 def test_what_a_lesson_trains_live_is_seen(lab, page, tmp_path, lesson, count):
     opened(lab, page, f"{lesson}.ipynb")
     assert page.locator(LIVE).count() == count
@@ -291,7 +329,11 @@ def test_what_a_lesson_trains_live_is_seen(lab, page, tmp_path, lesson, count):
 
 def test_lesson_07_is_stopped_and_goes_on(lab, page, tmp_path):
     opened(lab, page, "07_training.ipynb")
-    answer(page, "live = sdlearn.Live(training", "live = sdlearn.Live(training(100_000), 100_000)\nlive")
+    answer(
+        page,
+        "live = sdlearn.Live(training",
+        "live = sdlearn.Live(training(100_000), 100_000)\nlive",
+    )
     image, stop, go_on = (
         f"{LIVE} >> nth=0 >> .widget-image",
         *(f"{LIVE} >> nth=0 >> text={t}" for t in ("Stop", "Go on")),
@@ -338,7 +380,11 @@ def test_lesson_05_goes_to_the_block_that_is_clicked(lab, page, tmp_path):
 
 def test_lesson_06_looks_into_a_drawing(lab, page, tmp_path):
     opened(lab, page, "06_attention_maps.ipynb")
-    picked, over, below = "[aria-label='chosen place'] img", ".widget-image >> nth=0", ".widget-image >> nth=1"
+    picked, over, below = (
+        "[aria-label='chosen place'] img",
+        ".widget-image >> nth=0",
+        ".widget-image >> nth=1",
+    )
     page.locator(picked).scroll_into_view_if_needed()
     house = shown(page, over)
     assert house.std() > 10
@@ -365,8 +411,13 @@ def test_lesson_06_looks_into_a_drawing(lab, page, tmp_path):
     screenshot(page, "06-explorer", tmp_path)
 
     before = shown(page, over)
-    type_into(page.locator(".widget-text input[type=text]").first, "a yellow star above a white cat at night")
-    playwright.expect(page.get_by_role("button", name="star", exact=True)).to_be_visible(timeout=120_000)
+    type_into(
+        page.locator(".widget-text input[type=text]").first,
+        "a yellow star above a white cat at night",
+    )
+    playwright.expect(page.get_by_role("button", name="star", exact=True)).to_be_visible(
+        timeout=120_000
+    )
     wait_until_changed(page, before, over)
     screenshot(page, "06-prompt", tmp_path)
 
@@ -374,7 +425,9 @@ def test_lesson_06_looks_into_a_drawing(lab, page, tmp_path):
 @pytest.mark.parametrize("lesson", ["09_text_to_image", "11_the_real_thing"])
 def test_a_lesson_draws_with_another_seed_and_guidance(lab, page, tmp_path, lesson):
     opened(lab, page, f"{lesson}.ipynb")
-    draw, stop = (page.locator("button.jupyter-button", has_text=text).first for text in ("Draw", "Stop"))
+    draw, stop = (
+        page.locator("button.jupyter-button", has_text=text).first for text in ("Draw", "Stop")
+    )
     draw.scroll_into_view_if_needed()
     before = shown(page)
     type_into(page.locator(".widget-text input[type=number]").first, "5")
@@ -422,7 +475,9 @@ def test_lesson_10_is_painted_on_by_mouse_and_keys(lab, page, tmp_path):
     page.keyboard.press("Space")
     assert painted_on(canvas) > by_mouse + 300
     screenshot(page, "10-canvas", tmp_path)
-    said = answer(page, "prompt = ", "prompt = int((np.asarray(canvas.mask) > 0).sum())\nprint(prompt > 2000)")
+    said = answer(
+        page, "prompt = ", "prompt = int((np.asarray(canvas.mask) > 0).sum())\nprint(prompt > 2000)"
+    )
     assert said.strip() == "True"
     page.get_by_role("button", name="Clear").first.click()
     assert painted_on(canvas) == 0

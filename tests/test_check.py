@@ -1,4 +1,6 @@
-"""Every exercise: its stub, its solution from the notebook, other right answers, wrong ones and what they are told."""
+"""Every exercise: its stub, its solution from the notebook, other right answers, wrong ones and
+what they are told.
+"""
 
 import copy
 import json
@@ -30,7 +32,8 @@ from sdlearn.text import encode_text
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 
 
-# --- other right answers: another order, in place, other broadcasting, float64 ---------------------
+# --- other right answers: another order, in place, other broadcasting, float64
+# ---------------------
 
 
 def one_step_in_place(before, beta, noise):
@@ -117,7 +120,9 @@ def loss_by_diagonals(similarities, temperature):
 def loss_by_one_hot(similarities, temperature):
     target = torch.eye(len(similarities))
     sides = (similarities, similarities.T)
-    return torch.stack([F.cross_entropy(side / temperature, target) for side in sides]).mean().double()
+    return (
+        torch.stack([F.cross_entropy(side / temperature, target) for side in sides]).mean().double()
+    )
 
 
 def best_caption_by_loop(picture, captions):
@@ -130,7 +135,9 @@ def best_caption_as_tensor(picture, captions):
 
 
 def sampled_by_distribution(mean, log_variance, noise):
-    return torch.addcmul(mean.double(), torch.sqrt(torch.exp(log_variance.double())), noise.double())
+    return torch.addcmul(
+        mean.double(), torch.sqrt(torch.exp(log_variance.double())), noise.double()
+    )
 
 
 def sampled_in_place(mean, log_variance, noise):
@@ -145,7 +152,10 @@ def divergence_by_torch(mean, log_variance):
 
 
 def divergence_one_by_one(mean, log_variance):
-    rows = [(m**2 + v.exp() - v - 1).sum() / 2 for m, v in zip(mean.double(), log_variance.double(), strict=True)]
+    rows = [
+        (m**2 + v.exp() - v - 1).sum() / 2
+        for m, v in zip(mean.double(), log_variance.double(), strict=True)
+    ]
     return torch.stack(rows)
 
 
@@ -158,7 +168,9 @@ def scaling_as_a_number(z):
 
 
 def psnr_as_a_number(first, second):
-    return 20 * math.log10(2) - 10 * math.log10(float(((first.double() - second.double()) ** 2).mean()))
+    return 20 * math.log10(2) - 10 * math.log10(
+        float(((first.double() - second.double()) ** 2).mean())
+    )
 
 
 def psnr_of_halves(first, second):
@@ -171,7 +183,10 @@ def darker_left(latents):
 
 def swapped_halves(latents):
     edited = latents.clone()
-    edited[:, :, :16, :12], edited[:, :, 16:, :12] = latents[:, :, 16:, :12], latents[:, :, :16, :12]
+    edited[:, :, :16, :12], edited[:, :, 16:, :12] = (
+        latents[:, :, 16:, :12],
+        latents[:, :, :16, :12],
+    )
     return edited
 
 
@@ -209,7 +224,9 @@ def split_heads_by_permute(states, heads):
 
 
 def cross_attention_by_torch(picture, text, to_q, to_k, to_v):
-    return F.scaled_dot_product_attention((picture @ to_q)[None], (text @ to_k)[None], (text @ to_v)[None])[0]
+    return F.scaled_dot_product_attention(
+        (picture @ to_q)[None], (text @ to_k)[None], (text @ to_v)[None]
+    )[0]
 
 
 def cross_attention_by_linear(picture, text, to_q, to_k, to_v):
@@ -286,7 +303,9 @@ def map_of_up_layers(maps, places):
 
 
 def map_of_three_layers(maps, places):
-    chosen = [maps.select(layers=[name]).of_words(places) for name in ("up.1.1", "up.2.0", "up.2.1")]
+    chosen = [
+        maps.select(layers=[name]).of_words(places) for name in ("up.1.1", "up.2.0", "up.2.1")
+    ]
     return sum(F.interpolate(heat[None], (32, 32), mode="bilinear")[0, 0] for heat in chosen)
 
 
@@ -332,7 +351,9 @@ def loop_by_scheduler(predict, schedule, noise, timesteps):
     latents = noise.double()
     for index, t in enumerate(timesteps):
         said = predict(latents.float(), t)
-        latents = ddim_by_velocity(latents, said, schedule.alpha_bars[t].item(), next_kept(schedule, timesteps, index))
+        latents = ddim_by_velocity(
+            latents, said, schedule.alpha_bars[t].item(), next_kept(schedule, timesteps, index)
+        )
     return latents
 
 
@@ -345,7 +366,9 @@ def loop_backwards(predict, schedule, noise, timesteps):
     while remaining:
         t = remaining.pop()
         following = schedule.alpha_bars[remaining[-1]].item() if remaining else 1.0
-        noise = ddim_in_place(noise.clone(), predict(noise, t), schedule.alpha_bars[t].item(), following)
+        noise = ddim_in_place(
+            noise.clone(), predict(noise, t), schedule.alpha_bars[t].item(), following
+        )
     return noise
 
 
@@ -368,12 +391,16 @@ def start_noise_by_side(model, height, width, seed):
 
 def start_noise_from_a_row(model, height, width, seed):
     count = 4 * (height // 8) * (width // 8)
-    return torch.randn(1, count, generator=torch.Generator().manual_seed(seed)).view(1, 4, height // 8, width // 8)
+    return torch.randn(1, count, generator=torch.Generator().manual_seed(seed)).view(
+        1, 4, height // 8, width // 8
+    )
 
 
 def to_picture_by_numpy(model, latents):
     with torch.no_grad():
-        pixels = model.vae.decode(latents / model.vae.config.scaling_factor, return_dict=False)[0][0]
+        pixels = model.vae.decode(latents / model.vae.config.scaling_factor, return_dict=False)[0][
+            0
+        ]
     return ((pixels.numpy().transpose(1, 2, 0) + 1) * 127.5).clip(0, 255).astype(np.uint8)
 
 
@@ -384,11 +411,21 @@ def to_picture_by_diffusers(model, latents):
 
 
 def to_latents_by_diffusers(model, prompt, noise, steps, guidance):
-    parts = (model.vae, model.text_encoder, model.tokenizer, model.unet, copy.deepcopy(model.scheduler), None, None)
+    parts = (
+        model.vae,
+        model.text_encoder,
+        model.tokenizer,
+        model.unet,
+        copy.deepcopy(model.scheduler),
+        None,
+        None,
+    )
     pipeline = StableDiffusionPipeline(*parts, requires_safety_checker=False)
     pipeline.set_progress_bar_config(disable=True)
     options = {"guidance_scale": guidance, "output_type": "latent", "height": 8 * noise.shape[2]}
-    return pipeline(prompt, num_inference_steps=steps, latents=noise, width=8 * noise.shape[3], **options).images
+    return pipeline(
+        prompt, num_inference_steps=steps, latents=noise, width=8 * noise.shape[3], **options
+    ).images
 
 
 @torch.no_grad()
@@ -405,20 +442,29 @@ def to_latents_in_one_batch(model, prompt, noise, steps, guidance):
 
 
 def slerp_by_frame(first, second, share):
-    angle = math.acos(min(1.0, float(F.cosine_similarity(first.flatten(), second.flatten(), dim=0))))
+    angle = math.acos(
+        min(1.0, float(F.cosine_similarity(first.flatten(), second.flatten(), dim=0)))
+    )
     if angle < 1e-3:
         return first + share * (second - first)
-    weights = math.sin((1 - share) * angle) / math.sin(angle), math.sin(share * angle) / math.sin(angle)
+    weights = (
+        math.sin((1 - share) * angle) / math.sin(angle),
+        math.sin(share * angle) / math.sin(angle),
+    )
     return weights[0] * first.double() + weights[1] * second.double()
 
 
 def slerp_without_care(first, second, share):
     angle = torch.acos((first * second).sum() / (first.norm() * second.norm()))
-    return (torch.sin((1 - share) * angle) * first + torch.sin(share * angle) * second) / torch.sin(angle)
+    return (torch.sin((1 - share) * angle) * first + torch.sin(share * angle) * second) / torch.sin(
+        angle
+    )
 
 
 def slerp_in_place(first, second, share):
-    angle = torch.acos((first * second).sum().double() / first.norm().double() / second.norm().double())
+    angle = torch.acos(
+        (first * second).sum().double() / first.norm().double() / second.norm().double()
+    )
     first *= torch.nan_to_num(((1 - share) * angle).sin() / angle.sin(), nan=1 - share)
     first += second * torch.nan_to_num((share * angle).sin() / angle.sin(), nan=share)
     return first
@@ -442,7 +488,9 @@ def rungs_as_tensor(timesteps, strength):
 def redraw_step_by_step(predict, schedule, clean, noise, timesteps, strength):
     rungs = rungs_by_negative_index(timesteps, strength)
     kept = schedule.alpha_bars[rungs[0]]
-    return loop_by_scheduler(predict, schedule, kept.sqrt() * clean + (1 - kept).sqrt() * noise, rungs)
+    return loop_by_scheduler(
+        predict, schedule, kept.sqrt() * clean + (1 - kept).sqrt() * noise, rungs
+    )
 
 
 def redraw_in_place(predict, schedule, clean, noise, timesteps, strength):
@@ -473,7 +521,9 @@ def inverted_in_place(predict, schedule, clean, timesteps):
 def inverted_in_double(predict, schedule, clean, timesteps):
     latents, kept = clean.double(), [1.0, *schedule.alpha_bars.double()[timesteps].tolist()]
     for index, t in enumerate(timesteps):
-        latents = ddim_by_velocity(latents, predict(latents.float(), t), kept[index], kept[index + 1])
+        latents = ddim_by_velocity(
+            latents, predict(latents.float(), t), kept[index], kept[index + 1]
+        )
     return latents
 
 
@@ -495,7 +545,9 @@ def pasted(picture, colour, kind):
 
 def resnet_by_diffusers(c_in, c_out, time_width):
     with torch.device("meta"):
-        block = ResnetBlock2D(in_channels=c_in, out_channels=c_out, temb_channels=time_width, groups=1)
+        block = ResnetBlock2D(
+            in_channels=c_in, out_channels=c_out, temb_channels=time_width, groups=1
+        )
     return sum(p.numel() for p in block.parameters())
 
 
@@ -513,7 +565,9 @@ def estimate_by_course(noisy, predicted, alpha_bar, prediction_type):
 
 
 def estimate_by_scheduler(noisy, predicted, alpha_bar, prediction_type):
-    scheduler = DDIMScheduler(1, trained_betas=[1 - alpha_bar], prediction_type=prediction_type, clip_sample=False)
+    scheduler = DDIMScheduler(
+        1, trained_betas=[1 - alpha_bar], prediction_type=prediction_type, clip_sample=False
+    )
     scheduler.set_timesteps(1)
     return scheduler.step(predicted, 0, noisy).pred_original_sample
 
@@ -552,7 +606,9 @@ def drop_in_place(states, empty, dropped):
 
 
 def drop_one_by_one(states, empty, dropped):
-    return torch.stack([empty if drop else said for said, drop in zip(states, dropped.tolist(), strict=True)])
+    return torch.stack(
+        [empty if drop else said for said, drop in zip(states, dropped.tolist(), strict=True)]
+    )
 
 
 def ema_of_decay(history, decay):
@@ -575,14 +631,18 @@ def ema_by_logarithm(history, half_life):
 
 
 def train_with(optimizer, rate, forget=True, **options):
-    """A training loop with any optimizer, which is right if it forgets the gradients of the step before."""
+    """A training loop with any optimizer, which is right if it forgets the gradients of the step
+    before.
+    """
 
     def run(unet, schedule, batch_at, steps):
         chosen = optimizer(unet.parameters(), lr=rate, **options)
         for step in range(steps):
             clean, states = batch_at(step)
             t, noise = torch.randint(1000, (len(clean),)), torch.randn_like(clean)
-            loss = loss_by_hand(lambda x, at, states=states: unet(x, at, states).sample, schedule, clean, t, noise)
+            loss = loss_by_hand(
+                lambda x, at, states=states: unet(x, at, states).sample, schedule, clean, t, noise
+            )
             if forget:
                 chosen.zero_grad()
             loss.backward()
@@ -599,7 +659,10 @@ RIGHT = {
         lambda snr, most: torch.minimum(torch.ones_like(snr), most / snr),
         lambda snr, most: torch.tensor([min(float(s), most) / float(s) for s in snr]),
     ),
-    "own_training": (train_with(torch.optim.AdamW, 2e-3), train_with(torch.optim.Adam, 1e-3, betas=(0.9, 0.99))),
+    "own_training": (
+        train_with(torch.optim.AdamW, 2e-3),
+        train_with(torch.optim.Adam, 1e-3, betas=(0.9, 0.99)),
+    ),
     "resnet_parameters": (
         resnet_by_diffusers,
         resnet_by_layers,
@@ -622,7 +685,9 @@ RIGHT = {
     "slerp": (slerp_by_frame, slerp_in_place),
     "own_failure": (
         lambda: compose([("red", "house"), ("red", "house")], "snow", "left of", rng=1),
-        lambda: compose([("white", "cat"), ("white", "cat")], "snow", "left of", ("small", "small"), rng=3),
+        lambda: compose(
+            [("white", "cat"), ("white", "cat")], "snow", "left of", ("small", "small"), rng=3
+        ),
     ),
     "ddim_step": (ddim_by_velocity, ddim_in_place),
     "ddpm_step": (ddpm_by_posterior, ddpm_in_double),
@@ -646,22 +711,31 @@ RIGHT = {
     "edited": (darker_left, swapped_halves),
     "critic_loss": (
         lambda real, forged: -(real.sigmoid().log().mean() + (1 - forged.sigmoid()).log().mean()),
-        lambda real, forged: -F.logsigmoid(real.double()).mean() - F.logsigmoid(-forged.double()).mean(),
+        lambda real, forged: (
+            -F.logsigmoid(real.double()).mean() - F.logsigmoid(-forged.double()).mean()
+        ),
     ),
     "best_guess": (
         lambda pictures: pictures.sum(dim=0) / len(pictures),
         lambda pictures: torch.stack([x.double() for x in pictures]).mean(0),
     ),
     "covered": (
-        lambda real, made, radius: (torch.cdist(real, made).min(dim=1).values <= radius).float().mean(),
-        lambda real, made, radius: sum(any((r - m).norm() <= radius for m in made) for r in real) / len(real),
+        lambda real, made, radius: (
+            (torch.cdist(real, made).min(dim=1).values <= radius).float().mean()
+        ),
+        lambda real, made, radius: (
+            sum(any((r - m).norm() <= radius for m in made) for r in real) / len(real)
+        ),
     ),
     "cosines": (cosines_one_by_one, cosines_by_broadcasting),
     "caption_probabilities": (probabilities_by_hand, probabilities_in_place),
     "clip_loss": (loss_by_diagonals, loss_by_one_hot),
     "best_caption": (best_caption_by_loop, best_caption_as_tensor),
     "confused_pair": (
-        lambda: ("a pink star, a red cat and a blue tree at night", "a pink star, a blue cat and a red tree at night"),
+        lambda: (
+            "a pink star, a red cat and a blue tree at night",
+            "a pink star, a blue cat and a red tree at night",
+        ),
         lambda: [
             "a red house, a big blue tree and a green car in the snow",
             "a red house, a blue tree and a big green car in the snow",
@@ -674,7 +748,8 @@ RIGHT = {
     "own_schedule": (linear_schedule, cosine_schedule),
 }
 
-# --- wrong answers of learners, and a word of the message that each must get -----------------------
+# --- wrong answers of learners, and a word of the message that each must get
+# -----------------------
 
 
 def loop_without_rungs(predict, schedule, noise, timesteps):
@@ -702,10 +777,14 @@ def to_latents_without(what):
     def draw(model, prompt, noise, steps, guidance):
         scheduler = copy.deepcopy(model.scheduler)
         scheduler.set_timesteps(steps)
-        states = encode_text(model.tokenizer, model.text_encoder, [prompt, ""] if what == "order" else ["", prompt])
+        states = encode_text(
+            model.tokenizer, model.text_encoder, [prompt, ""] if what == "order" else ["", prompt]
+        )
         latents = noise if what in ("sigma", "both") else noise * scheduler.init_noise_sigma
         for t in scheduler.timesteps:
-            seen = latents if what in ("scaling", "both") else scheduler.scale_model_input(latents, t)
+            seen = (
+                latents if what in ("scaling", "both") else scheduler.scale_model_input(latents, t)
+            )
             with torch.no_grad():
                 empty, said = model.unet(torch.cat([seen, seen]), t, states).sample.chunk(2)
             guided = said if what == "guidance" else torch.lerp(empty, said, guidance)
@@ -752,7 +831,10 @@ WRONG = {
         (lambda history, half_life: history[0], "never moves"),
     ),
     "min_snr": (
-        (lambda snr, most: torch.minimum(snr, torch.tensor(most)), "division by the SNR is missing"),
+        (
+            lambda snr, most: torch.minimum(snr, torch.tensor(most)),
+            "division by the SNR is missing",
+        ),
         (lambda snr, most: torch.maximum(snr, torch.tensor(most)) / snr, "take the smaller"),
         (lambda snr, most: most / snr, "every weight is"),
     ),
@@ -763,7 +845,10 @@ WRONG = {
         (train_with(torch.optim.AdamW, 2e-3, forget=False), "gradients of 0"),
     ),
     "resnet_parameters": (
-        (lambda a, b, t: 9 * a * b + 9 * b * b + t * b + 2 * a + 2 * b + (a != b) * a * b, "biases are missing"),
+        (
+            lambda a, b, t: 9 * a * b + 9 * b * b + t * b + 2 * a + 2 * b + (a != b) * a * b,
+            "biases are missing",
+        ),
         (lambda a, b, t: resnet_by_diffusers(a, b, t) + (a == b) * (a * b + b), "counted always"),
         (lambda a, b, t: resnet_by_diffusers(a, b, t) - (a != b) * (a * b + b), "never counted"),
         (lambda a, b, t: resnet_by_diffusers(a, b, t) - 2 * a - 2 * b, "GroupNorms are missing"),
@@ -776,10 +861,18 @@ WRONG = {
         (lambda count, bits: 3 * count * bits / 8e9, "one number is missing"),
     ),
     "clean_estimate": (
-        (lambda x, said, bar, kind: estimate_by_course(x, said, bar, "epsilon"), "taken for the noise"),
-        (lambda x, said, bar, kind: estimate_by_course(x, said, bar, "v_prediction"), "right for v"),
         (
-            lambda x, said, bar, kind: estimate_by_course(x, said if kind == "epsilon" else -said, bar, kind),
+            lambda x, said, bar, kind: estimate_by_course(x, said, bar, "epsilon"),
+            "taken for the noise",
+        ),
+        (
+            lambda x, said, bar, kind: estimate_by_course(x, said, bar, "v_prediction"),
+            "right for v",
+        ),
+        (
+            lambda x, said, bar, kind: estimate_by_course(
+                x, said if kind == "epsilon" else -said, bar, kind
+            ),
             "sign is wrong",
         ),
         (lambda x, said, bar, kind: said, "was expected, got"),
@@ -792,14 +885,20 @@ WRONG = {
     "lower_rungs": (
         (lambda ts, strength: ts[: int(strength * len(ts))], "the *upper* rungs"),
         (lambda ts, strength: ts[int(strength * len(ts)) :], "upside down"),
-        (lambda ts, strength: ts[len(ts) - math.ceil(strength * len(ts)) :], "rounded the other way"),
+        (
+            lambda ts, strength: ts[len(ts) - math.ceil(strength * len(ts)) :],
+            "rounded the other way",
+        ),
         (lambda ts, strength: int(strength * len(ts)), "the number of rungs"),
         (lambda ts, strength: ts.clear() or ts, "shape 2 was expected, got 0"),
     ),
     "redraw": (
         (redraw_from(lambda schedule, clean, noise, ts: noise), "pure noise"),
         (redraw_from(lambda schedule, clean, noise, ts: clean), "without noise"),
-        (redraw_from(lambda s, clean, noise, ts: s.kept[ts[0]] * clean + s.added[ts[0]] * noise), "*whole* ladder"),
+        (
+            redraw_from(lambda s, clean, noise, ts: s.kept[ts[0]] * clean + s.added[ts[0]] * noise),
+            "*whole* ladder",
+        ),
         (
             lambda p, s, clean, noise, ts, strength: redraw_from(lambda *_: clean + noise)(
                 p, s, clean, noise, ts, strength
@@ -809,10 +908,15 @@ WRONG = {
     ),
     "kept_outside": (
         (
-            lambda drawn, clean, noise, mask, bar: outside_by_where(drawn, clean, noise, 1 - mask, bar),
+            lambda drawn, clean, noise, mask, bar: outside_by_where(
+                drawn, clean, noise, 1 - mask, bar
+            ),
             "wrong way round",
         ),
-        (lambda drawn, clean, noise, mask, bar: torch.where(mask.bool(), drawn, clean), "without noise"),
+        (
+            lambda drawn, clean, noise, mask, bar: torch.where(mask.bool(), drawn, clean),
+            "without noise",
+        ),
         (lambda drawn, clean, noise, mask, bar: drawn * mask, "nothing now"),
     ),
     "inverted": (
@@ -823,25 +927,38 @@ WRONG = {
     "own_edit": (
         (lambda picture: picture, "still sees a red house"),
         (
-            lambda picture: sdlearn.draw(compose([("blue", "house")], "meadow", sizes=("big",), rng=4), 512),
+            lambda picture: sdlearn.draw(
+                compose([("blue", "house")], "meadow", sizes=("big",), rng=4), 512
+            ),
             "another *kind* of thing",
         ),
         (lambda picture: pasted(picture, "yellow", "cat"), "a cat was drawn in the lesson already"),
         (lambda picture: 3, "was expected back, got int"),
         (lambda picture: picture.resize((64, 64)), "got (64, 64)"),
-        (lambda picture: sdlearn.draw(compose([("blue", "boat")], "night", rng=3)), "picture changed"),
+        (
+            lambda picture: sdlearn.draw(compose([("blue", "boat")], "night", rng=3)),
+            "picture changed",
+        ),
         (lambda picture: Image.new("RGB", (512, 512)), "the judge sees nothing"),
     ),
     "start_noise": (
-        (lambda model, h, w, seed: torch.randn(1, 4, h, w, generator=torch.manual_seed(seed)), "size in pixels"),
-        (lambda model, h, w, seed: start_noise_by_side(model, w, h, seed), "height and width are exchanged"),
+        (
+            lambda model, h, w, seed: torch.randn(1, 4, h, w, generator=torch.manual_seed(seed)),
+            "size in pixels",
+        ),
+        (
+            lambda model, h, w, seed: start_noise_by_side(model, w, h, seed),
+            "height and width are exchanged",
+        ),
         (lambda model, h, w, seed: start_noise_by_side(model, h // 8, w // 8, seed), "64 pixels"),
         (lambda model, h, w, seed: start_noise_by_side(model, h, w, seed)[0], "batch is missing"),
     ),
     "to_picture": (
         (lambda model, z: (decoded(model, z) / 2 + 0.5).clamp(0, 1) * 255, "scaling is not undone"),
         (
-            lambda model, z: (decoded(model, z * model.vae.config.scaling_factor) / 2 + 0.5).clamp(0, 1) * 255,
+            lambda model, z: (
+                (decoded(model, z * model.vae.config.scaling_factor) / 2 + 0.5).clamp(0, 1) * 255
+            ),
             "multiplied by the scaling factor",
         ),
         (lambda model, z: to_picture_by_numpy(model, z).transpose(2, 0, 1), "channels come first"),
@@ -853,45 +970,77 @@ WRONG = {
         (to_latents_without("scaling"), "scale_model_input(latents, t)` is missing"),
         (to_latents_without("sigma"), "init_noise_sigma"),
         (to_latents_without("both"), "both missing"),
-        (lambda m, prompt, noise, steps, g: to_latents_in_one_batch(m, prompt, noise, steps, g + 1), "one too strong"),
+        (
+            lambda m, prompt, noise, steps, g: to_latents_in_one_batch(
+                m, prompt, noise, steps, g + 1
+            ),
+            "one too strong",
+        ),
     ),
     "slerp": (
         (lambda a, b, share: torch.lerp(a, b, share), "straight line"),
         (lambda a, b, share: slerp_by_frame(b, a, share), "exchanged"),
         (slerp_without_care, "0/0 is not a number"),
         (lambda a, b, share: (1 - share) ** 0.5 * a + share**0.5 * b, "square roots"),
-        (lambda a, b, share: math.cos(share * math.pi / 2) * a + math.sin(share * math.pi / 2) * b, "for 90°"),
+        (
+            lambda a, b, share: (
+                math.cos(share * math.pi / 2) * a + math.sin(share * math.pi / 2) * b
+            ),
+            "for 90°",
+        ),
     ),
     "own_failure": (
         (lambda: "a red house", "a scene was expected"),
-        (lambda: compose([("red", "house"), ("blue", "tree"), ("white", "cat")], "snow"), "at most two, got 3"),
-        (lambda: compose([("red", "heart")], "desert", sizes=("big",), rng=1), "find something harder"),
+        (
+            lambda: compose([("red", "house"), ("blue", "tree"), ("white", "cat")], "snow"),
+            "at most two, got 3",
+        ),
+        (
+            lambda: compose([("red", "heart")], "desert", sizes=("big",), rng=1),
+            "find something harder",
+        ),
     ),
     "ddim_step": (
         (lambda x, e, kept, after: (x - math.sqrt(1 - kept) * e) / math.sqrt(kept), "put it back"),
         (lambda x, e, kept, after: ddim_by_velocity(x, e, after, kept), "exchanged"),
-        (lambda x, e, kept, after: after * (x - (1 - kept) * e) / kept + (1 - after) * e, "square roots are missing"),
-        (lambda x, e, kept, after: x - (math.sqrt(1 - kept) - math.sqrt(1 - after)) * e, "rescale the picture"),
+        (
+            lambda x, e, kept, after: after * (x - (1 - kept) * e) / kept + (1 - after) * e,
+            "square roots are missing",
+        ),
+        (
+            lambda x, e, kept, after: x - (math.sqrt(1 - kept) - math.sqrt(1 - after)) * e,
+            "rescale the picture",
+        ),
     ),
     "ddpm_step": (
-        (lambda x, e, fresh, bar, after: ddpm_mean(x, e, bar, 1 - bar / after), "fresh noise is missing"),
         (
-            lambda x, e, fresh, bar, after: ddpm_mean(x, e, bar, 1 - bar / after) + math.sqrt(1 - bar / after) * fresh,
+            lambda x, e, fresh, bar, after: ddpm_mean(x, e, bar, 1 - bar / after),
+            "fresh noise is missing",
+        ),
+        (
+            lambda x, e, fresh, bar, after: (
+                ddpm_mean(x, e, bar, 1 - bar / after) + math.sqrt(1 - bar / after) * fresh
+            ),
             "√β̃ was asked for",
         ),
         (lambda x, e, fresh, bar, after: ddim_by_velocity(x, e, bar, after), "that is DDIM"),
         (
             lambda x, e, fresh, bar, after: (
-                ddpm_mean(x, e, bar, 1 - bar) + math.sqrt((1 - bar) * (1 - after) / (1 - bar)) * fresh
+                ddpm_mean(x, e, bar, 1 - bar)
+                + math.sqrt((1 - bar) * (1 - after) / (1 - bar)) * fresh
             ),
             "ᾱ is taken for α",
         ),
         (
-            lambda x, e, fresh, bar, after: ddpm_mean(x, e, bar, 1 - after / bar) + (1 - after / bar) ** 0.5 * fresh,
+            lambda x, e, fresh, bar, after: (
+                ddpm_mean(x, e, bar, 1 - after / bar) + (1 - after / bar) ** 0.5 * fresh
+            ),
             "your result is complex",
         ),
         (
-            lambda x, e, fresh, bar, after: ddpm_by_posterior(x, e, fresh, bar, after) * math.sqrt(bar / after),
+            lambda x, e, fresh, bar, after: (
+                ddpm_by_posterior(x, e, fresh, bar, after) * math.sqrt(bar / after)
+            ),
             "was expected, got",
         ),
         (
@@ -910,9 +1059,15 @@ WRONG = {
     ),
     "draw_latents": (
         (loop_that_stops_early, "the last step stops"),
-        (lambda p, s, noise, ts: loop_backwards(lambda x, t: p(x, ts.index(t)), s, noise, ts), "about its t"),
+        (
+            lambda p, s, noise, ts: loop_backwards(lambda x, t: p(x, ts.index(t)), s, noise, ts),
+            "about its t",
+        ),
         (loop_without_rungs, "just subtracted"),
-        (lambda p, s, noise, ts: loop_backwards(lambda _, t: p(noise, t), s, noise, ts), "latents of *this* step"),
+        (
+            lambda p, s, noise, ts: loop_backwards(lambda _, t: p(noise, t), s, noise, ts),
+            "latents of *this* step",
+        ),
         (lambda p, s, noise, ts: loop_backwards(p, s, noise, ts[::-1]), "upwards"),
     ),
     "own_guidance": (
@@ -922,14 +1077,26 @@ WRONG = {
         (lambda u, c, s: u + s * (c - u) / 10, "at scale 1 the conditional"),
         (lambda u, c, s: (u + c).mean(), "was expected back, got"),
         (lambda u, c, s: (c - u) / 0, "NaN or infinity"),
-        (lambda u, c, s: guidance_rescaled(u, c, s) if s > 1 else None, "at scale 1: a prediction of shape"),
+        (
+            lambda u, c, s: guidance_rescaled(u, c, s) if s > 1 else None,
+            "at scale 1: a prediction of shape",
+        ),
     ),
     "word_map": (
-        (lambda p, places, size: p[:, :, places].mean(2).mean(0).reshape(size), "*add* their shares"),
+        (
+            lambda p, places, size: p[:, :, places].mean(2).mean(0).reshape(size),
+            "*add* their shares",
+        ),
         (lambda p, places, size: p[:, :, places[0]].mean(0).reshape(size), "only the first piece"),
         (lambda p, places, size: p[:, :, places].sum(2).sum(0).reshape(size), "heads are added up"),
-        (lambda p, places, size: p[:, :, places].sum(2).mean(0).reshape(size[::-1]).T, "row by row"),
-        (lambda p, places, size: p[:, :, places].sum(2).mean(0).reshape(size[::-1]), "size is (height, width)"),
+        (
+            lambda p, places, size: p[:, :, places].sum(2).mean(0).reshape(size[::-1]).T,
+            "row by row",
+        ),
+        (
+            lambda p, places, size: p[:, :, places].sum(2).mean(0).reshape(size[::-1]),
+            "size is (height, width)",
+        ),
     ),
     "inside": (
         (lambda h, m: m[divmod(int(h.argmax()), h.shape[1])], "scale them"),
@@ -946,52 +1113,95 @@ WRONG = {
     ),
     "iou": (
         (
-            lambda h, m: (h.flatten()[m.flatten()] >= h.flatten().topk(int(m.sum())).values[-1]).double().mean(),
+            lambda h, m: (
+                (h.flatten()[m.flatten()] >= h.flatten().topk(int(m.sum())).values[-1])
+                .double()
+                .mean()
+            ),
             "*union*",
         ),
         (lambda h, m: iou_by_sets(-h, m), "weakest places"),
-        (lambda h, m: ((h > h.max() / 2) & m).sum() / ((h > h.max() / 2) | m).sum(), "half of the maximum"),
+        (
+            lambda h, m: ((h > h.max() / 2) & m).sum() / ((h > h.max() / 2) | m).sum(),
+            "half of the maximum",
+        ),
     ),
     "reweighted": (
-        (lambda s, place, f: s.index_copy(-1, torch.tensor([place]), s[..., [place]] * f).softmax(-1), "*scores*"),
         (
-            lambda s, place, f: s.index_add(-1, torch.tensor([place]), torch.full_like(s[..., :1], f)).softmax(-1),
+            lambda s, place, f: s.index_copy(
+                -1, torch.tensor([place]), s[..., [place]] * f
+            ).softmax(-1),
+            "*scores*",
+        ),
+        (
+            lambda s, place, f: s.index_add(
+                -1, torch.tensor([place]), torch.full_like(s[..., :1], f)
+            ).softmax(-1),
             "added",
         ),
-        (lambda s, place, f: s.softmax(-1) * (1 + (f - 1) * F.one_hot(torch.tensor(place), s.shape[-1])), "sum to 1"),
+        (
+            lambda s, place, f: (
+                s.softmax(-1) * (1 + (f - 1) * F.one_hot(torch.tensor(place), s.shape[-1]))
+            ),
+            "sum to 1",
+        ),
         (lambda s, place, f: s.softmax(-1), "nothing was changed"),
     ),
     "own_map": (
         (lambda maps, places: maps.of_words(places), "one map [h, w] was expected, got 1×32×32"),
-        (lambda maps, places: maps.select(side=8).of_words(places)[0], "at least 60% was asked for"),
+        (
+            lambda maps, places: maps.select(side=8).of_words(places)[0],
+            "at least 60% was asked for",
+        ),
         (lambda maps, places: maps.of_words(places)[0] / 0, "NaN or infinity"),
         (lambda maps, places: maps.of_words(places)[0], "combine layers that score well"),
     ),
     "sinusoids": (
         (lambda t, w: sinusoids_by_powers(t, w).roll(w // 2, dims=1), "the other way round"),
         (lambda t, w: get_timestep_embedding(t, w, downscale_freq_shift=0), "the other way round"),
-        (lambda t, w: sinusoids_by_powers(t, w).unflatten(1, (2, -1)).transpose(1, 2).flatten(1), "alternate"),
-        (lambda t, w: sinusoids_by_powers(t, 2 * w)[:, [*range(w // 2), *range(w, w + w // 2)]], "too slowly"),
-        (lambda t, w: get_timestep_embedding(t, w, flip_sin_to_cos=True, downscale_freq_shift=1), "width / 2 - 1"),
+        (
+            lambda t, w: sinusoids_by_powers(t, w).unflatten(1, (2, -1)).transpose(1, 2).flatten(1),
+            "alternate",
+        ),
+        (
+            lambda t, w: sinusoids_by_powers(t, 2 * w)[:, [*range(w // 2), *range(w, w + w // 2)]],
+            "too slowly",
+        ),
+        (
+            lambda t, w: get_timestep_embedding(t, w, flip_sin_to_cos=True, downscale_freq_shift=1),
+            "width / 2 - 1",
+        ),
         (sinusoids_from_one, "k counts from 1"),
     ),
     "attention": (
         (lambda q, k, v: torch.softmax(q @ k.mT / v.shape[-1] ** 0.5, -1) @ v, "the values' width"),
         (lambda q, k, v: torch.softmax(q @ k.mT / q.shape[-1], -1) @ v, "it is √d"),
         (lambda q, k, v: torch.softmax(q @ k.mT, -1) @ v, "division by √d is missing"),
-        (lambda q, k, v: torch.softmax(q @ k.mT / q.shape[-1] ** 0.5, -2) @ v, "softmax over the queries"),
+        (
+            lambda q, k, v: torch.softmax(q @ k.mT / q.shape[-1] ** 0.5, -2) @ v,
+            "softmax over the queries",
+        ),
         (lambda q, k, v: torch.softmax(q @ k.mT / q.shape[-1] ** 0.5, -1), "mix the values"),
     ),
     "split_heads": (
         (lambda s, heads: s.reshape(len(s), heads, s.shape[1], -1), "wrong places"),
         (lambda s, heads: s.reshape(*s.shape[:2], heads, -1), "still exchanged"),
-        (lambda s, heads: s.reshape(*s.shape[:2], -1, heads).permute(0, 3, 1, 2), "cut the wrong way"),
+        (
+            lambda s, heads: s.reshape(*s.shape[:2], -1, heads).permute(0, 3, 1, 2),
+            "cut the wrong way",
+        ),
     ),
     "cross_attention": (
         (lambda x, c, q, k, v: attention_by_torch(x @ q, x @ k, x @ v), "this is self-attention"),
         (lambda x, c, q, k, v: attention_by_torch(c @ q, x @ k, x @ v), "turned round"),
-        (lambda x, c, q, k, v: attention_by_torch(x @ q, c @ k, x @ v), "values still come from the picture"),
-        (lambda x, c, q, k, v: torch.softmax((x @ q) @ (c @ k).mT, -1) @ (c @ v), "division by √d is missing"),
+        (
+            lambda x, c, q, k, v: attention_by_torch(x @ q, c @ k, x @ v),
+            "values still come from the picture",
+        ),
+        (
+            lambda x, c, q, k, v: torch.softmax((x @ q) @ (c @ k).mT, -1) @ (c @ v),
+            "division by √d is missing",
+        ),
         (lambda x, c, q, k, v: attention_by_torch(x @ q, c @ k, c), "to_v is not used"),
         (lambda x, c, q, k, v: cross_attention_by_linear(x, c, q.T, k.T, v.T), "turned over"),
         (lambda x, c, q, k, v: x + cross_attention_by_linear(x, c, q, k, v), "that comes later"),
@@ -1000,7 +1210,10 @@ WRONG = {
         (lambda: torch.nn.Linear(2, 2), "a UNet2DConditionModel was expected, got Linear"),
         (lambda: unet_of(block_out_channels=(64, 128, 128)), "fewer than 3,000,000"),
         (lambda: unet_of(out_channels=3), "4×32×32 has to come out, got 3×32×32"),
-        (lambda: unet_of(down_block_types=("DownBlock2D",) * 3), "the one in the middle: 5; at least 6"),
+        (
+            lambda: unet_of(down_block_types=("DownBlock2D",) * 3),
+            "the one in the middle: 5; at least 6",
+        ),
     ),
     "sampled": (
         (lambda mean, v, e: mean + torch.exp(v) * e, "multiplied by the variance"),
@@ -1027,7 +1240,10 @@ WRONG = {
     "edited": (
         (lambda latents: latents, "the left half changes by 0.000"),
         (lambda latents: latents * 0.5, "You changed columns up to 31; the left half ends at 15"),
-        (lambda latents: torch.cat([latents[..., :16] + 2, latents[..., 16:]], 3), "Your columns are right"),
+        (
+            lambda latents: torch.cat([latents[..., :16] + 2, latents[..., 16:]], 3),
+            "Your columns are right",
+        ),
         (lambda latents: latents[:, :, :, :12], "were expected back"),
         (lambda latents: None, "returned None"),
         (lambda latents: latents / 0, "NaN or infinity"),
@@ -1036,7 +1252,10 @@ WRONG = {
         (lambda real, forged: F.softplus(real).mean() + F.softplus(-forged).mean(), "exchanged"),
         (lambda real, forged: F.softplus(-real).mean(), "only the real pages count"),
         (lambda real, forged: F.softplus(forged).mean(), "only the forged pages count"),
-        (lambda real, forged: F.softplus(-real).mean() + F.softplus(-forged).mean(), "painter's loss"),
+        (
+            lambda real, forged: F.softplus(-real).mean() + F.softplus(-forged).mean(),
+            "painter's loss",
+        ),
         (lambda real, forged: F.softplus(-real).sum() + F.softplus(forged).sum(), "summed"),
     ),
     "best_guess": (
@@ -1046,9 +1265,20 @@ WRONG = {
         (lambda pictures: pictures.mean(), "each pixel has its own"),
     ),
     "covered": (
-        (lambda real, made, radius: (torch.cdist(made, real) <= radius).any(dim=1).float().mean(), "fidelity"),
-        (lambda real, made, radius: (torch.cdist(real, made) <= radius).float().mean(), "all near pairs"),
-        (lambda real, made, radius: (torch.cdist(real, made) <= radius).any(dim=1).sum(), "divide by how many"),
+        (
+            lambda real, made, radius: (
+                (torch.cdist(made, real) <= radius).any(dim=1).float().mean()
+            ),
+            "fidelity",
+        ),
+        (
+            lambda real, made, radius: (torch.cdist(real, made) <= radius).float().mean(),
+            "all near pairs",
+        ),
+        (
+            lambda real, made, radius: (torch.cdist(real, made) <= radius).any(dim=1).sum(),
+            "divide by how many",
+        ),
     ),
     "cosines": (
         (lambda a, b: a @ b.T, "not normalised"),
@@ -1081,10 +1311,22 @@ WRONG = {
         (lambda: ("a red house", "a red house"), "are the same"),
         (lambda: ("a red dragon", "dragon a red"), "not in the picture book: dragon"),
         (lambda: ("a red house", "a red tree"), "do not have the same words"),
-        (lambda: ("a red house in the snow", "in the snow, a red house"), "describe the same picture"),
-        (lambda: ("a red house and a blue tree", "a blue tree and a red house"), "describe the same picture"),
-        (lambda: ("a big red house in the snow", "a red big house in the snow"), "describe the same picture"),
-        (lambda: ("a house red in the snow", "a red house in the snow"), "needs its colour before it"),
+        (
+            lambda: ("a red house in the snow", "in the snow, a red house"),
+            "describe the same picture",
+        ),
+        (
+            lambda: ("a red house and a blue tree", "a blue tree and a red house"),
+            "describe the same picture",
+        ),
+        (
+            lambda: ("a big red house in the snow", "a red big house in the snow"),
+            "describe the same picture",
+        ),
+        (
+            lambda: ("a house red in the snow", "a red house in the snow"),
+            "needs its colour before it",
+        ),
         (lambda: ("a red house", "a blue house", "a cat"), "ValueError"),
     ),
     "one_step": (
@@ -1101,7 +1343,10 @@ WRONG = {
         (lambda s, x, t, e: _wide(s.betas, t, x, e), "this is β where ᾱ belongs"),
         (lambda s, x, t, e: _wide(s.alphas, t, x, e), "this is α where ᾱ belongs"),
         (lambda s, x, t, e: _wide(s.alpha_bars, t, x, e, swap=True), "swapped"),
-        (lambda s, x, t, e: s.kept[t].view(-1, 1, 1, 1) * x + s.added[t].view(-1, 1, 1, 1) * e, "three ones fit"),
+        (
+            lambda s, x, t, e: s.kept[t].view(-1, 1, 1, 1) * x + s.added[t].view(-1, 1, 1, 1) * e,
+            "three ones fit",
+        ),
         (lambda s, x, t, e: s.kept[t[0]] * x + s.added[t[0]] * e, "takes the first one for all"),
     ),
     "estimate_clean": (
@@ -1116,7 +1361,10 @@ WRONG = {
         (lambda steps: torch.linspace(-0.1, 0.02, steps), "a share above 0 and below 1"),
         (lambda steps: torch.full((steps,), 0.02), "of the picture's variance is gone"),
         (lambda steps: torch.full((steps,), 1e-4), "still picture"),
-        (lambda steps: torch.cat([torch.full((100,), 1e-4), torch.full((steps - 100,), 0.1)]), "noise already"),
+        (
+            lambda steps: torch.cat([torch.full((100,), 1e-4), torch.full((steps - 100,), 0.1)]),
+            "noise already",
+        ),
     ),
 }
 
@@ -1180,12 +1428,16 @@ def test_the_notebooks_own_solution_is_right(name, home):
     assert json.loads(home.read_text()) == {"solved": [name]}
 
 
-@pytest.mark.parametrize(("name", "answer"), [(name, a) for name, answers in RIGHT.items() for a in answers])
+@pytest.mark.parametrize(
+    ("name", "answer"), [(name, a) for name, answers in RIGHT.items() for a in answers]
+)
 def test_answers_written_another_way_are_right(name, answer):
     assert exercises()[name].judge(answer).message == "right"
 
 
-@pytest.mark.parametrize(("name", "answer", "word"), [(n, a, w) for n, wrong in WRONG.items() for a, w in wrong])
+@pytest.mark.parametrize(
+    ("name", "answer", "word"), [(n, a, w) for n, wrong in WRONG.items() for a, w in wrong]
+)
 def test_a_wrong_answer_is_told_its_mistake(name, answer, word, home):
     result = getattr(check, name)(answer)
     assert result.passed is False
@@ -1193,7 +1445,9 @@ def test_a_wrong_answer_is_told_its_mistake(name, answer, word, home):
     assert not home.exists()
 
 
-@pytest.mark.parametrize("exercise", [e for e in exercises().values() if isinstance(e, Exercise)], ids=lambda e: e.name)
+@pytest.mark.parametrize(
+    "exercise", [e for e in exercises().values() if isinstance(e, Exercise)], ids=lambda e: e.name
+)
 def test_known_mistakes_are_wrong_and_differ(exercise):
     messages = [exercise.judge(mistake.wrong).message for mistake in exercise.mistakes]
     assert messages == [mistake.says for mistake in exercise.mistakes]
@@ -1210,7 +1464,10 @@ def test_known_mistakes_are_wrong_and_differ(exercise):
         (lambda b: b[:-1], "for (tensor 2): shape 2 was expected, got 1"),
         (lambda b: b / 0 * 0, "for (tensor 2): your result holds NaN or infinity"),
         (lambda b: b + 1, "for (tensor 2): the shape is right, the largest difference is 1"),
-        (lambda b: torch.rand(len(b)), "the result is another one each time; use what the function is given"),
+        (
+            lambda b: torch.rand(len(b)),
+            "the result is another one each time; use what the function is given",
+        ),
         (lambda: 1, "TypeError"),
         (3, "a function was expected, got int"),
     ],
@@ -1224,7 +1481,9 @@ def test_an_error_is_told_with_the_learners_own_line():
         return betas.cumprod(dim=3)
 
     message = exercises()["alpha_bars"].judge(alpha_bars).message
-    assert message.startswith("IndexError in line `return betas.cumprod(dim=3)`: Dimension out of range")
+    assert message.startswith(
+        "IndexError in line `return betas.cumprod(dim=3)`: Dimension out of range"
+    )
 
 
 def test_an_answer_that_fails_on_the_picture_is_told_so():
@@ -1255,7 +1514,8 @@ def test_an_exercise_knows_at_least_three_mistakes():
 
 def test_an_exercise_that_does_not_exist_is_named():
     with pytest.raises(
-        AttributeError, match="there is no exercise 'two_steps'; the course has critic_loss, best_guess"
+        AttributeError,
+        match="there is no exercise 'two_steps'; the course has critic_loss, best_guess",
     ):
         check.two_steps  # noqa: B018
 

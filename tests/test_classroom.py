@@ -1,4 +1,6 @@
-"""The class release: lessons without solutions, graded by nbgrader itself where that is installed."""
+"""The class release: lessons without solutions, graded by nbgrader itself where that is
+installed.
+"""
 
 import json
 import os
@@ -48,7 +50,12 @@ def test_no_solution_is_left_in_the_text(folder):
 
 def without(marks, source):
     """As nbgrader takes out what lies between its marks."""
-    return re.sub(rf" *### BEGIN {marks}.*?### END {marks}", "    raise NotImplementedError()", source, flags=re.DOTALL)
+    return re.sub(
+        rf" *### BEGIN {marks}.*?### END {marks}",
+        "    raise NotImplementedError()",
+        source,
+        flags=re.DOTALL,
+    )
 
 
 def test_cells_hold_the_solution_and_only_between_the_marks(folder, tmp_path, monkeypatch):
@@ -94,19 +101,31 @@ def test_nbgrader_gives_full_marks_to_solutions_none_to_stubs_and_part_to_a_mixt
     spec = tmp_path / "jupyter" / "kernels" / "python3"
     spec.mkdir(parents=True)
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    (spec / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"}))
-    path = f"{os.path.dirname(NBGRADER)}{os.pathsep}{os.environ['PATH']}"  # it calls other scripts of its environment
-    environment = {**os.environ, "PATH": path, "JUPYTER_PATH": str(tmp_path / "jupyter"), "SDLEARN_HOME": str(tmp_path)}
+    (spec / "kernel.json").write_text(
+        json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"})
+    )
+    # it calls other scripts of its environment
+    path = f"{os.path.dirname(NBGRADER)}{os.pathsep}{os.environ['PATH']}"
+    environment = {
+        **os.environ,
+        "PATH": path,
+        "JUPYTER_PATH": str(tmp_path / "jupyter"),
+        "SDLEARN_HOME": str(tmp_path),
+    }
 
     def nbgrader(*words):
-        done = subprocess.run([NBGRADER, *words], cwd=folder, env=environment, capture_output=True, text=True)
+        done = subprocess.run(
+            [NBGRADER, *words], cwd=folder, env=environment, capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stderr
 
     nbgrader("generate_assignment", LESSON)
     released = nbformat.read(folder / "release" / LESSON / f"{LESSON}.ipynb", 4)
     assert not any("HIDDEN" in cell.source or "SOLUTION" in cell.source for cell in released.cells)
     solutions = {
-        cell.metadata.nbgrader.grade_id: cell.source for cell in cells(folder, LESSON) if "nbgrader" in cell.metadata
+        cell.metadata.nbgrader.grade_id: cell.source
+        for cell in cells(folder, LESSON)
+        if "nbgrader" in cell.metadata
     }
     solvable = [name for name in solutions if not name.endswith("-check")]
     students = {"ada": solvable, "ben": [], "cleo": solvable[:2]}
@@ -117,5 +136,7 @@ def test_nbgrader_gives_full_marks_to_solutions_none_to_stubs_and_part_to_a_mixt
     nbgrader("autograde", LESSON)
     nbgrader("export", "--to", "grades.csv")
     rows = [line.split(",") for line in (folder / "grades.csv").read_text().splitlines()]
-    scores = {row[rows[0].index("student_id")]: float(row[rows[0].index("score")]) for row in rows[1:]}
+    scores = {
+        row[rows[0].index("student_id")]: float(row[rows[0].index("score")]) for row in rows[1:]
+    }
     assert scores == {"ada": 5.0, "ben": 0.0, "cleo": 2.0}

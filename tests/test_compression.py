@@ -13,18 +13,26 @@ from sdlearn.images import psnr, to_pixels
 def test_mean_log_variance_and_sample_are_the_librarys(random_model):
     pixels = torch.rand(2, 3, 16, 24) * 2 - 1
     found = encode(random_model.vae, pixels)
-    mean, log_variance = random_model.vae.quant_conv(random_model.vae.encoder(pixels)).chunk(2, dim=1)
+    mean, log_variance = random_model.vae.quant_conv(random_model.vae.encoder(pixels)).chunk(
+        2, dim=1
+    )
     assert_close(found.mean, mean)
     assert_close(found.logvar, log_variance)
     noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(4))
-    assert_close(found.sample(torch.Generator().manual_seed(4)), mean + (log_variance / 2).exp() * noise)
+    assert_close(
+        found.sample(torch.Generator().manual_seed(4)), mean + (log_variance / 2).exp() * noise
+    )
 
 
 def test_decoding_is_the_pipelines_own(random_model, random_pipeline):
     assert isinstance(random_pipeline, StableDiffusionPipeline)
     latents = torch.randn(1, 4, 4, 6)
-    theirs = random_pipeline("x", 16, 24, 1, latents=latents, guidance_scale=1.0, output_type="latent").images
-    picture = random_pipeline("x", 16, 24, 1, latents=latents, guidance_scale=1.0, output_type="pt").images
+    theirs = random_pipeline(
+        "x", 16, 24, 1, latents=latents, guidance_scale=1.0, output_type="latent"
+    ).images
+    picture = random_pipeline(
+        "x", 16, 24, 1, latents=latents, guidance_scale=1.0, output_type="pt"
+    ).images
     assert_close((decode(random_model.vae, theirs) / 2 + 0.5).clamp(0, 1), picture)
 
 
@@ -68,7 +76,10 @@ def test_tiles_through_the_library_give_about_the_same_latents(tiny):
         (torch.zeros(1, 4, 16, 16), "pixels: shape"),
         (torch.zeros(1, 3, 0, 16), "pixels: shape"),
         (torch.zeros(1, 3, 18, 16), r"pixels: sides that are multiples of 4, got \(18, 16\)"),
-        (torch.full((1, 3, 16, 16), torch.nan), "pixels: numbers in .-1, 1., got some outside it or not finite"),
+        (
+            torch.full((1, 3, 16, 16), torch.nan),
+            "pixels: numbers in .-1, 1., got some outside it or not finite",
+        ),
         (torch.full((1, 3, 16, 16), 255.0), "pixels: numbers in .-1, 1."),
     ],
 )

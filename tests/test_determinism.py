@@ -1,4 +1,6 @@
-"""The same seed, the same picture: twice, observed or not, alone or in a batch, with one thread or two."""
+"""The same seed, the same picture: twice, observed or not, alone or in a batch, with one thread or
+two.
+"""
 
 import subprocess
 import sys
@@ -14,7 +16,9 @@ from sdlearn.pipeline import text_to_image, text_to_latents
 PROMPTS = ["a red house", "a blue tree in the snow", "a pink star at night", "a green boat"]
 OPTIONS = {"size": 256, "steps": 4, "guidance": 3.0}
 MOST_CHANGED = 2e-3
-"""The part of 8-bit values that another number of threads may change, and each by one: sums in another order."""
+"""The part of 8-bit values that another number of threads may change, and each by one: sums in
+another order.
+"""
 
 
 def last_latents(model, prompt, seed=7):
@@ -50,7 +54,9 @@ def test_the_global_random_numbers_are_left_alone(tiny):
 
 
 def test_the_first_of_a_batch_is_the_one_drawn_alone(tiny):
-    """Noise is drawn for the whole batch from one seed, so that its first picture is the seed's own."""
+    """Noise is drawn for the whole batch from one seed, so that its first picture is the seed's
+    own.
+    """
     alone, batch = last_latents(tiny, PROMPTS[0]), last_latents(tiny, PROMPTS)
     assert_close(batch[:1], alone, rtol=1e-3, atol=1e-3)
     assert (batch[1] - batch[0]).abs().mean() > 0.1
@@ -61,7 +67,8 @@ def test_one_thread_or_two(tiny, threads, tmp_path):
     drawn = np.asarray(text_to_image(tiny, PROMPTS[0], seed=7, **OPTIONS)).astype(int)
     script = (
         f"import torch; torch.set_num_threads({threads}); import numpy, sdlearn\n"
-        f"picture = sdlearn.text_to_image(sdlearn.load('tiny', device='cpu'), {PROMPTS[0]!r}, seed=7, **{OPTIONS!r})\n"
+        f"picture = sdlearn.text_to_image(sdlearn.load('tiny', device='cpu'), {PROMPTS[0]!r}, "
+        f"seed=7, **{OPTIONS!r})\n"
         f"numpy.save({str(tmp_path / 'drawn.npy')!r}, numpy.asarray(picture))"
     )
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)

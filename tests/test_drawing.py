@@ -35,7 +35,9 @@ def test_the_same_scene_is_drawn_the_same():
 
 
 def test_a_mask_covers_exactly_what_its_thing_changes():
-    """Paint the same scene with the thing in another colour: pixels differ inside its mask, nowhere else."""
+    """Paint the same scene with the thing in another colour: pixels differ inside its mask, nowhere
+    else.
+    """
     for kind in KINDS:
         pictures = []
         for colour in ("red", "blue"):
@@ -53,7 +55,9 @@ def test_things_are_seen_whole():
         assert (found.reshape(len(found), -1).sum(axis=1) > 60).all(), scene.caption
         for i, first in enumerate(found):
             for second in found[:i]:
-                assert np.minimum(first, second).sum() < 0.02 * min(first.sum(), second.sum()), scene.caption
+                assert np.minimum(first, second).sum() < 0.02 * min(first.sum(), second.sum()), (
+                    scene.caption
+                )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -77,7 +81,9 @@ def test_a_thing_shows_its_colour(colour):
 
 
 def test_places_look_different():
-    pictures = [draw_array(compose([("red", "car")], place, rng=5), 64).astype(float) for place in PLACES]
+    pictures = [
+        draw_array(compose([("red", "car")], place, rng=5), 64).astype(float) for place in PLACES
+    ]
     for i, first in enumerate(pictures):
         for second in pictures[:i]:
             assert np.abs(first - second).mean() > 15

@@ -1,4 +1,6 @@
-"""The shipped folder in code that others wrote: it loads by their usual calls, and what is typed in there is true."""
+"""The shipped folder in code that others wrote: it loads by their usual calls, and what is typed in
+there is true.
+"""
 
 import diffusers
 import numpy as np
@@ -14,7 +16,10 @@ from sdlearn.loading import TINY
 from sdlearn.picturebook import compose
 
 PROMPT = "a red house in the snow"
-HOUSE, STAR = compose([("red", "house")], "snow", rng=1), compose([("yellow", "star")], "night", rng=1)
+HOUSE, STAR = (
+    compose([("red", "house")], "snow", rng=1),
+    compose([("yellow", "star")], "night", rng=1),
+)
 SIDE, STEPS = 64, 3
 
 
@@ -31,12 +36,20 @@ def pipeline():
 
 def drawn(pipeline, **options) -> np.ndarray:
     noise = torch.Generator().manual_seed(3)
-    call = {"prompt": PROMPT, "height": SIDE, "width": SIDE, "num_inference_steps": STEPS, "output_type": "np"}
+    call = {
+        "prompt": PROMPT,
+        "height": SIDE,
+        "width": SIDE,
+        "num_inference_steps": STEPS,
+        "output_type": "np",
+    }
     return pipeline(generator=noise, **{**call, **options}).images[0]
 
 
 def test_a_loop_with_stable_diffusions_numbers_typed_in_is_the_pipeline(pipeline):
-    """As it stands in many notebooks: 0.18215, 77 tokens, 64 latents a side, guidance 7.5, all typed in."""
+    """As it stands in many notebooks: 0.18215, 77 tokens, 64 latents a side, guidance 7.5, all
+    typed in.
+    """
     tokenizer, text_encoder, unet, vae = (
         getattr(pipeline, part) for part in ("tokenizer", "text_encoder", "unet", "vae")
     )
@@ -44,10 +57,14 @@ def test_a_loop_with_stable_diffusions_numbers_typed_in_is_the_pipeline(pipeline
     scheduler.set_timesteps(STEPS)
     with torch.no_grad():
         ids = [
-            tokenizer(text, padding="max_length", max_length=77, return_tensors="pt").input_ids for text in ("", PROMPT)
+            tokenizer(text, padding="max_length", max_length=77, return_tensors="pt").input_ids
+            for text in ("", PROMPT)
         ]
         states = torch.cat([text_encoder(tokens)[0] for tokens in ids])
-        latents = torch.randn((1, 4, 64, 64), generator=torch.Generator().manual_seed(3)) * scheduler.init_noise_sigma
+        latents = (
+            torch.randn((1, 4, 64, 64), generator=torch.Generator().manual_seed(3))
+            * scheduler.init_noise_sigma
+        )
         for t in scheduler.timesteps:
             seen = scheduler.scale_model_input(torch.cat([latents] * 2), t)
             without, with_text = unet(seen, t, encoder_hidden_states=states).sample.chunk(2)
@@ -58,7 +75,9 @@ def test_a_loop_with_stable_diffusions_numbers_typed_in_is_the_pipeline(pipeline
 
 
 def test_latents_scaled_by_the_number_typed_in_have_unit_variance_and_come_back(pipeline):
-    """The other direction, as for DDIM inversion: a typed-in factor, and raw latents as large as the real one's."""
+    """The other direction, as for DDIM inversion: a typed-in factor, and raw latents as large as
+    the real one's.
+    """
     pages = np.stack([np.asarray(draw(scene)) for scene in (HOUSE, STAR)])
     pixels = torch.tensor(pages).permute(0, 3, 1, 2) / 127.5 - 1
     with torch.no_grad():
@@ -94,7 +113,9 @@ def test_every_kind_of_pipeline_loads_it_and_draws(kind):
 
 
 def test_half_precision_is_asked_for_by_dtype():
-    """The files are half precision already; `variant="fp16"` asks for other files, which there are not."""
+    """The files are half precision already; `variant="fp16"` asks for other files, which there are
+    not.
+    """
     half = loaded(torch_dtype=torch.float16)
     assert half.unet.dtype == half.vae.dtype == half.text_encoder.dtype == torch.float16
     with pytest.raises(ValueError, match="variant=fp16"):
@@ -106,7 +127,10 @@ def test_clips_processor_tells_pictures_by_their_captions():
     clip = transformers.CLIPModel.from_pretrained(TINY / "clip", local_files_only=True).eval()
     assert len(processor.tokenizer) == clip.config.text_config.vocab_size
     read = processor(
-        text=[HOUSE.caption, STAR.caption], images=[draw(HOUSE), draw(STAR)], return_tensors="pt", padding=True
+        text=[HOUSE.caption, STAR.caption],
+        images=[draw(HOUSE), draw(STAR)],
+        return_tensors="pt",
+        padding=True,
     )
     with torch.no_grad():
         found = clip(**read)
@@ -114,10 +138,15 @@ def test_clips_processor_tells_pictures_by_their_captions():
 
     towers = {
         "text_embeds": (transformers.CLIPTextModelWithProjection, {"input_ids": read.input_ids}),
-        "image_embeds": (transformers.CLIPVisionModelWithProjection, {"pixel_values": read.pixel_values}),
+        "image_embeds": (
+            transformers.CLIPVisionModelWithProjection,
+            {"pixel_values": read.pixel_values},
+        ),
     }
     for name, (kind, given) in towers.items():
-        tower, loading = kind.from_pretrained(TINY / "clip", local_files_only=True, output_loading_info=True)
+        tower, loading = kind.from_pretrained(
+            TINY / "clip", local_files_only=True, output_loading_info=True
+        )
         assert not loading["missing_keys"]
         assert not loading["mismatched_keys"]
         with torch.no_grad():
@@ -128,7 +157,9 @@ def test_clips_processor_tells_pictures_by_their_captions():
 def test_a_fresh_controlnet_from_the_unet_changes_nothing_and_a_trained_one_does(pipeline):
     control = ControlNetModel.from_unet(pipeline.unet)
     parts = {name: part for name, part in pipeline.components.items() if name != "image_encoder"}
-    steered = StableDiffusionControlNetPipeline(**parts, controlnet=control, requires_safety_checker=False)
+    steered = StableDiffusionControlNetPipeline(
+        **parts, controlnet=control, requires_safety_checker=False
+    )
     steered.set_progress_bar_config(disable=True)
     plain, mask = drawn(pipeline), draw(STAR, SIDE)
     assert_close(drawn(steered, image=mask), plain, rtol=0, atol=1e-4)
@@ -159,7 +190,9 @@ def test_a_lora_by_peft_is_added_saved_and_loaded(tmp_path):
 
 
 def test_a_learned_word_is_loaded(pipeline):
-    """Textual inversion's file: a word that stands for the vector of another is drawn as that one."""
+    """Textual inversion's file: a word that stands for the vector of another is drawn as
+    that one.
+    """
     mine = loaded()
     number = mine.tokenizer.convert_tokens_to_ids("house</w>")
     vector = mine.text_encoder.get_input_embeddings().weight[number].detach().clone()
@@ -192,6 +225,11 @@ def test_the_three_networks_are_exported_to_onnx(pipeline, tmp_path):
             expected = network(*inputs)
             torch.onnx.export(network, inputs, file, dynamo=True)
         session = runtime.InferenceSession(file)
-        given = {slot.name: value.numpy() for slot, value in zip(session.get_inputs(), inputs, strict=True)}
+        given = {
+            slot.name: value.numpy()
+            for slot, value in zip(session.get_inputs(), inputs, strict=True)
+        }
         found = torch.from_numpy(session.run(None, given)[0])
-        assert_close(found, expected if torch.is_tensor(expected) else expected[0], rtol=1e-3, atol=1e-3)
+        assert_close(
+            found, expected if torch.is_tensor(expected) else expected[0], rtol=1e-3, atol=1e-3
+        )

@@ -46,7 +46,9 @@ def test_what_is_watched_is_the_drawing_and_its_maps(random_model, watched):
 
 def test_two_drawings_watched_in_turn_keep_to_their_own_maps(random_model, watched):
     other = watch(random_model, "a blue tree", steps=3, guidance=3.0, seed=1)
-    for expected, seen in zip(watched, watch(random_model, PROMPT, steps=3, guidance=3.0, seed=1), strict=True):
+    for expected, seen in zip(
+        watched, watch(random_model, PROMPT, steps=3, guidance=3.0, seed=1), strict=True
+    ):
         next(other)
         assert not random_model.unet._forward_pre_hooks
         assert {m.t for m in seen.cross} == {seen.t}
@@ -100,7 +102,9 @@ def test_it_shows_the_last_step_and_the_longest_word(explorer):
     assert explorer.stop_button.disabled
 
 
-@pytest.mark.parametrize(("control", "value"), [("step_slider", 0), ("word_choice", "tree"), ("layer_choice", "mid.0")])
+@pytest.mark.parametrize(
+    ("control", "value"), [("step_slider", 0), ("word_choice", "tree"), ("layer_choice", "mid.0")]
+)
 def test_every_control_shows_another_map(explorer, control, value):
     before, place = explorer.image.value, explorer.place_image.value
     getattr(explorer, control).value = value
@@ -173,7 +177,10 @@ def test_an_error_is_shown(explorer, monkeypatch):
 
 def test_it_leaves_a_picture_and_no_address(explorer):
     assert repr(explorer) == f"AttentionExplorer({PROMPT!r}, step={explorer.step}, word='house')"
-    assert {"image/jpeg", "application/vnd.jupyter.widget-view+json"} <= explorer._repr_mimebundle_().keys()
+    assert {
+        "image/jpeg",
+        "application/vnd.jupyter.widget-view+json",
+    } <= explorer._repr_mimebundle_().keys()
     assert np.asarray(explorer.as_picture()).shape == (376, 752, 3)
 
 

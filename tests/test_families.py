@@ -43,7 +43,9 @@ def test_gan_learns_a_real_pages_score_from_a_forged_ones():
     gan, page = families.GAN(), torch.full((8, 3, 64, 64), 0.9)
     losses = [gan.learn(page)["critic"] for _ in range(25)]
     assert losses[-1] < losses[0] / 3
-    assert gan.critic(page).mean() > gan.critic(gan.painter(torch.randn(8, families.CODE))).mean() + 1
+    assert (
+        gan.critic(page).mean() > gan.critic(gan.painter(torch.randn(8, families.CODE))).mean() + 1
+    )
 
 
 def test_a_painters_step_leaves_the_critic_alone():
@@ -71,7 +73,11 @@ def test_vae_adds_the_closed_form_of_the_divergence(monkeypatch):
     read = torch.cat([mean, log_variance], dim=1).requires_grad_()
     monkeypatch.setattr(vae.reader, "forward", lambda _: read)
     normal = torch.distributions.Normal(mean, (log_variance / 2).exp())
-    expected = torch.distributions.kl_divergence(normal, torch.distributions.Normal(0.0, 1.0)).sum(dim=1).mean()
+    expected = (
+        torch.distributions.kl_divergence(normal, torch.distributions.Normal(0.0, 1.0))
+        .sum(dim=1)
+        .mean()
+    )
     assert vae.learn(torch.zeros(4, 3, 64, 64))["kl"] == pytest.approx(expected.item(), rel=1e-4)
 
 
@@ -84,10 +90,14 @@ def test_a_broken_loss_is_not_trained_on(monkeypatch):
 
 def test_diffusion_asks_for_the_noise_that_it_added(monkeypatch):
     class Knows(torch.nn.Module):
-        """Subtracts the clean pages from what it sees: what is left is the noise, if the closed form was used."""
+        """Subtracts the clean pages from what it sees: what is left is the noise, if the closed
+        form was used.
+        """
 
         def forward(self, noisy, t):
-            kept, added = (values[t].reshape(-1, 1, 1, 1).float() for values in (schedule.kept, schedule.added))
+            kept, added = (
+                values[t].reshape(-1, 1, 1, 1).float() for values in (schedule.kept, schedule.added)
+            )
             return type("Said", (), {"sample": (noisy - kept * clean) / added + 0 * self.unused})
 
         unused = torch.nn.Parameter(torch.zeros(1))
@@ -127,7 +137,9 @@ def by_loops(points, others, neighbour=3):
     inside = 0
     for point in points:
         for i, other in enumerate(others):
-            distances = sorted((other - others[j]).norm().item() for j in range(len(others)) if j != i)
+            distances = sorted(
+                (other - others[j]).norm().item() for j in range(len(others)) if j != i
+            )
             if (point - other).norm().item() <= distances[neighbour - 1]:
                 inside += 1
                 break
@@ -136,7 +148,10 @@ def by_loops(points, others, neighbour=3):
 
 def test_fidelity_and_diversity_are_the_papers():
     generator = torch.Generator().manual_seed(0)
-    real, made = torch.randn(20, 3, generator=generator), 0.6 * torch.randn(15, 3, generator=generator) + 0.5
+    real, made = (
+        torch.randn(20, 3, generator=generator),
+        0.6 * torch.randn(15, 3, generator=generator) + 0.5,
+    )
     assert sample_scores.fidelity(real, made) == pytest.approx(by_loops(made, real))
     assert sample_scores.diversity(real, made) == pytest.approx(by_loops(real, made))
     assert sample_scores.fidelity(real, made) != sample_scores.diversity(real, made)
@@ -164,7 +179,9 @@ def test_a_blur_is_less_sharp_and_a_grain_is_no_edge():
 
 
 def test_sharpness_by_hand():
-    """A wall of brightness 1 on 0 fills one column of steps in twenty: more than the 2 % that may exceed it."""
+    """A wall of brightness 1 on 0 fills one column of steps in twenty: more than the 2 % that may
+    exceed it.
+    """
     wall = torch.zeros(2, 3, 20, 21)
     wall[..., 10:] = 1
     assert sample_scores.sharpness(wall) == pytest.approx(1.0)

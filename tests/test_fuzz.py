@@ -1,4 +1,6 @@
-"""Whatever a stage is given: a finite result, or an error that names the argument. Never a hang, a crash, or NaN."""
+"""Whatever a stage is given: a finite result, or an error that names the argument. Never a hang, a
+crash, or NaN.
+"""
 
 import numpy as np
 import pytest
@@ -26,7 +28,12 @@ fuzzed = settings(
 few = settings(fuzzed, max_examples=60)
 
 JUNK = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.lists(st.integers(), max_size=3)
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=5),
+    st.lists(st.integers(), max_size=3),
 )
 PROMPTS = st.one_of(st.text(max_size=400), st.lists(st.text(max_size=20), max_size=3), JUNK)
 SIDES = st.one_of(st.sampled_from([16, 32, 48]), st.integers(-8, 40), JUNK)
@@ -43,9 +50,15 @@ def pictures(draw):
     """Pictures and arrays of odd shapes, kinds and contents."""
     shape = draw(st.lists(st.integers(0, 40), max_size=4).map(tuple))
     dtype = draw(st.sampled_from([np.uint8, np.float32, np.int64, bool]))
-    filled = np.full(shape, draw(st.sampled_from([0, 1, 255, float("nan")])) if dtype == np.float32 else 1, dtype)
+    filled = np.full(
+        shape, draw(st.sampled_from([0, 1, 255, float("nan")])) if dtype == np.float32 else 1, dtype
+    )
     mode = draw(st.sampled_from(["array", "L", "RGB", "RGBA", "P", "1"]))
-    return filled if mode == "array" else Image.new(mode, draw(st.tuples(st.integers(1, 40), st.integers(1, 40))))
+    return (
+        filled
+        if mode == "array"
+        else Image.new(mode, draw(st.tuples(st.integers(1, 40), st.integers(1, 40))))
+    )
 
 
 def result_or_named_error(work, *names):
@@ -76,7 +89,9 @@ def test_any_text_to_image(random_model, prompt, negative, options):
 @given(picture=pictures(), strength=st.one_of(st.floats(0, 1), JUNK))
 def test_any_image_to_image(random_model, picture, strength):
     found = result_or_named_error(
-        lambda: image_to_image(random_model, picture, "a red house", strength, steps=2), "picture", "strength"
+        lambda: image_to_image(random_model, picture, "a red house", strength, steps=2),
+        "picture",
+        "strength",
     )
     assert found is None or isinstance(found, Image.Image)
 
@@ -105,12 +120,16 @@ def test_any_text_is_read(random_model, text):
 @given(prompt=st.text(max_size=60), word=st.text(max_size=8))
 @pytest.mark.filterwarnings("ignore")
 def test_any_word_is_found_or_refused(random_model, prompt, word):
-    found = result_or_named_error(lambda: places_of(random_model.tokenizer, prompt, word), "word", "prompt")
+    found = result_or_named_error(
+        lambda: places_of(random_model.tokenizer, prompt, word), "word", "prompt"
+    )
     assert found is None or all(0 < place < 77 for place in found)
 
 
 SHAPES = st.lists(st.integers(1, 4), min_size=1, max_size=4).map(tuple)
-TIMES = st.one_of(st.integers(-5, 1005), st.lists(st.integers(-5, 1005), max_size=4).map(torch.tensor))
+TIMES = st.one_of(
+    st.integers(-5, 1005), st.lists(st.integers(-5, 1005), max_size=4).map(torch.tensor)
+)
 WAYS = (
     noising.add_noise,
     noising.add_noise_once,
@@ -135,19 +154,25 @@ def test_any_noising(way, first, second, same, t):
 @few
 @given(shape=st.one_of(SHAPES, st.lists(st.integers(-1, 3), max_size=5).map(tuple)))
 def test_any_latents(random_model, shape):
-    """The autoencoder takes pictures n×3×h×w whose sides it can halve, and says so of all others."""
+    """The autoencoder takes pictures n×3×h×w whose sides it can halve, and says so of
+    all others.
+    """
     like = torch.zeros(1)
     noise = result_or_named_error(lambda: draw_noise(shape, 0, like=like), "shape")
     if noise is None:
         return
-    found = result_or_named_error(lambda: scale(random_model.vae, encode(random_model.vae, noise).mean), "pixels")
+    found = result_or_named_error(
+        lambda: scale(random_model.vae, encode(random_model.vae, noise).mean), "pixels"
+    )
     if found is not None:
         assert found.isfinite().all()
     found = result_or_named_error(lambda: decode(random_model.vae, noise), "latents")
     assert found is None or found.isfinite().all()
 
 
-WORDS = st.one_of(st.sampled_from([*COLOURS, *KINDS, *PLACES, "left of", "above", "and", "small", "big"]), JUNK)
+WORDS = st.one_of(
+    st.sampled_from([*COLOURS, *KINDS, *PLACES, "left of", "above", "and", "small", "big"]), JUNK
+)
 
 
 @fuzzed
@@ -160,7 +185,11 @@ WORDS = st.one_of(st.sampled_from([*COLOURS, *KINDS, *PLACES, "left of", "above"
 )
 def test_any_scene(things, place, relation, sizes, side):
     scene = result_or_named_error(
-        lambda: compose(things, place, relation, sizes, rng=0), "things", "place", "relation", "sizes"
+        lambda: compose(things, place, relation, sizes, rng=0),
+        "things",
+        "place",
+        "relation",
+        "sizes",
     )
     if scene is not None:
         found = result_or_named_error(lambda: draw(scene, side), "size")

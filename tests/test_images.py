@@ -51,7 +51,11 @@ def test_grey_deep_and_float_pictures_are_understood(picture):
     ("picture", "error", "message"),
     [
         (3, TypeError, "picture: a PIL picture or an array .*, got int"),
-        (np.zeros((2, 2), np.int64), TypeError, "picture: numbers of 8 bits, 16 bits or floats, got int64"),
+        (
+            np.zeros((2, 2), np.int64),
+            TypeError,
+            "picture: numbers of 8 bits, 16 bits or floats, got int64",
+        ),
         (np.zeros((2, 2, 2), np.uint8), ValueError, r"picture: shape .*, got \(2, 2, 2\)"),
         (np.zeros((0, 2, 3), np.uint8), ValueError, "picture: shape"),
         (np.full((2, 2), 1.5), ValueError, "picture: floats are from 0 to 1"),

@@ -1,4 +1,6 @@
-"""The judge and the figures: what counts as right, and that the shipped judge reads drawn pictures."""
+"""The judge and the figures: what counts as right, and that the shipped judge reads
+drawn pictures.
+"""
 
 import math
 from dataclasses import replace
@@ -102,20 +104,28 @@ def test_shares_count_what_they_say():
         "nothing else": (2, 2),
         "whole": (1, 2),
     }
-    assert math.isnan(shares([judge_picture(compose([("red", "car")], "snow"), "snow", [])])["relation"].value)
+    assert math.isnan(
+        shares([judge_picture(compose([("red", "car")], "snow"), "snow", [])])["relation"].value
+    )
     one = compose([("red", "car")], "snow")
-    by_count = whole_by_count([SCENE, SCENE, one], [*found, judge_picture(one, "snow", [Seen("car", "red", 0.5, 0.7)])])
+    by_count = whole_by_count(
+        [SCENE, SCENE, one], [*found, judge_picture(one, "snow", [Seen("car", "red", 0.5, 0.7)])]
+    )
     assert [(share.right, share.of) for share in by_count.values()] == [(1, 1), (1, 2), (0, 0)]
 
 
 @pytest.mark.parametrize(("right", "of"), [(0, 20), (1, 7), (57, 100), (273, 300), (50, 50)])
 def test_the_interval_holds_the_shares_that_explain_what_was_seen(right, of):
-    """Wilson's interval: its ends are the shares from which the one seen is 1.96 standard errors away."""
+    """Wilson's interval: its ends are the shares from which the one seen is 1.96 standard errors
+    away.
+    """
     low, high = Share(right, of).interval
     assert 0 <= low <= right / of <= high <= 1
     for end in (low, high):
         if 0 < end < 1:
-            assert abs(right / of - end) == pytest.approx(1.96 * math.sqrt(end * (1 - end) / of), rel=1e-6)
+            assert abs(right / of - end) == pytest.approx(
+                1.96 * math.sqrt(end * (1 - end) / of), rel=1e-6
+            )
 
 
 def test_the_shipped_judge_reads_unseen_drawn_pictures():
@@ -141,7 +151,9 @@ def test_the_shipped_judge_sees_a_wrong_picture():
 
 def test_two_drawings_of_a_scene_have_full_variety_and_one_picture_has_none():
     scenes = unseen_scenes(12, False)
-    first, second = (drawn([samples._redrawn(scene, seed) for scene in scenes], 64) for seed in (1, 2))
+    first, second = (
+        drawn([samples._redrawn(scene, seed) for scene in scenes], 64) for seed in (1, 2)
+    )
     assert variety(scenes, first, second) == pytest.approx(1)
     assert variety(scenes, first, first) == 0
 
@@ -166,11 +178,15 @@ def test_a_contact_sheet_keeps_reading_order():
 
 
 def test_grain_is_what_was_added_to_a_sky_and_a_thing_in_the_sky_does_not_count():
-    plain = [compose([("red", "house")], setting, rng=seed) for setting in PLACES for seed in range(4)]
+    plain = [
+        compose([("red", "house")], setting, rng=seed) for setting in PLACES for seed in range(4)
+    ]
     starry = [compose([("red", "star")], "sunset", sizes=("big",), rng=seed) for seed in range(2)]
     pages = drawn(plain + starry, 128)
     assert grain(plain + starry, pages) == pytest.approx(0, abs=0.02)
-    noise = torch.randn(len(plain), 1, 128, 128, generator=torch.Generator().manual_seed(0)) * 2 / 127.5
+    noise = (
+        torch.randn(len(plain), 1, 128, 128, generator=torch.Generator().manual_seed(0)) * 2 / 127.5
+    )
     grainy = torch.cat([pages[: len(plain)] + noise, torch.rand(2, 3, 128, 128)])
     assert grain(plain + starry, grainy) == pytest.approx(2, rel=0.05)
     assert math.isnan(grain(starry, pages[-2:]))
@@ -181,14 +197,20 @@ def test_a_table_goes_into_the_card_and_nothing_else_changes(tmp_path, name):
     card, (start, end) = tmp_path / "README.md", marks(name)
     card.write_text(f"before\n{start}\nold\n{end}\nafter\n")
     write_into_card(card, name, as_table(("a", "b", "c"), [("1", "2", "3")]))
-    assert card.read_text() == f"before\n{start}\n| a | b | c |\n|---|---|---|\n| 1 | 2 | 3 |\n{end}\nafter\n"
+    assert (
+        card.read_text()
+        == f"before\n{start}\n| a | b | c |\n|---|---|---|\n| 1 | 2 | 3 |\n{end}\nafter\n"
+    )
 
 
 def test_generated_pictures_are_the_defaults_of_the_model_and_diffusers_are_its_own(random_model):
     """Ours with diffusers' defaults typed in are diffusers' with nothing typed in."""
     prompts = ["a red house", "a blue tree in the snow"]
     few = replace(random_model, default_steps=3, default_guidance=2.0)
-    assert_close(generate(few, prompts, seed=5), generate(random_model, prompts, seed=5, steps=3, guidance=2.0))
+    assert_close(
+        generate(few, prompts, seed=5),
+        generate(random_model, prompts, seed=5, steps=3, guidance=2.0),
+    )
     ours = generate(random_model, prompts, seed=5, steps=50, guidance=7.5).clamp(-1, 1)
     assert_close(generate_by_diffusers(random_model, prompts, seed=5), ours, rtol=1e-3, atol=1e-3)
 
@@ -214,13 +236,23 @@ def test_the_comparison_of_solvers_has_a_row_for_each_setting(tiny, monkeypatch)
     monkeypatch.setattr("sdlearn.evaluate.solvers.generate", picture)
     rows = list(compare_solvers(tiny, load_judge(TINY.parent / "judge"), count=6))
     settings = [(name, *setting) for name, of_name in SETTINGS.items() for setting in of_name]
-    assert asked == [(SOLVERS[name][0].__name__, steps, guidance) for name, steps, guidance, _ in settings]
+    assert asked == [
+        (SOLVERS[name][0].__name__, steps, guidance) for name, steps, guidance, _ in settings
+    ]
     for row, (name, steps, guidance, part) in zip(rows, settings, strict=True):
-        assert row[:5] == (name, str(steps), f"{guidance:g}", str(6 // part), str(Share(6 // part, 6 // part)))
+        assert row[:5] == (
+            name,
+            str(steps),
+            f"{guidance:g}",
+            str(6 // part),
+            str(Share(6 // part, 6 // part)),
+        )
 
 
 def test_every_figure_of_the_shipped_model_is_measured(tiny, monkeypatch, tmp_path):
-    """With drawn pages in place of generated ones, everything is right: the rows are wired to what they say."""
+    """With drawn pages in place of generated ones, everything is right: the rows are wired to what
+    they say.
+    """
 
     def draw(model, prompts, seed, size=128, **options):
         return drawn(unseen_scenes(len(prompts), held_out=seed == 90_000), size)
@@ -249,7 +281,10 @@ def test_the_shipped_model_draws_what_unseen_captions_say(tiny):
 
 
 def test_the_shipped_models_skies_are_smooth(tiny):
-    scenes = [compose([("red", "house")], setting, rng=1) for setting in ("sunset", "meadow", "night", "snow")]
+    scenes = [
+        compose([("red", "house")], setting, rng=1)
+        for setting in ("sunset", "meadow", "night", "snow")
+    ]
     assert grain(scenes, generate(tiny, samples.captions(scenes), seed=0)) < 1
 
 
@@ -262,7 +297,9 @@ def test_the_shipped_models_skies_are_smooth(tiny):
         ("--count", "0", "should be a whole number from 1 on"),
     ],
 )
-def test_what_cannot_be_written_is_said_before_anything_is_measured(option, name, said, monkeypatch, capsys):
+def test_what_cannot_be_written_is_said_before_anything_is_measured(
+    option, name, said, monkeypatch, capsys
+):
     monkeypatch.setattr("sys.argv", ["evaluate", option, name])
     monkeypatch.setattr(command, "load", lambda *_, **__: pytest.fail("the model was loaded"))
     with pytest.raises(SystemExit):

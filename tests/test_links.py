@@ -1,4 +1,6 @@
-"""Links between the course's own files lead somewhere; those into the web are followed by the weekly workflow."""
+"""Links between the course's own files lead somewhere; those into the web are followed by the
+weekly workflow.
+"""
 
 import re
 from pathlib import Path
@@ -7,14 +9,20 @@ import nbformat
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *ROOT.glob("assets/**/README.md"), *sorted(ROOT.glob("notebooks/*.ipynb"))]
+PAGES = [
+    ROOT / "README.md",
+    *ROOT.glob("assets/**/README.md"),
+    *sorted(ROOT.glob("notebooks/*.ipynb")),
+]
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)|<img[^>]*src=\"([^\"]+)\"")
 
 
 def text_of(page: Path) -> str:
     if page.suffix == ".md":
         return page.read_text(encoding="utf-8")
-    return "\n".join(cell.source for cell in nbformat.read(page, 4).cells if cell.cell_type == "markdown")
+    return "\n".join(
+        cell.source for cell in nbformat.read(page, 4).cells if cell.cell_type == "markdown"
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}/{page.name}")

@@ -1,4 +1,6 @@
-"""`load`: the shipped model without the network, any folder in diffusers' layout, and a clear word when it fails."""
+"""`load`: the shipped model without the network, any folder in diffusers' layout, and a clear word
+when it fails.
+"""
 
 import hashlib
 import shutil
@@ -53,7 +55,9 @@ def test_a_folder_is_loaded_frozen_and_in_eval_mode(saved, random_model, no_netw
 def test_repr_has_a_line_for_every_component_and_true_shapes(saved):
     lines = repr(load(saved, "cpu")).splitlines()
     assert lines[0].endswith("on cpu, float32")
-    for line, part in zip(lines[1:], ["tokenizer", "text_encoder", "clip", "vae", "unet", "scheduler"], strict=True):
+    for line, part in zip(
+        lines[1:], ["tokenizer", "text_encoder", "clip", "vae", "unet", "scheduler"], strict=True
+    ):
         assert line.split()[0] == part
     assert "77 tokens → 77×24" in lines[2]
     assert "3×32×32 ↔ 4×8×8" in lines[4]
@@ -67,10 +71,22 @@ def test_dtype_is_taken(saved):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (("sd-one",), ValueError, "'sd-one' is neither a known name .*'tiny', 'sd15'.* nor a folder"),
+        (
+            ("sd-one",),
+            ValueError,
+            "'sd-one' is neither a known name .*'tiny', 'sd15'.* nor a folder",
+        ),
         ((15,), ValueError, "a name or a folder, got int"),
-        (("tiny", "warp"), ValueError, "device: 'warp' cannot be used here; the best one there is: '"),
-        (("tiny", "cpu", torch.float64), ValueError, "dtype: torch.float64 does not work on 'cpu'; choose one of"),
+        (
+            ("tiny", "warp"),
+            ValueError,
+            "device: 'warp' cannot be used here; the best one there is: '",
+        ),
+        (
+            ("tiny", "cpu", torch.float64),
+            ValueError,
+            "dtype: torch.float64 does not work on 'cpu'; choose one of",
+        ),
         (("tiny", "cpu", torch.float16), ValueError, "dtype: torch.float16 does not work on 'cpu'"),
     ],
 )
@@ -79,7 +95,9 @@ def test_bad_arguments_are_named(arguments, error, message):
         load(*arguments)
 
 
-@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder", "tokenizer", "scheduler", "model_index.json"])
+@pytest.mark.parametrize(
+    "part", ["unet", "vae", "text_encoder", "tokenizer", "scheduler", "model_index.json"]
+)
 def test_a_missing_component_is_named(copy, part):
     (copy / part).rename(copy / "elsewhere")
     with pytest.raises(FileNotFoundError, match=f"it lacks {part}"):
@@ -107,7 +125,9 @@ def test_altered_shipped_files_are_refused(tmp_path):
     (tmp_path / CHECKSUMS).write_text(sums)
     check_files(tmp_path)
     (tmp_path / "weights").write_bytes(b"wrong")
-    with pytest.raises(OSError, match="weights is altered or cut short. Get it back with: git checkout"):
+    with pytest.raises(
+        OSError, match="weights is altered or cut short. Get it back with: git checkout"
+    ):
         check_files(tmp_path)
     (tmp_path / "weights").unlink()
     with pytest.raises(OSError, match="weights is missing"):
@@ -125,10 +145,16 @@ def test_a_model_that_does_not_fit_says_so(saved, monkeypatch):
 
 def test_sd15_offline_and_not_cached_says_what_to_do(monkeypatch, tmp_path):
     def fail(*_, local_files_only=False, **__):
-        raise loading.LocalEntryNotFoundError("nothing here") if local_files_only else ConnectionError("no route")
+        raise (
+            loading.LocalEntryNotFoundError("nothing here")
+            if local_files_only
+            else ConnectionError("no route")
+        )
 
     monkeypatch.setattr(loading, "snapshot_download", fail)
-    with pytest.raises(OSError, match="not in the cache and could not be downloaded .*Connect to the network once"):
+    with pytest.raises(
+        OSError, match="not in the cache and could not be downloaded .*Connect to the network once"
+    ):
         load("sd15")
 
 
@@ -143,7 +169,10 @@ def test_sd15_asks_for_pinned_safetensors_only(monkeypatch):
     with pytest.raises(OSError, match="stable-diffusion-v1-5"):
         load("sd15")
     assert {call["revision"] for call in asked} == {"451f4fe16113bff5a5d2269ed5ad43b0592e9a14"}
-    assert not any(pattern.endswith((".bin", ".ckpt", "*.safetensors")) for pattern in asked[0]["allow_patterns"])
+    assert not any(
+        pattern.endswith((".bin", ".ckpt", "*.safetensors"))
+        for pattern in asked[0]["allow_patterns"]
+    )
 
 
 # --- the shipped model ----------------------------------------------------------------------------
@@ -160,11 +189,16 @@ def test_the_shipped_model_is_half_precision_and_small():
     assert 10e6 <= sum(file.stat().st_size for file in files) <= 30e6
     assert {file.suffix for file in files} <= {".safetensors", ".json", ".txt", ".md", ""}
     for file in TINY.rglob("*.safetensors"):
-        assert {value.dtype for value in load_file(file).values()} <= {torch.float16, torch.int64}, file
+        assert {value.dtype for value in load_file(file).values()} <= {
+            torch.float16,
+            torch.int64,
+        }, file
 
 
 def test_diffusers_loads_the_shipped_model_unmodified(no_network):
-    pipeline = diffusers.StableDiffusionPipeline.from_pretrained(TINY, safety_checker=None, local_files_only=True)
+    pipeline = diffusers.StableDiffusionPipeline.from_pretrained(
+        TINY, safety_checker=None, local_files_only=True
+    )
     pipeline.set_progress_bar_config(disable=True)
     picture = pipeline("a red house", 64, 64, 2).images[0]
     assert picture.size == (64, 64)
@@ -173,13 +207,17 @@ def test_diffusers_loads_the_shipped_model_unmodified(no_network):
 def test_the_shipped_scheduler_has_stable_diffusions_schedule_and_goes_down_it_from_the_top():
     scheduler = load().scheduler
     assert type(scheduler) is diffusers.DDIMScheduler
-    theirs = diffusers.PNDMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
+    theirs = diffusers.PNDMScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear"
+    )
     assert torch.equal(scheduler.betas, theirs.betas)
     scheduler.set_timesteps(10)
     assert scheduler.timesteps.tolist() == list(range(999, 0, -100))
     assert scheduler.final_alpha_cumprod == 1
     assert not scheduler.config.clip_sample
-    made = {name: value for name, value in make_scheduler().config.items() if not name.startswith("_")}
+    made = {
+        name: value for name, value in make_scheduler().config.items() if not name.startswith("_")
+    }
     assert {name: scheduler.config[name] for name in made} == made
 
 
@@ -219,8 +257,14 @@ def test_the_text_encoder_is_clips_text_tower():
 
 
 def test_importing_sdlearn_imports_nothing_heavy():
-    code = "import sdlearn, sys; print([m for m in ('torch', 'numpy', 'matplotlib', 'diffusers') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+    code = (
+        "import sdlearn, sys; print([m for m in ('torch', 'numpy', 'matplotlib', 'diffusers') "
+        "if m in sys.modules])"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip()
+        == "[]"
+    )
 
 
 @pytest.mark.parametrize(
@@ -229,7 +273,9 @@ def test_importing_sdlearn_imports_nothing_heavy():
 )
 def test_importing_sdlearn_makes_threads_wait_quietly_unless_told_otherwise(given, expected):
     code = "import sdlearn, os; print(os.environ.get('OMP_WAIT_POLICY'))"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={"PATH": "", **given})
+    told = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={"PATH": "", **given}
+    )
     assert told.stdout.strip() == expected
 
 

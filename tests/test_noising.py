@@ -1,4 +1,6 @@
-"""Forward noising against diffusers' schedulers and against closed forms, on shapes that are not square."""
+"""Forward noising against diffusers' schedulers and against closed forms, on shapes that are not
+square.
+"""
 
 import pytest
 import torch
@@ -48,7 +50,9 @@ def test_stable_diffusions_alpha_bars_are_the_published_ones():
 
 
 def test_signal_and_noise_share_the_variance():
-    assert_close(STABLE_DIFFUSION.snr * (1 - STABLE_DIFFUSION.alpha_bars), STABLE_DIFFUSION.alpha_bars)
+    assert_close(
+        STABLE_DIFFUSION.snr * (1 - STABLE_DIFFUSION.alpha_bars), STABLE_DIFFUSION.alpha_bars
+    )
     assert (STABLE_DIFFUSION.snr.diff() < 0).all()
 
 
@@ -56,8 +60,12 @@ def test_signal_and_noise_share_the_variance():
 def test_the_closed_form_equals_diffusers(clean, noise, t):
     scheduler = DDPMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012)
     times = torch.as_tensor(t).expand(3)
-    assert_close(add_noise(STABLE_DIFFUSION, clean, t, noise), scheduler.add_noise(clean, noise, times))
-    assert_close(velocity(STABLE_DIFFUSION, clean, t, noise), scheduler.get_velocity(clean, noise, times))
+    assert_close(
+        add_noise(STABLE_DIFFUSION, clean, t, noise), scheduler.add_noise(clean, noise, times)
+    )
+    assert_close(
+        velocity(STABLE_DIFFUSION, clean, t, noise), scheduler.get_velocity(clean, noise, times)
+    )
 
 
 def test_many_single_steps_have_the_closed_forms_mean_and_variance():
@@ -74,11 +82,14 @@ def test_many_single_steps_have_the_closed_forms_mean_and_variance():
 @pytest.mark.parametrize("t", [1, 400, 999])
 def test_the_posterior_equals_ddpms_step(clean, noise, t):
     """Given the true noise, DDPM's mean is the posterior's, and so is its variance."""
-    scheduler = DDPMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, clip_sample=False)
+    scheduler = DDPMScheduler(
+        beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, clip_sample=False
+    )
     noisy = add_noise(STABLE_DIFFUSION, clean, t, noise)
     mean, variance = posterior(STABLE_DIFFUSION, noisy, clean, t)
     samples = [
-        scheduler.step(noise, t, noisy, generator=torch.Generator().manual_seed(s)).prev_sample for s in range(300)
+        scheduler.step(noise, t, noisy, generator=torch.Generator().manual_seed(s)).prev_sample
+        for s in range(300)
     ]
     assert_close(variance, scheduler._get_variance(t), rtol=1e-4, atol=1e-9)
     deviation = (torch.stack(samples).mean(0) - mean).abs().max()
@@ -86,13 +97,17 @@ def test_the_posterior_equals_ddpms_step(clean, noise, t):
 
 
 def test_the_posterior_is_bayes_rule(clean, noise):
-    """q(x_{t-1}|x_t,x_0) ∝ q(x_t|x_{t-1}) q(x_{t-1}|x_0): multiply the two Gaussians by hand, in float64."""
+    """q(x_{t-1}|x_t,x_0) ∝ q(x_t|x_{t-1}) q(x_{t-1}|x_0): multiply the two Gaussians by hand, in
+    float64.
+    """
     t = 321
     s = STABLE_DIFFUSION
     noisy = add_noise(s, clean, t, noise)
     alpha, beta, before = s.alphas[t].double(), s.betas[t].double(), s.alpha_bars[t - 1].double()
     precision = alpha / beta + 1 / (1 - before)
-    expected = (alpha.sqrt() * noisy.double() / beta + before.sqrt() * clean.double() / (1 - before)) / precision
+    expected = (
+        alpha.sqrt() * noisy.double() / beta + before.sqrt() * clean.double() / (1 - before)
+    ) / precision
     mean, variance = posterior(s, noisy, clean, t)
     assert_close(mean.double(), expected, rtol=1e-4, atol=1e-4)
     assert variance == pytest.approx((1 / precision).item(), rel=1e-3)
@@ -104,15 +119,21 @@ def test_every_way_back_is_the_inverse(clean, noise, t):
     noisy = add_noise(s, clean, t, noise)
     assert_close(clean_from_noise(s, noisy, t, noise), clean, rtol=1e-3, atol=1e-4)
     assert_close(noise_from_clean(s, noisy, t, clean), noise, rtol=1e-3, atol=1e-4)
-    assert_close(clean_from_velocity(s, noisy, t, velocity(s, clean, t, noise)), clean, rtol=1e-3, atol=1e-4)
+    assert_close(
+        clean_from_velocity(s, noisy, t, velocity(s, clean, t, noise)), clean, rtol=1e-3, atol=1e-4
+    )
 
 
 def test_half_precision_stays_half(clean, noise):
-    """... and is as exact as it can be: √(1 - ᾱ) near t = 0 must not be computed from a rounded ᾱ."""
+    """... and is as exact as it can be: √(1 - ᾱ) near t = 0 must not be computed from a
+    rounded ᾱ.
+    """
     half = add_noise(STABLE_DIFFUSION, clean.half(), 0, noise.half())
     assert half.dtype == torch.float16
     assert_close(half.float(), add_noise(STABLE_DIFFUSION, clean, 0, noise), rtol=2e-3, atol=2e-3)
-    left = (half.double() - STABLE_DIFFUSION.kept[0].half().double() * clean.half().double()) / noise.double()
+    left = (
+        half.double() - STABLE_DIFFUSION.kept[0].half().double() * clean.half().double()
+    ) / noise.double()
     assert left.median() == pytest.approx(STABLE_DIFFUSION.added[0].item(), rel=0.02)
 
 
@@ -140,19 +161,29 @@ def test_a_t_that_does_not_exist_is_refused(clean, noise, t, error):
 
 
 def test_other_mistakes_are_named(clean, noise):
-    with pytest.raises(ValueError, match=r"noise: shape \(3, 4, 5, 7\) like the picture's, got \(4, 5, 7\)"):
+    with pytest.raises(
+        ValueError, match=r"noise: shape \(3, 4, 5, 7\) like the picture's, got \(4, 5, 7\)"
+    ):
         add_noise(STABLE_DIFFUSION, clean, 5, noise[0])
     with pytest.raises(ValueError, match="t: a step has one before it only from 1 on, got 0"):
         posterior(STABLE_DIFFUSION, clean, clean, 0)
     with pytest.raises(ValueError, match="t: a whole number"):
         posterior(STABLE_DIFFUSION, clean, clean, torch.tensor([], dtype=torch.long))
-    with pytest.raises(ValueError, match="t: with this schedule there is no picture at all in x_t, got 9"):
+    with pytest.raises(
+        ValueError, match="t: with this schedule there is no picture at all in x_t, got 9"
+    ):
         clean_from_noise(Schedule.named("linear", 10, 0.5, 1.0), clean, 9, noise)
-    with pytest.raises(ValueError, match="t: with this schedule there is no noise at all in x_t, got 3"):
+    with pytest.raises(
+        ValueError, match="t: with this schedule there is no noise at all in x_t, got 3"
+    ):
         noise_from_clean(Schedule.named("linear", 10, 0.0, 0.0), clean, 3, noise)
-    with pytest.raises(ValueError, match="t: with this schedule there is no noise at all in x_t, got 3"):
+    with pytest.raises(
+        ValueError, match="t: with this schedule there is no noise at all in x_t, got 3"
+    ):
         posterior(Schedule.named("linear", 10, 0.0, 0.0), clean, clean, 3)
-    with pytest.raises(ValueError, match="name: one of linear, scaled_linear, cosine, got 'square'"):
+    with pytest.raises(
+        ValueError, match="name: one of linear, scaled_linear, cosine, got 'square'"
+    ):
         Schedule.named("square")
     with pytest.raises(ValueError, match="end: a number from 0.5 to 1, got 0.1"):
         Schedule.named("linear", start=0.5, end=0.1)

@@ -1,4 +1,6 @@
-"""Every lesson on another model, a folder in Stable Diffusion's layout, by papermill's parameter: there and back."""
+"""Every lesson on another model, a folder in Stable Diffusion's layout, by papermill's parameter:
+there and back.
+"""
 
 from pathlib import Path
 
@@ -12,8 +14,8 @@ FEW = 20
 """Steps of a lesson's live training."""
 HOOKED = """
 import torch
-modules = [m for part in vars(model).values() if isinstance(part, torch.nn.Module) for m in part.modules()]
-assert not [m for m in modules if m._forward_hooks or m._forward_pre_hooks]
+modules = [m for part in vars(model).values() if isinstance(part, torch.nn.Module) for m in
+part.modules()] assert not [m for m in modules if m._forward_hooks or m._forward_pre_hooks]
 """
 
 
@@ -28,7 +30,9 @@ def there_and_back(lesson: Path, file: Path) -> None:
     """The lesson's cells from top to bottom, and then from bottom to top, as one who goes back."""
     notebook = nbformat.read(lesson, 4)
     there = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    back = [cell.source for cell in reversed(there) if "parameters" not in cell.metadata.get("tags", [])]
+    back = [
+        cell.source for cell in reversed(there) if "parameters" not in cell.metadata.get("tags", [])
+    ]
     notebook.cells = [*there, *(nbformat.v4.new_code_cell(source) for source in [*back, HOOKED])]
     nbformat.write(notebook, file)
 
@@ -42,5 +46,9 @@ def test_cells_run_in_order_and_backwards_on_another_model(lesson, folder, tmp_p
     chosen = {"MODEL": str(folder), **({"STEPS": FEW} if "STEPS" in offered else {})}
     there_and_back(lesson, asked)
     papermill.execute_notebook(
-        str(asked), str(tmp_path / "executed.ipynb"), chosen, cwd=str(NOTEBOOKS), kernel_name="python3"
+        str(asked),
+        str(tmp_path / "executed.ipynb"),
+        chosen,
+        cwd=str(NOTEBOOKS),
+        kernel_name="python3",
     )

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from sdlearn import picturebook
-from sdlearn.picturebook import COLOURS, KINDS, PLACES, SIZES, compose, is_held_out, random_scene, twin
+from sdlearn.picturebook import (
+    COLOURS,
+    KINDS,
+    PLACES,
+    SIZES,
+    compose,
+    is_held_out,
+    random_scene,
+    twin,
+)
 
 
 def scenes(count, held_out=False):
@@ -31,7 +40,12 @@ def test_one_colour_of_every_kind_and_twelve_pairs_of_kinds_are_held_out():
     unseen = [(c, k) for c in COLOURS for k in KINDS if is_held_out([(c, k)])]
     assert sorted({kind for _, kind in unseen}) == sorted(KINDS)
     assert len(unseen) == len(KINDS)
-    pairs_of_kinds = {(a, b) for i, a in enumerate(KINDS) for j, b in enumerate(KINDS) if i < j and (i + j) % 6 == 5}
+    pairs_of_kinds = {
+        (a, b)
+        for i, a in enumerate(KINDS)
+        for j, b in enumerate(KINDS)
+        if i < j and (i + j) % 6 == 5
+    }
     assert len(pairs_of_kinds) == 12
 
 
@@ -104,7 +118,15 @@ def test_compose_takes_what_it_is_told():
         (([("red", "house")], "moon"), "unknown place 'moon'"),
         (([("red", "house"), ("blue", "tree")], "snow", "above"), "relation: 'above' does not fit"),
         (([("red", "house")], "snow", None, ("huge",)), "sizes: one of"),
-        (([("red", "house"), ("red", "tree"), ("red", "car")], "snow", None, ("big", "big", "small")), "at most one"),
+        (
+            (
+                [("red", "house"), ("red", "tree"), ("red", "car")],
+                "snow",
+                None,
+                ("big", "big", "small"),
+            ),
+            "at most one",
+        ),
     ],
 )
 def test_bad_scenes_are_refused_by_name(arguments, message):

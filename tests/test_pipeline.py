@@ -1,4 +1,6 @@
-"""Our loop against diffusers' own pipeline: the same latents at every step, the same picture at the end."""
+"""Our loop against diffusers' own pipeline: the same latents at every step, the same picture at the
+end.
+"""
 
 import copy
 from dataclasses import replace
@@ -30,7 +32,9 @@ PROMPT = "a red house in the snow"
 
 
 def their_latents(pipeline, cls, scheduler, **arguments):
-    """Every step's latents of a pipeline of diffusers, with this scheduler in it, and its picture."""
+    """Every step's latents of a pipeline of diffusers, with this scheduler in it, and
+    its picture.
+    """
     theirs = cls(**{**pipeline.components, "scheduler": scheduler}, requires_safety_checker=False)
     theirs.set_progress_bar_config(disable=True)
     seen = []
@@ -44,7 +48,8 @@ def their_latents(pipeline, cls, scheduler, **arguments):
 
 
 @pytest.mark.parametrize(
-    "name", ["PNDMScheduler", "DDIMScheduler", "EulerDiscreteScheduler", "DPMSolverMultistepScheduler"]
+    "name",
+    ["PNDMScheduler", "DDIMScheduler", "EulerDiscreteScheduler", "DPMSolverMultistepScheduler"],
 )
 @pytest.mark.parametrize("guidance", [7.5, 1.0])
 def test_every_step_equals_diffusers(random_model, random_pipeline, name, guidance):
@@ -72,18 +77,26 @@ def test_every_step_equals_diffusers(random_model, random_pipeline, name, guidan
 
 
 def drawing(width: int, height: int) -> Image.Image:
-    numbers = np.random.default_rng(0).integers(0, 255, (height // 8, width // 8, 3), dtype=np.uint8)
+    numbers = np.random.default_rng(0).integers(
+        0, 255, (height // 8, width // 8, 3), dtype=np.uint8
+    )
     return Image.fromarray(numbers).resize((width, height), Image.Resampling.BICUBIC)
 
 
-@pytest.mark.parametrize("name", ["PNDMScheduler", "DDIMScheduler", "EulerDiscreteScheduler", "HeunDiscreteScheduler"])
+@pytest.mark.parametrize(
+    "name", ["PNDMScheduler", "DDIMScheduler", "EulerDiscreteScheduler", "HeunDiscreteScheduler"]
+)
 @pytest.mark.parametrize(("strength", "guidance"), [(0.6, 5.0), (1.0, 5.0), (0.35, 1.0)])
-def test_image_to_image_equals_diffusers_at_every_step(random_model, random_pipeline, name, strength, guidance):
+def test_image_to_image_equals_diffusers_at_every_step(
+    random_model, random_pipeline, name, strength, guidance
+):
     scheduler = getattr(diffusers, name).from_config(random_model.scheduler.config)
     model = random_model.__class__(**{**vars(random_model), "scheduler": scheduler})
     picture = drawing(48, 32)
     options = {"strength": strength, "negative_prompt": "red"}
-    ours = list(image_to_latents(model, picture, PROMPT, steps=7, guidance=guidance, seed=3, **options))
+    ours = list(
+        image_to_latents(model, picture, PROMPT, steps=7, guidance=guidance, seed=3, **options)
+    )
     theirs, made = their_latents(
         random_pipeline,
         diffusers.StableDiffusionImg2ImgPipeline,
@@ -110,7 +123,9 @@ def test_inpainting_equals_diffusers_at_every_step(random_model, random_pipeline
     picture = drawing(32, 48)
     mask = np.zeros((48, 32), np.uint8)
     mask[8:30, 4:20] = 255
-    ours = list(image_to_latents(model, picture, PROMPT, strength, mask, steps=6, guidance=4.0, seed=3))
+    ours = list(
+        image_to_latents(model, picture, PROMPT, strength, mask, steps=6, guidance=4.0, seed=3)
+    )
     theirs, _ = their_latents(
         random_pipeline,
         diffusers.StableDiffusionInpaintPipeline,
@@ -134,14 +149,18 @@ def test_inpainting_leaves_the_rest_of_the_latents_alone(random_model):
     picture, mask = drawing(32, 32), np.zeros((32, 32), np.uint8)
     mask[:16] = 255
     last = list(image_to_latents(random_model, picture, PROMPT, 1.0, mask, steps=3, seed=0))[-1]
-    found = encode(random_model.vae, to_pixels(np.asarray(picture)[None])).sample(torch.Generator().manual_seed(0))
+    found = encode(random_model.vae, to_pixels(np.asarray(picture)[None])).sample(
+        torch.Generator().manual_seed(0)
+    )
     kept = scale(random_model.vae, found)
     assert_close(last.latents[:, :, 4:], kept[:, :, 4:])
     assert (last.latents[:, :, :4] - kept[:, :, :4]).abs().mean() > 0.1
 
 
 def test_a_picture_that_does_not_fit_is_made_to_fit_and_it_is_said(random_model):
-    with pytest.warns(UserWarning, match="picture: 45×30 pixels, made 48×32: sides are multiples of 8"):
+    with pytest.warns(
+        UserWarning, match="picture: 45×30 pixels, made 48×32: sides are multiples of 8"
+    ):
         made = image_to_image(random_model, drawing(64, 64).resize((45, 30)), PROMPT, steps=2)
     assert made.size == (48, 32)
 
@@ -159,36 +178,69 @@ def test_a_picture_that_does_not_fit_is_made_to_fit_and_it_is_said(random_model)
         ({"picture": "photo.png"}, TypeError, "picture: a PIL picture or an array"),
         ({"picture": np.zeros((0, 8, 3), np.uint8)}, ValueError, "picture: shape"),
         ({"picture": np.full((8, 8), np.nan)}, ValueError, "picture: floats are from 0 to 1"),
-        ({"picture": Image.new("L", (5000, 10))}, ValueError, "picture: sides from 1 to 4096 pixels, got 5000×10"),
-        ({"mask": np.zeros((32, 32), np.uint8)}, ValueError, "mask: at least one place lighter than middle grey"),
+        (
+            {"picture": Image.new("L", (5000, 10))},
+            ValueError,
+            "picture: sides from 1 to 4096 pixels, got 5000×10",
+        ),
+        (
+            {"mask": np.zeros((32, 32), np.uint8)},
+            ValueError,
+            "mask: at least one place lighter than middle grey",
+        ),
         ({"seed": 1.5}, TypeError, "seed: a whole number"),
         ({"prompt": None}, TypeError, "prompt: a text"),
         ({"negative_prompt": 5}, TypeError, "negative_prompt: a text"),
     ],
 )
-def test_bad_pictures_are_refused_before_anything_is_computed(random_model, monkeypatch, arguments, error, message):
+def test_bad_pictures_are_refused_before_anything_is_computed(
+    random_model, monkeypatch, arguments, error, message
+):
     for part in (random_model.text_encoder, random_model.unet):
         monkeypatch.setattr(part, "forward", lambda *_, **__: pytest.fail("computed"))
     with pytest.raises(error, match=message):
-        list(image_to_latents(random_model, **{"picture": drawing(32, 32), "prompt": PROMPT, **arguments}))
+        list(
+            image_to_latents(
+                random_model, **{"picture": drawing(32, 32), "prompt": PROMPT, **arguments}
+            )
+        )
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"noise": torch.randn(1, 3, 4, 4)}, r"noise: shape \[n, 4, h, w\], got \(1, 3, 4, 4\)"),
-        ({"noise": torch.full((1, 4, 4, 4), torch.nan)}, "noise: finite numbers, got NaN or infinity"),
-        ({"noise": torch.randn(1, 4, 4, 4).half()}, "noise: torch.float32 on cpu like the U-Net, got torch.float16"),
+        (
+            {"noise": torch.full((1, 4, 4, 4), torch.nan)},
+            "noise: finite numbers, got NaN or infinity",
+        ),
+        (
+            {"noise": torch.randn(1, 4, 4, 4).half()},
+            "noise: torch.float32 on cpu like the U-Net, got torch.float16",
+        ),
         ({"noise": torch.randn(2, 4, 4, 4)}, r"states: shape \[2, places, 24\], got \(1, 77, 24\)"),
         ({"empty_states": torch.randn(1, 77, 5)}, r"empty_states: shape \[1, places, 24\]"),
         ({"mask": torch.ones(1, 1, 4, 4)}, "mask: needs a start"),
-        ({"start": torch.randn(1, 4, 4, 6)}, r"start: shape \(1, 4, 4, 4\) like the noise's, got \(1, 4, 4, 6\)"),
+        (
+            {"start": torch.randn(1, 4, 4, 6)},
+            r"start: shape \(1, 4, 4, 4\) like the noise's, got \(1, 4, 4, 6\)",
+        ),
     ],
 )
 def test_latents_that_do_not_fit_are_refused(random_model, changes, message):
-    good = {"noise": torch.randn(1, 4, 4, 4), "states": torch.randn(1, 77, 24), "empty_states": torch.randn(1, 77, 24)}
+    good = {
+        "noise": torch.randn(1, 4, 4, 4),
+        "states": torch.randn(1, 77, 24),
+        "empty_states": torch.randn(1, 77, 24),
+    }
     with pytest.raises(ValueError, match=message):
-        next(denoise(random_model.unet, random_model.scheduler, **{**good, "steps": 2, "guidance": 3.0, **changes}))
+        next(
+            denoise(
+                random_model.unet,
+                random_model.scheduler,
+                **{**good, "steps": 2, "guidance": 3.0, **changes},
+            )
+        )
 
 
 def test_the_guided_noise_is_the_formula(random_model):
@@ -198,7 +250,9 @@ def test_the_guided_noise_is_the_formula(random_model):
 
 def test_without_guidance_the_unet_runs_once_a_step(random_model):
     batches = []
-    hook = random_model.unet.register_forward_hook(lambda module, args, output: batches.append(len(args[0])))
+    hook = random_model.unet.register_forward_hook(
+        lambda module, args, output: batches.append(len(args[0]))
+    )
     list(text_to_latents(random_model, PROMPT, steps=3, guidance=1.0))
     list(text_to_latents(random_model, PROMPT, steps=3, guidance=2.0))
     hook.remove()
@@ -290,7 +344,9 @@ def test_any_text_has_tokens_and_comes_back(random_model):
 
 
 def test_a_long_prompt_is_cut_and_the_cut_is_quoted(random_model):
-    with pytest.warns(UserWarning, match=r"80 tokens, 75 fit; cut off: 'house house house house house'"):
+    with pytest.warns(
+        UserWarning, match=r"80 tokens, 75 fit; cut off: 'house house house house house'"
+    ):
         tokens = tokenize(random_model.tokenizer, "house " * 80)
     assert tokens.shape == (1, 77)
 
@@ -314,13 +370,18 @@ def test_unknown_words_are_named(random_model):
         ({"seed": -1}, ValueError, "seed: a whole number"),
     ],
 )
-def test_bad_input_is_refused_before_anything_is_computed(random_model, monkeypatch, arguments, error, message):
-    monkeypatch.setattr(random_model.text_encoder, "forward", lambda *_, **__: pytest.fail("computed"))
+def test_bad_input_is_refused_before_anything_is_computed(
+    random_model, monkeypatch, arguments, error, message
+):
+    monkeypatch.setattr(
+        random_model.text_encoder, "forward", lambda *_, **__: pytest.fail("computed")
+    )
     with pytest.raises(error, match=message):
         text_to_image(random_model, **{"prompt": PROMPT, **arguments})
 
 
-# --- masks, schedulers that add noise, and ladders that are too long --------------------------------
+# --- masks, schedulers that add noise, and ladders that are too long
+# --------------------------------
 
 
 @pytest.mark.parametrize(
@@ -333,7 +394,9 @@ def test_bad_input_is_refused_before_anything_is_computed(random_model, monkeypa
         (torch.ones(1, 1, 8, 8, dtype=torch.bfloat16), "mask: torch.float32 on cpu like the U-Net"),
     ],
 )
-def test_a_mask_that_does_not_fit_is_refused_before_the_unet_runs(random_model, mask, message, monkeypatch):
+def test_a_mask_that_does_not_fit_is_refused_before_the_unet_runs(
+    random_model, mask, message, monkeypatch
+):
     monkeypatch.setattr(random_model.unet, "forward", lambda *_, **__: pytest.fail("the U-Net ran"))
     states = encode_text(random_model.tokenizer, random_model.text_encoder, "a house")
     latents = torch.zeros(1, 4, 8, 8)

@@ -30,7 +30,10 @@ def test_schedules_show_their_own_numbers():
 
 
 def test_a_rung_shows_the_noised_values():
-    schedule, noises = Schedule.named("linear", steps=20), (torch.randn(3, 16, 24), torch.randn(4, 2, 3))
+    schedule, noises = (
+        Schedule.named("linear", steps=20),
+        (torch.randn(3, 16, 24), torch.randn(4, 2, 3)),
+    )
     figure = plots.rung(schedule, 7, torch.zeros(3, 16, 24), torch.zeros(4, 2, 3), noises)
     shown = figure.axes[1].images[0].get_array()
     assert np.allclose(shown, schedule.added[7] * noises[1][0], atol=1e-6)
@@ -86,7 +89,9 @@ def test_the_unet_ladder_tells_every_change_of_shape():
     stops = list(tour(small_unet(), torch.randn(1, 4, 6, 8), 10, torch.randn(1, 77, WIDTH)))
     figure = plots.unet_ladder(stops)
     labels = [text.get_text() for text in figure.axes[0].texts]
-    channels = [str(shape[0]) for shape, _ in groupby(stop.after for stop in stops if len(stop.after) == 3)]
+    channels = [
+        str(shape[0]) for shape, _ in groupby(stop.after for stop in stops if len(stop.after) == 3)
+    ]
     assert labels == [*channels, "6×8", "3×4", "6×8"]
     skips = [line.get_xdata().tolist() for line in figure.axes[0].lines if len(line.get_xdata())]
     names = [stop.name for stop in plots.blocks_of(stops)]

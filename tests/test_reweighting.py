@@ -1,4 +1,6 @@
-"""Words made weaker or stronger: against the softmax by hand, and without a trace after the block."""
+"""Words made weaker or stronger: against the softmax by hand, and without a trace after
+the block.
+"""
 
 import threading
 
@@ -38,7 +40,9 @@ def test_the_words_get_so_many_times_the_weight_and_weights_still_sum_to_one(fac
 
 
 def test_the_picture_is_the_one_of_the_changed_weights():
-    """Hiding every place but one leaves that place's value alone: the same as a text of that state only."""
+    """Hiding every place but one leaves that place's value alone: the same as a text of that state
+    only.
+    """
     unet = small_unet()
     with reweight(unet, [p for p in range(9) if p != 4], 0):
         hidden = run(unet)
@@ -50,7 +54,10 @@ def test_the_picture_is_the_one_of_the_changed_weights():
 def test_only_the_conditional_half_is_changed():
     unet = small_unet()
     torch.manual_seed(1)
-    latents, states = torch.randn(1, 4, 6, 10).repeat(4, 1, 1, 1), torch.randn(1, 9, WIDTH).repeat(4, 1, 1)
+    latents, states = (
+        torch.randn(1, 4, 6, 10).repeat(4, 1, 1, 1),
+        torch.randn(1, 9, WIDTH).repeat(4, 1, 1),
+    )
     plain = unet(latents, 3, states).sample
     with reweight(unet, [2], 9, pictures=2):
         changed = unet(latents, 3, states).sample
@@ -95,7 +102,10 @@ def test_places_beyond_the_text_and_other_batches_are_refused():
     unet = small_unet()
     with pytest.raises(ValueError, match="places: from 0 to 8, got 9"), reweight(unet, [9], 2):
         run(unet)
-    with pytest.raises(ValueError, match="pictures: 1 were announced, .* a batch of 3"), reweight(unet, [2], 2):
+    with (
+        pytest.raises(ValueError, match="pictures: 1 were announced, .* a batch of 3"),
+        reweight(unet, [2], 2),
+    ):
         run(unet, n=3)
 
 
@@ -103,7 +113,9 @@ def test_what_another_thread_draws_is_neither_changed_nor_recorded(random_model)
     """A widget draws on a thread of its own while a cell watches the same U-Net."""
     plain, drawn = text_to_image(random_model, PROMPT, steps=3), []
     with record(random_model.unet) as maps, reweight(random_model.unet, [2], 0):
-        other = threading.Thread(target=lambda: drawn.append(text_to_image(random_model, PROMPT, steps=3)))
+        other = threading.Thread(
+            target=lambda: drawn.append(text_to_image(random_model, PROMPT, steps=3))
+        )
         other.start()
         other.join()
         assert len(maps) == 0
@@ -113,5 +125,8 @@ def test_what_another_thread_draws_is_neither_changed_nor_recorded(random_model)
 
 
 def test_hiding_every_place_is_refused(random_model):
-    with reweight(random_model.unet, range(77), 0), pytest.raises(ValueError, match="places: with factor 0"):
+    with (
+        reweight(random_model.unet, range(77), 0),
+        pytest.raises(ValueError, match="places: with factor 0"),
+    ):
         text_to_image(random_model, "a house", steps=1)

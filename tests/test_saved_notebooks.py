@@ -1,4 +1,6 @@
-"""Notebooks as they were saved: executed in order, and nothing in them but cells, pictures and text."""
+"""Notebooks as they were saved: executed in order, and nothing in them but cells, pictures and
+text.
+"""
 
 from pathlib import Path
 
@@ -10,10 +12,14 @@ LESSONS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 
 @pytest.mark.parametrize("file", LESSONS, ids=lambda file: file.stem)
 def test_a_lesson_is_saved_as_make_notebooks_saves_it(file):
-    """Widget state and cell timings would make a notebook several times as large, and differ at every run."""
+    """Widget state and cell timings would make a notebook several times as large, and differ at
+    every run.
+    """
     notebook = nbformat.read(file, 4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert list(notebook.metadata) == ["kernelspec"]
     assert {key for cell in notebook.cells for key in cell.metadata} <= {"tags"}
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
-    assert not [output.ename for cell in code for output in cell.outputs if output.output_type == "error"]
+    assert not [
+        output.ename for cell in code for output in cell.outputs if output.output_type == "error"
+    ]

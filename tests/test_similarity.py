@@ -6,7 +6,13 @@ from PIL import Image
 from torch.testing import assert_close
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel
 
-from sdlearn.similarity import contrastive_loss, cosine_similarity, image_vectors, temperature, text_vectors
+from sdlearn.similarity import (
+    contrastive_loss,
+    cosine_similarity,
+    image_vectors,
+    temperature,
+    text_vectors,
+)
 from sdlearn.text import encode_text, pieces, places_of, tokenize
 
 PROMPTS = ["a red house", "a blue tree in the snow", "a red tree"]
@@ -33,12 +39,15 @@ def pictures() -> list[Image.Image]:
     return [Image.new("RGB", (30, 22), colour) for colour in ("red", "green", "white")]
 
 
-def test_similarities_temperature_and_loss_are_clips_own(random_model, clip, image_processor, pictures):
+def test_similarities_temperature_and_loss_are_clips_own(
+    random_model, clip, image_processor, pictures
+):
     tokens = tokenize(random_model.tokenizer, PROMPTS)
     pixels = image_processor(pictures, return_tensors="pt").pixel_values
     theirs = clip(input_ids=tokens, pixel_values=pixels, return_loss=True)
     found = cosine_similarity(
-        image_vectors(image_processor, clip, pictures), text_vectors(random_model.tokenizer, clip, PROMPTS)
+        image_vectors(image_processor, clip, pictures),
+        text_vectors(random_model.tokenizer, clip, PROMPTS),
     )
     assert_close(found / temperature(clip), theirs.logits_per_image)
     assert_close(contrastive_loss(found, temperature(clip)), theirs.loss)
@@ -98,14 +107,20 @@ def test_a_word_that_is_not_said_is_an_error(random_model, word):
 
 
 def test_a_word_that_was_cut_off_is_an_error(random_model):
-    with pytest.raises(ValueError, match="word: 'tree' was cut off: the prompt is longer than 77 places"):
+    with pytest.raises(
+        ValueError, match="word: 'tree' was cut off: the prompt is longer than 77 places"
+    ):
         places_of(random_model.tokenizer, "house " * 80 + "tree", "tree")
 
 
 @pytest.mark.parametrize(
     ("similarity", "temperature", "message"),
     [
-        (torch.randn(3, 4), 0.07, r"similarity: n×n, one row and one column for each pair, got \(3, 4\)"),
+        (
+            torch.randn(3, 4),
+            0.07,
+            r"similarity: n×n, one row and one column for each pair, got \(3, 4\)",
+        ),
         (torch.randn(3), 0.07, "similarity: n×n"),
         (torch.randn(3, 3), 0.0, "temperature: a number above 0, got 0"),
         (torch.randn(3, 3), float("nan"), "temperature: a number above 0, got nan"),
@@ -121,8 +136,11 @@ def test_the_shipped_clip_finds_its_captions(tiny):
     from sdlearn.picturebook import compose
 
     scenes = [
-        compose([(colour, kind)], "meadow") for colour, kind in (("red", "house"), ("blue", "car"), ("pink", "cat"))
+        compose([(colour, kind)], "meadow")
+        for colour, kind in (("red", "house"), ("blue", "car"), ("pink", "cat"))
     ]
-    pictures = image_vectors(tiny.image_processor, tiny.clip, [draw(scene, 512) for scene in scenes])
+    pictures = image_vectors(
+        tiny.image_processor, tiny.clip, [draw(scene, 512) for scene in scenes]
+    )
     captions = text_vectors(tiny.tokenizer, tiny.clip, [scene.caption for scene in scenes])
     assert cosine_similarity(pictures, captions).argmax(dim=1).tolist() == [0, 1, 2]

@@ -1,4 +1,6 @@
-"""start.py: what it passes on, when it trusts an environment, and what it says when something is missing."""
+"""start.py: what it passes on, when it trusts an environment, and what it says when something is
+missing.
+"""
 
 import os
 import sys
@@ -14,7 +16,9 @@ Usage = namedtuple("Usage", "total used free")
 
 @pytest.fixture
 def elsewhere(tmp_path, monkeypatch):
-    """start.py with its environment in an empty folder, and with pip replaced by a note that it was called."""
+    """start.py with its environment in an empty folder, and with pip replaced by a note that it was
+    called.
+    """
     venv = tmp_path / ".venv"
     monkeypatch.setattr(start, "VENV", venv)
     monkeypatch.setattr(start, "STAMP", venv / "sdlearn-stamp")
@@ -80,7 +84,9 @@ def test_an_old_python_is_told_so(monkeypatch):
 
 def test_a_full_disk_is_told_before_anything_is_made(elsewhere, monkeypatch):
     monkeypatch.setattr(start.shutil, "disk_usage", lambda _: Usage(1, 1, 5e8))
-    with pytest.raises(SystemExit, match=r"disk has 0.5 GB free; the course's packages need about 3 GB"):
+    with pytest.raises(
+        SystemExit, match=r"disk has 0.5 GB free; the course's packages need about 3 GB"
+    ):
         start.prepare()
     assert not start.VENV.exists()
 
@@ -94,9 +100,18 @@ def test_a_missing_venv_module_names_the_package(elsewhere, monkeypatch):
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        ("ERROR: Could not install packages: [Errno 28] No space left on device", "The disk is full"),
-        ("NewConnectionError: Failed to establish a new connection", "package index cannot be reached"),
-        ("Temporary failure in name resolution\nERROR: No matching distribution found for torch", "cannot be reached"),
+        (
+            "ERROR: Could not install packages: [Errno 28] No space left on device",
+            "The disk is full",
+        ),
+        (
+            "NewConnectionError: Failed to establish a new connection",
+            "package index cannot be reached",
+        ),
+        (
+            "Temporary failure in name resolution\nERROR: No matching distribution found for torch",
+            "cannot be reached",
+        ),
         ("ERROR: No matching distribution found for torch==2.13.0", "no release for this Python"),
         ("ERROR: something else", "pip's own words are above"),
     ],

@@ -1,4 +1,6 @@
-"""Training: a killed run goes on as if nothing had happened, on one process or two; losses are what they say."""
+"""Training: a killed run goes on as if nothing had happened, on one process or two; losses are what
+they say.
+"""
 
 import json
 import os
@@ -57,7 +59,11 @@ class Plane(torch.nn.Module):
         self.shift = torch.nn.Parameter(torch.zeros(5))
 
     def forward(self, x):
-        return {"loss": (self.weight.sum(dim=1) + self.shift - x.mean() + 0.1 * torch.randn(5)).square().mean()}
+        return {
+            "loss": (self.weight.sum(dim=1) + self.shift - x.mean() + 0.1 * torch.randn(5))
+            .square()
+            .mean()
+        }
 
 
 @pytest.mark.parametrize(("model", "recipe"), [(Line, RECIPE), (Plane, replace(RECIPE, muon=True))])
@@ -108,9 +114,12 @@ def run(command: list[str]) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="PyTorch's rendezvous needs libuv, which its Windows wheels lack")
+@pytest.mark.skipif(
+    os.name == "nt", reason="PyTorch's rendezvous needs libuv, which its Windows wheels lack"
+)
 def test_two_processes_make_a_model_from_nothing(tmp_path):
-    """`all`, two steps of everything on two CPU processes, each with its own batches: what comes out draws.
+    """`all`, two steps of everything on two CPU processes, each with its own batches: what comes
+    out draws.
 
     And as lesson 07 says it: `accelerate launch` trains its U-Net further, in a folder of its own.
     """
@@ -121,23 +130,46 @@ def test_two_processes_make_a_model_from_nothing(tmp_path):
     for part in ("clip", "vae", "unet-128", "unet-256", "unet-512", "judge"):
         assert json.loads((work / part / "log.jsonl").read_text().splitlines()[-1])["step"] == 2
         assert len(list((work / part / "step-0000002").glob("random_states_*.pkl"))) == 2
-    assert text_to_image(load(str(out), device="cpu"), "a red house", size=128, steps=2).size == (128, 128)
+    assert text_to_image(load(str(out), device="cpu"), "a red house", size=128, steps=2).size == (
+        128,
+        128,
+    )
     assert (tmp_path / "judge" / "judge.safetensors").exists()
     assert len(list((tmp_path / "families").glob("*.safetensors"))) == 4
 
-    launch, mine = [sys.executable, "-m", "accelerate.commands.launch", "--cpu"], str(tmp_path / "mine")
-    more = ["unet", "--from", str(out), "--out", mine, "--sizes", "128", *few, str(tmp_path / "more")]
+    launch, mine = (
+        [sys.executable, "-m", "accelerate.commands.launch", "--cpu"],
+        str(tmp_path / "mine"),
+    )
+    more = [
+        "unet",
+        "--from",
+        str(out),
+        "--out",
+        mine,
+        "--sizes",
+        "128",
+        *few,
+        str(tmp_path / "more"),
+    ]
     run([*launch, "-m", "sdlearn.train", *more])
-    before, after = (load_file(f"{folder}/unet/diffusion_pytorch_model.safetensors") for folder in (out, mine))
+    before, after = (
+        load_file(f"{folder}/unet/diffusion_pytorch_model.safetensors") for folder in (out, mine)
+    )
     assert any((before[name] != after[name]).any() for name in before)
-    assert text_to_image(load(mine, device="cpu"), "a red house", size=128, steps=2).size == (128, 128)
+    assert text_to_image(load(mine, device="cpu"), "a red house", size=128, steps=2).size == (
+        128,
+        128,
+    )
 
 
 # --- optimizers -----------------------------------------------------------------------------------
 
 
 def test_muon_in_batches_is_torchs_muon_one_by_one():
-    """Kernels of three shapes, wide and high ones, over several steps: weights and momentum are the same."""
+    """Kernels of three shapes, wide and high ones, over several steps: weights and momentum are the
+    same.
+    """
     torch.manual_seed(0)
     shapes = [(8, 6, 3, 3), (8, 6, 3, 3), (40, 7), (40, 7), (12, 12, 1, 1)]
     kernels = [torch.nn.Parameter(torch.randn(shape)) for shape in shapes]
@@ -216,7 +248,9 @@ def test_the_judges_targets_stand_at_the_things():
 
 
 def test_the_noise_loss_is_the_squared_error_where_it_counts():
-    """A timestep is seen min(SNR, 5)/SNR · 1/√ᾱ times as often as another, and its error weighs 1/√ᾱ: the loss of v."""
+    """A timestep is seen min(SNR, 5)/SNR · 1/√ᾱ times as often as another, and its error weighs
+    1/√ᾱ: the loss of v.
+    """
     schedule = Schedule.of(make_scheduler())
     objective = unet_training.Objective(small_unet(), schedule, torch.zeros(77, WIDTH))
     drawn = []
@@ -231,7 +265,9 @@ def test_the_noise_loss_is_the_squared_error_where_it_counts():
     losses = objective(mean, mean, torch.zeros(20_000, 1, 1))
     assert losses["error"] == pytest.approx(1, abs=0.03)
     assert losses["loss"] == pytest.approx(1, abs=0.03)
-    assert_close(objective.weight[900] / objective.weight[100], (schedule.kept[100] / schedule.kept[900]))
+    assert_close(
+        objective.weight[900] / objective.weight[100], (schedule.kept[100] / schedule.kept[900])
+    )
     weight = schedule.snr.clamp(max=5) / schedule.snr / schedule.kept
     easy = schedule.snr > 20
     expected = (weight[easy].sum() / weight.sum()).item()
@@ -258,13 +294,20 @@ def test_what_the_unet_is_shown_in_training_is_the_closed_form():
 
 
 def test_every_other_step_is_at_half_the_size_but_for_the_last():
-    stores = {side * 8: Pages(torch.zeros(50, 2, 4, side, side).half(), torch.ones(50)) for side in (32, 64)}
+    stores = {
+        side * 8: Pages(torch.zeros(50, 2, 4, side, side).half(), torch.ones(50))
+        for side in (32, 64)
+    }
     states = torch.zeros(50, 77, WIDTH)
 
     def shape(size, step):
-        return latents_with_text(stores, states, size, 3, Moment(step, 0, progress=step / 10))["mean"].shape
+        return latents_with_text(stores, states, size, 3, Moment(step, 0, progress=step / 10))[
+            "mean"
+        ].shape
 
-    assert [shape(512, step) for step in range(10)] == 4 * [(3, 4, 64, 64), (12, 4, 32, 32)] + 2 * [(3, 4, 64, 64)]
+    assert [shape(512, step) for step in range(10)] == 4 * [(3, 4, 64, 64), (12, 4, 32, 32)] + 2 * [
+        (3, 4, 64, 64)
+    ]
     assert shape(256, 3) == (3, 4, 32, 32)
 
 
@@ -277,7 +320,12 @@ def test_latents_and_states_of_a_batch_are_of_the_same_pages_drawn_as_often_as_a
     picked = batch["states"].flatten()
     assert torch.equal(batch["mean"][:, 0, 0, 0], picked)
     assert torch.equal(batch["spread"][:, 3, 1, 1], picked)
-    assert_close(picked.long().bincount(minlength=4) / 2000, torch.tensor([0, 0.25, 0.25, 0.5]), atol=0.03, rtol=0)
+    assert_close(
+        picked.long().bincount(minlength=4) / 2000,
+        torch.tensor([0, 0.25, 0.25, 0.5]),
+        atol=0.03,
+        rtol=0,
+    )
 
 
 def test_how_often_a_page_is_seen():
@@ -288,12 +336,16 @@ def test_how_often_a_page_is_seen():
     np.testing.assert_allclose(often[ordered], 2 * often[~ordered][0])
     np.testing.assert_allclose(often[~ordered], often[~ordered][0])
     single = np.array([len(scene.things) == 1 for scene in scenes])
-    np.testing.assert_allclose(how_often(400, single=2)[single], how_often(400, single=2)[ordered][0])
+    np.testing.assert_allclose(
+        how_often(400, single=2)[single], how_often(400, single=2)[ordered][0]
+    )
 
 
 def test_one_caption_in_ten_is_dropped():
     seen = []
-    objective = unet_training.Objective(small_unet(), Schedule.of(make_scheduler()), torch.full((1, 1), -1.0))
+    objective = unet_training.Objective(
+        small_unet(), Schedule.of(make_scheduler()), torch.full((1, 1), -1.0)
+    )
     objective.unet.forward = lambda sample, t, states: (
         seen.append(states) or type("Out", (), {"sample": torch.zeros_like(sample)})
     )
@@ -343,7 +395,9 @@ def test_shipped_configurations_name_no_folder(tmp_path):
 
 
 def test_attention_in_cache_is_the_librarys_forward_and_backward(monkeypatch):
-    """Few scores fit, so several batches are cut; sides differ, and the text has another length than the picture."""
+    """Few scores fit, so several batches are cut; sides differ, and the text has another length
+    than the picture.
+    """
     monkeypatch.setattr(plans.InCache, "SCORES", 100)
     found = {}
     for suited in (False, True):
@@ -393,8 +447,9 @@ def test_the_autoencoder_takes_another_scaling_factor_and_nothing_else_changes()
 
 
 def test_a_run_by_the_clock_ends_with_it_and_a_stop_does_not_count(tmp_path, monkeypatch):
-    """Every step takes 10 seconds. One minute, less the two untimed steps: eight steps; stopped in between, as many
-    plus the two that are untimed again."""
+    """Every step takes 10 seconds. One minute, less the two untimed steps: eight steps; stopped in
+    between, as many plus the two that are untimed again.
+    """
     now = [0.0]
     monkeypatch.setattr("sdlearn.train.loop.time.monotonic", lambda: now[0])
     recipe, seen = replace(RECIPE, minutes=1), []
@@ -408,14 +463,23 @@ def test_a_run_by_the_clock_ends_with_it_and_a_stop_does_not_count(tmp_path, mon
 
     fit(Line(), tick, recipe, tmp_path / "whole", save_every=3)
     assert [moment.step for moment in seen] == list(range(8))
-    assert [round(moment.progress, 3) for moment in seen] == [0, 0, 0, *(round(k / 6, 3) for k in range(1, 6))]
+    assert [round(moment.progress, 3) for moment in seen] == [
+        0,
+        0,
+        0,
+        *(round(k / 6, 3) for k in range(1, 6)),
+    ]
     seen.clear()
     with pytest.raises(KeyboardInterrupt):
-        fit(Line(), lambda moment: tick(moment, until=6), recipe, tmp_path / "stopped", save_every=3)
+        fit(
+            Line(), lambda moment: tick(moment, until=6), recipe, tmp_path / "stopped", save_every=3
+        )
     now[0] += 1000
     fit(Line(), tick, recipe, tmp_path / "stopped", save_every=3)
     assert [moment.step for moment in seen] == list(range(10))
-    again = fit(Line(), lambda _: pytest.fail("trained again"), recipe, tmp_path / "stopped", save_every=3)
+    again = fit(
+        Line(), lambda _: pytest.fail("trained again"), recipe, tmp_path / "stopped", save_every=3
+    )
     assert again.weight.isfinite().all()
 
 
@@ -423,8 +487,13 @@ def test_the_kind_of_machine_decides_the_plan_and_nothing_else_asks_for_it():
     assert plan_for(torch.device("cpu")) is ON_CPU
     assert plan_for(torch.device("cuda", 1)) is ON_GPU
     training = Path(plans.__file__).parent
-    asks = {file.name for file in training.glob("*.py") if "cuda" in file.read_text(encoding="utf-8")}
-    assert asks == {"plans.py", "__main__.py"}  # the second only says whether Accelerate should look for one
+    asks = {
+        file.name for file in training.glob("*.py") if "cuda" in file.read_text(encoding="utf-8")
+    }
+    assert asks == {
+        "plans.py",
+        "__main__.py",
+    }  # the second only says whether Accelerate should look for one
 
 
 @pytest.mark.parametrize("free", [2**40, 10])
@@ -436,12 +505,15 @@ def test_what_fits_is_moved_to_the_gpu_and_what_does_not_stays(monkeypatch, free
 
 
 def test_the_gpus_plan_trains_the_same_on_a_cpu(random_pipeline, tmp_path, monkeypatch, request):
-    """Two steps of both sizes in bfloat16, compiled for each, everything resident; then, from its checkpoint, two
-    more: the latents are read, not drawn again, and what comes out draws."""
+    """Two steps of both sizes in bfloat16, compiled for each, everything resident; then, from its
+    checkpoint, two more: the latents are read, not drawn again, and what comes out draws.
+    """
     compiled = []
 
     def backend(graph, inputs):
-        compiled.append(next(value.shape for value in inputs if value.ndim == 4 and value.shape[1] == 4))
+        compiled.append(
+            next(value.shape for value in inputs if value.ndim == 4 and value.shape[1] == 4)
+        )
         return graph.forward
 
     monkeypatch.setattr(plans, "BACKEND", backend)

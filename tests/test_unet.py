@@ -1,4 +1,6 @@
-"""The tour of the U-Net against its own modules, and against Stable Diffusion 1.5's true configuration."""
+"""The tour of the U-Net against its own modules, and against Stable Diffusion 1.5's true
+configuration.
+"""
 
 import math
 import threading
@@ -15,7 +17,9 @@ from sdlearn.unet import parameters_by_kind, parameters_by_part, time_embedding,
 
 @pytest.fixture(scope="module")
 def sd15() -> UNet2DConditionModel:
-    """The configuration of Stable Diffusion 1.5, without numbers: the meta device knows shapes only."""
+    """The configuration of Stable Diffusion 1.5, without numbers: the meta device knows shapes
+    only.
+    """
     with torch.device("meta"):
         return UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8)
 
@@ -88,7 +92,12 @@ def test_sd15_has_16_self_and_16_cross_attentions(sd15):
 def test_sd15s_shapes_are_those_of_the_paper(sd15):
     meta = {"device": "meta"}
     stops = list(
-        tour(sd15, torch.empty(1, 4, 64, 64, **meta), torch.tensor(5, **meta), torch.empty(1, 77, 768, **meta))
+        tour(
+            sd15,
+            torch.empty(1, 4, 64, 64, **meta),
+            torch.tensor(5, **meta),
+            torch.empty(1, 77, 768, **meta),
+        )
     )
     after = {stop.name: stop.after for stop in stops}
     assert after["time_embedding"] == (1280,)
@@ -119,7 +128,9 @@ def test_cut_skips_carry_zeros_into_their_block_only():
     inputs = torch.randn(1, 4, 6, 8), 10, torch.randn(1, 77, WIDTH)
     seen = {}
     for index, block in enumerate(unet.up_blocks):
-        block.resnets[0].register_forward_pre_hook(lambda _, args, index=index: seen.update({index: args[0]}))
+        block.resnets[0].register_forward_pre_hook(
+            lambda _, args, index=index: seen.update({index: args[0]})
+        )
     whole = unet(*inputs).sample
     channels = {index: seen[index].shape[1] for index in seen}
     with without_skips(unet, [1]):
@@ -128,7 +139,10 @@ def test_cut_skips_carry_zeros_into_their_block_only():
     assert (seen[0][:, channels[0] - 16 :] != 0).any()
     assert not torch.equal(cut, whole)
     assert torch.equal(unet(*inputs).sample, whole)
-    with pytest.raises(ValueError, match=r"up_blocks: from 0 to 1, got \[5\]"), without_skips(unet, [5]):
+    with (
+        pytest.raises(ValueError, match=r"up_blocks: from 0 to 1, got \[5\]"),
+        without_skips(unet, [5]),
+    ):
         pytest.fail("ran")
 
 

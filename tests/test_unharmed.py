@@ -1,4 +1,6 @@
-"""What a learner's machine may do to the course: nothing breaks, and nothing that was made is lost."""
+"""What a learner's machine may do to the course: nothing breaks, and nothing that was
+made is lost.
+"""
 
 import gc
 import os
@@ -20,7 +22,10 @@ from PIL import Image
 from sdlearn.widgets import AttentionExplorer, Canvas, NoiseMixer, Painter, RoundTrip, Scrubber
 
 ROOT = Path(__file__).parents[1]
-DRAW = 'import sdlearn; model = sdlearn.load("tiny"); sdlearn.text_to_image(model, "a red house", size=128, steps=2)'
+DRAW = (
+    'import sdlearn; model = sdlearn.load("tiny"); sdlearn.text_to_image(model, "a red '
+    'house", size=128, steps=2)'
+)
 SOLVE = """
 from sdlearn import check
 from sdlearn.progress import read_done
@@ -33,7 +38,12 @@ def run(code, *before, **environment):
     """A program in an interpreter of its own, behind other commands if need be."""
     command = [*before, sys.executable, "-c", code]
     return subprocess.run(
-        command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300
+        command,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
 
 
@@ -57,11 +67,16 @@ def test_a_read_only_checkout_draws(own_mounts, tmp_path):
 
 
 def test_a_full_disk_costs_no_answer_and_no_earlier_progress(own_mounts, tmp_path):
-    """The file of before is still whole, the check says that the answer is right, and that it could not be kept."""
+    """The file of before is still whole, the check says that the answer is right, and that it could
+    not be kept.
+    """
     (tmp_path / "before.json").write_text('{"solved": ["one_step"]}')
     home = tmp_path / "home"
     home.mkdir()
-    small = f'mount -t tmpfs -o size=8k none "{home}" && cp "{tmp_path}/before.json" "{home}/progress.json"'
+    small = (
+        f'mount -t tmpfs -o size=8k none "{home}" && cp "{tmp_path}/before.json" '
+        f'"{home}/progress.json"'
+    )
     filled = f'cat /dev/zero > "{home}/filled" 2> /dev/null'
     done = run(SOLVE, *own_mounts, f'{small}; {filled}; exec "$@"', "sh", SDLEARN_HOME=str(home))
     assert done.returncode == 0, done.stderr
@@ -77,7 +92,9 @@ def test_a_full_disk_costs_no_answer_and_no_earlier_progress(own_mounts, tmp_pat
 def test_the_lessons_are_run_with_the_network_blocked(kernel):
     """Every kernel that the tests start, so the whole course: `tests/no_network.py`."""
     _, client = kernel
-    said = reply(client, client.execute('import socket; socket.create_connection(("192.0.2.1", 80), 5)'))
+    said = reply(
+        client, client.execute('import socket; socket.create_connection(("192.0.2.1", 80), 5)')
+    )
     assert said["evalue"] == "the network is blocked: 192.0.2.1"
 
 
@@ -85,7 +102,9 @@ def test_the_lessons_are_run_with_the_network_blocked(kernel):
 
 
 def test_a_broken_torchvision_beside_is_named_and_what_to_do(tmp_path):
-    """One that was built for another torch raises at import, and transformers imports whatever it finds."""
+    """One that was built for another torch raises at import, and transformers imports whatever it
+    finds.
+    """
     (tmp_path / "torchvision").mkdir()
     broken = 'raise RuntimeError("operator torchvision::nms does not exist")\n'
     (tmp_path / "torchvision" / "__init__.py").write_text(broken)
@@ -117,8 +136,8 @@ for losses in families.train(families.VAE(), families.drawn(families.pages(8)), 
     pass
 """
 AFTER = """
-hooked = [name for name, m in model.unet.named_modules() if m._forward_hooks or m._forward_pre_hooks]
-again = sdlearn.text_to_image(model, "a red house", size=128, steps=2)
+hooked = [name for name, m in model.unet.named_modules() if m._forward_hooks or
+m._forward_pre_hooks] again = sdlearn.text_to_image(model, "a red house", size=128, steps=2)
 print("hooked:", hooked, "same:", bool((np.asarray(again) == np.asarray(first)).all()))
 """
 
@@ -158,7 +177,9 @@ def test_an_interrupted_cell_leaves_nothing_behind(kernel, work):
     """Nothing stays hooked, and the next drawing is the same picture as before."""
     manager, client = kernel
     assert reply(client, client.execute(BEFORE))["status"] == "ok"
-    long = client.execute(work, stop_on_error=False)  # else the kernel may drop what comes soon after the error
+    long = client.execute(
+        work, stop_on_error=False
+    )  # else the kernel may drop what comes soon after the error
     printed(client, long, "drawing")
     time.sleep(1)
     manager.interrupt_kernel()
@@ -186,7 +207,10 @@ def widgets_of(model):
 
 def controls(widget):
     """All that a learner can move, with the widget itself."""
-    return [widget, *(inner for child in getattr(widget, "children", ()) for inner in controls(child))]
+    return [
+        widget,
+        *(inner for child in getattr(widget, "children", ()) for inner in controls(child)),
+    ]
 
 
 def act(control, rng):
@@ -203,7 +227,9 @@ def act(control, rng):
             setattr(control, name, rng.choice([-1, 0, 1, 3, 0.25, 999, 10**9, "red", None]))
 
 
-@pytest.mark.parametrize("name", ["painter", "mixer", "scrubber", "explorer", "canvas", "round trip"])
+@pytest.mark.parametrize(
+    "name", ["painter", "mixer", "scrubber", "explorer", "canvas", "round trip"]
+)
 def test_a_hundred_random_moves_break_no_widget(random_model, name):
     """A move is made, or refused by the trait; what runs on a thread ends without an error."""
     rng, widget = random.Random(0), widgets_of(random_model)[name]

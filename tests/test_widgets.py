@@ -120,7 +120,10 @@ def test_an_error_is_shown_and_kept(painter, monkeypatch):
 
 def test_no_address_in_repr_and_a_static_picture_beside_the_widget(painter):
     assert repr(painter) == f"Painter('{PROMPT}', seed=0, guidance=7.5)"
-    assert {"image/jpeg", "application/vnd.jupyter.widget-view+json"} <= painter._repr_mimebundle_().keys()
+    assert {
+        "image/jpeg",
+        "application/vnd.jupyter.widget-view+json",
+    } <= painter._repr_mimebundle_().keys()
 
 
 def test_widgets_draw_by_the_models_own_steps_and_guidance_unless_told_otherwise(random_model):
@@ -147,7 +150,9 @@ def test_the_pipeline_figure_reads_its_shapes_from_the_model(random_model):
 
 
 def test_a_lit_stage_stands_out(random_model):
-    plain, lit = (len(plots.pipeline(random_model, stage).axes[0].patches) for stage in (None, "unet"))
+    plain, lit = (
+        len(plots.pipeline(random_model, stage).axes[0].patches) for stage in (None, "unet")
+    )
     assert lit == plain + 1
 
 
@@ -261,7 +266,9 @@ def test_a_file_that_is_no_picture_is_said_and_the_old_one_stays(mixer):
     before = mixer.noisy
     uploaded(mixer, b"not a picture", "<b>x.png")
     assert np.array_equal(mixer.noisy, before)
-    assert mixer.said.value == "<b>&lt;b&gt;x.png</b> cannot be shown: it is no picture, or too large."
+    assert (
+        mixer.said.value == "<b>&lt;b&gt;x.png</b> cannot be shown: it is no picture, or too large."
+    )
     assert mixer.upload.failure is not None
 
 

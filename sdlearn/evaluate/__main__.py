@@ -1,8 +1,9 @@
-"""`python -m sdlearn.evaluate`: how good the small model is, measured on scenes that it has never seen.
+"""`python -m sdlearn.evaluate`: how good the small model is, measured on scenes that it has never
+seen.
 
-Prints a table and, with `--card`, writes it into the model card. The judge (`sdlearn.judge`) was trained on drawn
-pictures only; its own accuracy stands in the table's first lines, so that its word can be weighed. Beside each share
-stands where the share of all prompts lies with 95 % confidence.
+Prints a table and, with `--card`, writes it into the model card. The judge (`sdlearn.judge`) was
+trained on drawn pictures only; its own accuracy stands in the table's first lines, so that its word
+can be weighed. Beside each share stands where the share of all prompts lies with 95 % confidence.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ def draw_samples(model: Components, file: Path) -> None:
 
 
 def _picture_file(name: str) -> Path:
-    """Where a picture can be saved, or an error before minutes of measuring rather than after them."""
+    """Where a picture can be saved, or an error before minutes of measuring rather than
+    after them.
+    """
     file = Path(name)
     if file.suffix.lower() not in (".jpg", ".png"):
         raise argparse.ArgumentTypeError(f"{name!r} should end in .jpg or .png")
@@ -69,17 +72,31 @@ def _count(name: str) -> int:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m sdlearn.evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m sdlearn.evaluate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--model", default="tiny", help="a name or a folder that sdlearn.load takes")
-    parser.add_argument("--bfloat16", action="store_true", help="the U-Net in bfloat16: faster on many CPUs")
+    parser.add_argument(
+        "--model", default="tiny", help="a name or a folder that sdlearn.load takes"
+    )
+    parser.add_argument(
+        "--bfloat16", action="store_true", help="the U-Net in bfloat16: faster on many CPUs"
+    )
     parser.add_argument("--judge", type=Path, default=TINY.parent / "judge")
-    parser.add_argument("--count", type=_count, default=100, help="prompts of each sort; the card has 300")
-    parser.add_argument("--sheet", type=_picture_file, help="save contact sheets of the samples here")
+    parser.add_argument(
+        "--count", type=_count, default=100, help="prompts of each sort; the card has 300"
+    )
+    parser.add_argument(
+        "--sheet", type=_picture_file, help="save contact sheets of the samples here"
+    )
     parser.add_argument("--card", type=_card_file, help="write the table into this model card")
     instead = parser.add_mutually_exclusive_group()
-    instead.add_argument("--solvers", action="store_true", help="only compare solvers, steps and guidance")
-    instead.add_argument("--samples", type=_picture_file, help="only draw the README's twelve samples into this file")
+    instead.add_argument(
+        "--solvers", action="store_true", help="only compare solvers, steps and guidance"
+    )
+    instead.add_argument(
+        "--samples", type=_picture_file, help="only draw the README's twelve samples into this file"
+    )
     return parser.parse_args()
 
 
@@ -92,7 +109,9 @@ def main() -> None:
         draw_samples(model, choice.samples)
         return
     judge = load_judge(choice.judge)
-    precision = "the U-Net in bfloat16" if choice.bfloat16 else str(model.dtype).removeprefix("torch.")
+    precision = (
+        "the U-Net in bfloat16" if choice.bfloat16 else str(model.dtype).removeprefix("torch.")
+    )
     about = f"Measured on {choice.count} unseen prompts of each sort, {model.side}², {precision}"
     if choice.solvers:
         name, rows = "solvers", []

@@ -1,4 +1,6 @@
-"""Scenes that no model was trained on, pictures drawn from their captions, and what is right in them."""
+"""Scenes that no model was trained on, pictures drawn from their captions, and what is right in
+them.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ from sdlearn.train.data import TEST, scene_at
 AT_ONCE = 4
 """Pictures that are drawn in one batch."""
 SKY = 0.045
-"""The part of a page's height, from the top, where no cloud, sun, moon or star of a backdrop reaches."""
+"""The part of a page's height, from the top, where no cloud, sun, moon or star of a backdrop
+reaches.
+"""
 
 
 def unseen_scenes(count: int, held_out: bool) -> list[Scene]:
@@ -41,23 +45,38 @@ def captions(scenes: Iterable[Scene]) -> list[str]:
 def generate(model: Components, prompts: list[str], seed: int, **options) -> torch.Tensor:
     """One picture for each prompt: float32 [n, 3, height, width] on the CPU.
 
-    options: size, steps and guidance of `sdlearn.text_to_image`; the model's own where they are not given.
+    options: size, steps and guidance of `sdlearn.text_to_image`; the model's own where they are not
+        given.
     """
     found = []
     for first in tqdm(range(0, len(prompts), AT_ONCE), desc=f"drawing {len(prompts)} prompts"):
-        for step in text_to_latents(model, prompts[first : first + AT_ONCE], seed=seed + first, **options):
+        for step in text_to_latents(
+            model, prompts[first : first + AT_ONCE], seed=seed + first, **options
+        ):
             last = step
         found += [decode(model.vae, z).float().cpu() for z in last.latents.split(1)]
     return torch.cat(found)
 
 
 def generate_by_diffusers(model: Components, prompts: list[str], seed: int) -> torch.Tensor:
-    """The same with diffusers' own pipeline as anybody would call it: nothing is set but the prompt and the noise."""
-    parts = (model.vae, model.text_encoder, model.tokenizer, model.unet, model.scheduler, None, None)
+    """The same with diffusers' own pipeline as anybody would call it: nothing is set but the prompt
+    and the noise.
+    """
+    parts = (
+        model.vae,
+        model.text_encoder,
+        model.tokenizer,
+        model.unet,
+        model.scheduler,
+        None,
+        None,
+    )
     pipeline = StableDiffusionPipeline(*parts, requires_safety_checker=False)
     pipeline.set_progress_bar_config(disable=True)
     found = []
-    for first in tqdm(range(0, len(prompts), AT_ONCE), desc=f"drawing {len(prompts)} prompts by diffusers"):
+    for first in tqdm(
+        range(0, len(prompts), AT_ONCE), desc=f"drawing {len(prompts)} prompts by diffusers"
+    ):
         noise = torch.Generator().manual_seed(seed + first)
         made = pipeline(prompts[first : first + AT_ONCE], generator=noise, output_type="pt").images
         found.append(made.float().cpu() * 2 - 1)
@@ -118,18 +137,22 @@ def shares(found: list[Verdict]) -> dict[str, Share]:
 
 
 def whole_by_count(scenes: list[Scene], found: list[Verdict]) -> dict[int, Share]:
-    """The share of prompts drawn right to the letter, for prompts that ask for one, two and three things."""
+    """The share of prompts drawn right to the letter, for prompts that ask for one, two and three
+    things.
+    """
     pairs = list(zip(scenes, found, strict=True))
     return {
-        count: share_of(verdict.whole for scene, verdict in pairs if len(scene.things) == count) for count in (1, 2, 3)
+        count: share_of(verdict.whole for scene, verdict in pairs if len(scene.things) == count)
+        for count in (1, 2, 3)
     }
 
 
 def grain(scenes: list[Scene], pixels: torch.Tensor) -> float:
-    """How far the top of a sky, which is smooth on every page, is from being so: in grey levels, of 255.
+    """How far the top of a sky, which is smooth on every page, is from being so: in grey levels, of
+    255.
 
-    The standard deviation of the grey values along each row; the mean over the pictures whose prompt asks for nothing
-    that belongs into the sky.
+    The standard deviation of the grey values along each row; the mean over the pictures whose
+    prompt asks for nothing that belongs into the sky.
     """
     empty = [all(thing.kind in GROUND_KINDS for thing in scene.things) for scene in scenes]
     if not any(empty):
@@ -150,5 +173,8 @@ def variety(scenes: list[Scene], first: torch.Tensor, second: torch.Tensor) -> f
 def _redrawn(scene: Scene, seed: int) -> Scene:
     things = [(thing.colour, thing.kind) for thing in scene.things]
     return compose(
-        things, scene.place, scene.relation, rng=np.random.default_rng((5, seed, int(scene.things[0].x * 1e9)))
+        things,
+        scene.place,
+        scene.relation,
+        rng=np.random.default_rng((5, seed, int(scene.things[0].x * 1e9))),
     )

@@ -1,4 +1,6 @@
-"""The same noise, the same U-Net, another solver: how many steps does each need, and how much guidance can it bear?"""
+"""The same noise, the same U-Net, another solver: how many steps does each need, and how much
+guidance can it bear?
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,10 @@ SOLVERS = {
         {"timestep_spacing": "leading", "set_alpha_to_one": False, "skip_prk_steps": True},
     ),
     "DDIM, trailing": (DDIMScheduler, {"timestep_spacing": "trailing", "set_alpha_to_one": True}),
-    "DDIM, trailing, ending at t = 0": (DDIMScheduler, {"timestep_spacing": "trailing", "set_alpha_to_one": False}),
+    "DDIM, trailing, ending at t = 0": (
+        DDIMScheduler,
+        {"timestep_spacing": "trailing", "set_alpha_to_one": False},
+    ),
     "DPM-Solver++ 2M, trailing": (DPMSolverMultistepScheduler, {"timestep_spacing": "trailing"}),
 }
 """Each solver's class, and how it is configured; the schedule of noise stays the model's."""
@@ -28,7 +33,9 @@ SETTINGS = {
     "DPM-Solver++ 2M, trailing": ((12, 3, 3), (12, 7.5, 3)),
     "PNDM, as Stable Diffusion 1.5 ships it": ((25, 3, 3), (25, 7.5, 3)),
 }
-"""Steps and guidance that each is tried with, and what the number of prompts is divided by: few decide, many show."""
+"""Steps and guidance that each is tried with, and what the number of prompts is divided by: few
+decide, many show.
+"""
 
 HEAD = ("solver", "steps", "guidance", "prompts", "whole prompt right", "grain")
 
@@ -48,4 +55,11 @@ def compare_solvers(model: Components, judge: Judge, count: int) -> Iterator[tup
             asked = scenes[: max(1, count // part)]
             pixels = generate(other, captions(asked), seed=0, steps=steps, guidance=guidance)
             whole = shares(verdicts(judge, asked, pixels))["whole"]
-            yield name, f"{steps}", f"{guidance:g}", f"{len(asked)}", f"{whole}", f"{grain(asked, pixels):.1f}"
+            yield (
+                name,
+                f"{steps}",
+                f"{guidance:g}",
+                f"{len(asked)}",
+                f"{whole}",
+                f"{grain(asked, pixels):.1f}",
+            )

@@ -31,7 +31,9 @@ from sdlearn.train.data import TEST, scene_at
 
 CHOICES = 64
 PAGES = 64
-"""Drawn pages of each sort for what is measured on pages, and prompts for what is measured on attention."""
+"""Drawn pages of each sort for what is measured on pages, and prompts for what is measured on
+attention.
+"""
 FIFTY_STEPS = 100
 """Prompts that are drawn in fifty steps."""
 PAIRS = 32
@@ -44,7 +46,8 @@ Row = tuple[str, str, str, str]
 
 
 def measure(model: Components, judge: Judge, count: int, sheet: Path | None = None) -> list[Row]:
-    """Every figure, on `count` unseen prompts of each sort, drawn as a learner gets them: by the model's defaults.
+    """Every figure, on `count` unseen prompts of each sort, drawn as a learner gets them: by the
+    model's defaults.
 
     sheet: where to save contact sheets of what was drawn.
 
@@ -52,7 +55,9 @@ def measure(model: Components, judge: Judge, count: int, sheet: Path | None = No
         ValueError: a model without CLIP's image tower.
     """
     if model.clip is None:
-        raise ValueError("model: one with a CLIP image tower, in its folder `clip`; this one has none")
+        raise ValueError(
+            "model: one with a CLIP image tower, in its folder `clip`; this one has none"
+        )
     scenes, held_out = unseen_scenes(count, held_out=False), unseen_scenes(count, held_out=True)
     return [
         *rows_of_parts(model, judge, scenes[:PAGES] + held_out[:PAGES]),
@@ -68,7 +73,12 @@ def rows_of_parts(model: Components, judge: Judge, scenes: list[Scene]) -> list[
     restored = round_trip(model, pictures)
     worst = [_worst(shares(verdicts(judge, scenes, pixels))) for pixels in (pictures, restored)]
     return [
-        ("judge on drawn pictures: worst of place, kind, colour, relation", str(worst[0]), "99 %", ""),
+        (
+            "judge on drawn pictures: worst of place, kind, colour, relation",
+            str(worst[0]),
+            "99 %",
+            "",
+        ),
         ("judge on VAE round trips: worst of the same", str(worst[1]), "99 %", ""),
         (f"VAE PSNR at {model.side}²", f"{psnr(restored, pictures):.1f} dB", "30 dB", "36 dB"),
         (f"CLIP, picture → caption, top-1 of {CHOICES}", str(clip_accuracy(model)), "90 %", "98 %"),
@@ -99,7 +109,12 @@ def rows_of_samples(
         ("… whole prompt right, two things", str(by_count[2]), "", ""),
         ("… whole prompt right, three things", str(by_count[3]), "65 %", "92 %"),
         ("… whole prompt right, held-out compositions", str(new["whole"]), "82 %", "93 %"),
-        ("variety: two samples of a prompt against two drawings of it", f"{100 * differ:.0f} %", "60 %", "90 %"),
+        (
+            "variety: two samples of a prompt against two drawings of it",
+            f"{100 * differ:.0f} %",
+            "60 %",
+            "90 %",
+        ),
         (
             f"grain in a plain sky, of 255; drawn: {grain(scenes, drawn(scenes, model.side)):.1f}",
             _grain(scenes, first),
@@ -116,8 +131,8 @@ def rows_of_other_settings(model: Components, judge: Judge, scenes: list[Scene])
     ways = {
         f"guidance {STRONG}": lambda: generate(model, prompts, seed=0, guidance=STRONG),
         f"{half}²": lambda: generate(model, prompts, seed=0, size=half),
-        f"plain diffusers at its defaults, 50 steps, guidance 7.5, {len(few)} prompts": lambda: generate_by_diffusers(
-            model, few, seed=0
+        f"plain diffusers at its defaults, 50 steps, guidance 7.5, {len(few)} prompts": lambda: (
+            generate_by_diffusers(model, few, seed=0)
         ),
     }
     rows = []
@@ -125,7 +140,9 @@ def rows_of_other_settings(model: Components, judge: Judge, scenes: list[Scene])
         pixels = draw()
         asked = scenes[: len(pixels)]
         whole = shares(verdicts(judge, asked, pixels))["whole"]
-        rows.append((f"whole prompt right, {name}; grain", f"{whole}; {_grain(asked, pixels)}", "", ""))
+        rows.append(
+            (f"whole prompt right, {name}; grain", f"{whole}; {_grain(asked, pixels)}", "", "")
+        )
     return rows
 
 
@@ -146,30 +163,45 @@ def rows_of_attention(model: Components, scenes: list[Scene]) -> list[Row]:
 @torch.no_grad()
 def round_trip(model: Components, pixels: torch.Tensor) -> torch.Tensor:
     """Encode and decode, one picture at a time."""
-    pieces = [model.vae.encode(p.to(model.device, model.dtype)).latent_dist.mean for p in pixels.split(1)]
-    return torch.cat([decode(model.vae, z * model.vae.config.scaling_factor).float().cpu() for z in pieces])
+    pieces = [
+        model.vae.encode(p.to(model.device, model.dtype)).latent_dist.mean for p in pixels.split(1)
+    ]
+    return torch.cat(
+        [decode(model.vae, z * model.vae.config.scaling_factor).float().cpu() for z in pieces]
+    )
 
 
 @torch.no_grad()
 def clip_accuracy(model: Components, rounds: int = 8) -> Share:
-    """How often a picture finds its caption among 64 that all differ in things, colours or place."""
+    """How often a picture finds its caption among 64 that all differ in things, colours
+    or place.
+    """
     right = []
     for number in range(rounds):
         scenes, page = {}, 10_000 * (number + 1)
         while len(scenes) < CHOICES:
             scene = scene_at(page, TEST)
-            scenes.setdefault((frozenset((t.kind, t.colour) for t in scene.things), scene.place), scene)
+            scenes.setdefault(
+                (frozenset((t.kind, t.colour) for t in scene.things), scene.place), scene
+            )
             page += 1
         chosen = list(scenes.values())
-        pixels = drawn(chosen, model.clip.config.vision_config.image_size).to(model.device, model.dtype)
-        tokens = model.tokenizer(captions(chosen), padding="max_length", return_tensors="pt").input_ids
+        pixels = drawn(chosen, model.clip.config.vision_config.image_size).to(
+            model.device, model.dtype
+        )
+        tokens = model.tokenizer(
+            captions(chosen), padding="max_length", return_tensors="pt"
+        ).input_ids
         logits = model.clip(input_ids=tokens.to(model.device), pixel_values=pixels).logits_per_image
         right += (logits.argmax(dim=1).cpu() == torch.arange(CHOICES)).tolist()
     return share_of(right)
 
 
 def _worst(found: dict[str, Share]) -> Share:
-    return min((found[name] for name in ("place", "kind", "colour", "relation")), key=lambda share: share.value)
+    return min(
+        (found[name] for name in ("place", "kind", "colour", "relation")),
+        key=lambda share: share.value,
+    )
 
 
 def _grain(scenes: list[Scene], pixels: torch.Tensor) -> str:
@@ -177,7 +209,9 @@ def _grain(scenes: list[Scene], pixels: torch.Tensor) -> str:
 
 
 def save_sheet(pixels: torch.Tensor, scenes: list[Scene], file: Path) -> None:
-    """A contact sheet of the first hundred samples, 160 pixels each, and their prompts beside it."""
+    """A contact sheet of the first hundred samples, 160 pixels each, and their prompts
+    beside it.
+    """
     columns = min(10, len(pixels))
     full = min(100, len(pixels)) // columns * columns
     small = torch.nn.functional.adaptive_avg_pool2d(pixels[:full], 160)

@@ -1,1 +1,3 @@
-"""The exercises of every lesson, one module a lesson: what is asked for and which mistakes are known."""
+"""The exercises of every lesson, one module a lesson: what is asked for and which mistakes are
+known.
+"""

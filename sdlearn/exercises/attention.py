@@ -55,7 +55,11 @@ WORD_MAP = Exercise(
     "word_map",
     word_map,
     lambda: [
-        (torch.tensor([[[0.5, 0.3, 0.2], [0.1, 0.6, 0.3]], [[0.7, 0.1, 0.2], [0.3, 0.2, 0.5]]]), [1, 2], (1, 2)),
+        (
+            torch.tensor([[[0.5, 0.3, 0.2], [0.1, 0.6, 0.3]], [[0.7, 0.1, 0.2], [0.3, 0.2, 0.5]]]),
+            [1, 2],
+            (1, 2),
+        ),
         (_weights(3, 12, 5, 0), [2], (3, 4)),
         (_weights(4, 10, 9, 1), [3, 4, 7], (5, 2)),
     ],
@@ -89,8 +93,11 @@ WORD_MAP = Exercise(
             lambda p, places, size: word_map(p, places, (size[1], size[0])),
         ),
         Mistake(
-            "a softmax over the places of the picture is one too many: these are probabilities already",
-            lambda p, places, size: word_map(p, places, size).flatten().softmax(dim=0).reshape(size),
+            "a softmax over the places of the picture is one too many: these are probabilities "
+            "already",
+            lambda p, places, size: (
+                word_map(p, places, size).flatten().softmax(dim=0).reshape(size)
+            ),
         ),
     ),
     _map_of_kite,
@@ -109,7 +116,9 @@ def _marked(height: int, width: int, rows: slice, columns: slice) -> Tensor:
     return mask
 
 
-def _peak(height: int, width: int, row: int, column: int, weakest: tuple[int, int] = (0, 0)) -> Tensor:
+def _peak(
+    height: int, width: int, row: int, column: int, weakest: tuple[int, int] = (0, 0)
+) -> Tensor:
     heat = torch.full((height, width), 0.5)
     heat[row, column], heat[weakest] = 1.0, 0.0
     return heat
@@ -140,7 +149,10 @@ def _at(
     if swap:
         row, column = column, row
     scale = [m / h if scaled else 1 for m, h in zip(mask.shape, shape or heat.shape, strict=True)]
-    y, x = (int((place + (part if scaled else 0)) * s) for place, s in zip((row, column), scale, strict=True))
+    y, x = (
+        int((place + (part if scaled else 0)) * s)
+        for place, s in zip((row, column), scale, strict=True)
+    )
     return bool(mask[min(y, mask.shape[0] - 1), min(x, mask.shape[1] - 1)])
 
 
@@ -151,7 +163,9 @@ def _pointed(answer: Callable) -> Figure:
     for axes, heat in zip(figure.subplots(1, 2), heats, strict=True):
         enlarged = heat.repeat_interleave(4, 0).repeat_interleave(4, 1)
         axes.imshow(mask.float() + enlarged, cmap="viridis")
-        axes.set_title("yours: inside" if bool(answer(heat, mask)) else "yours: not inside", fontsize=9)
+        axes.set_title(
+            "yours: inside" if bool(answer(heat, mask)) else "yours: not inside", fontsize=9
+        )
         axes.axis("off")
     return figure
 
@@ -198,11 +212,21 @@ def _iou_of(chosen: Tensor, mask: Tensor) -> float:
 
 def _thing_and_guess(answer: Callable) -> Figure:
     mask = _marked(24, 32, slice(8, 18), slice(4, 14))
-    heat = F.avg_pool2d(mask[None, None].float(), 9, 1, 4)[0, 0].roll((2, 3), (0, 1)) + 0.02 * numbers(24, 32)
+    heat = F.avg_pool2d(mask[None, None].float(), 9, 1, 4)[0, 0].roll(
+        (2, 3), (0, 1)
+    ) + 0.02 * numbers(24, 32)
     figure = plots.new_figure(3.0)
-    shown = (("the thing's mask", mask), ("the map", heat), (f"yours: {float(answer(heat, mask)):.2f}", None))
+    shown = (
+        ("the thing's mask", mask),
+        ("the map", heat),
+        (f"yours: {float(answer(heat, mask)):.2f}", None),
+    )
     for axes, (title, values) in zip(figure.subplots(1, 3), shown, strict=True):
-        picture = mask.float() + 2 * _strongest(heat, int(mask.sum())).float() if values is None else values.float()
+        picture = (
+            mask.float() + 2 * _strongest(heat, int(mask.sum())).float()
+            if values is None
+            else values.float()
+        )
         axes.imshow(picture, cmap="viridis")
         axes.set_title(title, fontsize=9)
         axes.axis("off")
@@ -227,18 +251,22 @@ IOU = Exercise(
             lambda h, m: ((_strongest(h, int(m.sum())) & m).sum() / m.sum()).item(),
         ),
         Mistake(
-            "the places of both are added up, so those that they share count twice: the union is `a | b`",
+            "the places of both are added up, so those that they share count twice: the union is "
+            "`a | b`",
             lambda h, m: ((_strongest(h, int(m.sum())) & m).sum() / (2 * m.sum())).item(),
         ),
         Mistake(
-            "all places above half of the maximum are taken; take the strongest, *as many as the mask has*",
+            "all places above half of the maximum are taken; take the strongest, *as many as the "
+            "mask has*",
             lambda h, m: _iou_of(h > h.max() / 2, m),
         ),
         Mistake(
             "all places above the mean are taken; take the strongest, *as many as the mask has*",
             lambda h, m: _iou_of(h > h.mean(), m),
         ),
-        Mistake("these are the weakest places", lambda h, m: _iou_of(_strongest(-h, int(m.sum())), m)),
+        Mistake(
+            "these are the weakest places", lambda h, m: _iou_of(_strongest(-h, int(m.sum())), m)
+        ),
     ),
     _thing_and_guess,
 )
@@ -287,7 +315,8 @@ REWEIGHTED = Exercise(
     ],
     (
         Mistake(
-            "the *scores* are multiplied; it is the weight after the softmax that gets `factor` times as large",
+            "the *scores* are multiplied; it is the weight after the softmax that gets `factor` "
+            "times as large",
             lambda s, place, f: _changed(s, place, lambda x: x * f).softmax(dim=-1),
         ),
         Mistake(
@@ -295,7 +324,8 @@ REWEIGHTED = Exercise(
             lambda s, place, f: _changed(s.softmax(dim=-1), place, lambda x: x * f),
         ),
         Mistake(
-            "`factor` is added to the scores; a factor of the weight is its *logarithm* in the scores",
+            "`factor` is added to the scores; a factor of the weight is its *logarithm* in the "
+            "scores",
             lambda s, place, f: _changed(s, place, lambda x: x + f).softmax(dim=-1),
         ),
         Mistake(
@@ -306,7 +336,10 @@ REWEIGHTED = Exercise(
             "divided by the sum of *all* weights; each row has a sum of its own: `dim=-1`",
             lambda s, place, f: _over_all(_changed(s.softmax(dim=-1), place, lambda x: x * f)),
         ),
-        Mistake("nothing was changed: this is the softmax as it was", lambda s, place, f: s.softmax(dim=-1)),
+        Mistake(
+            "nothing was changed: this is the softmax as it was",
+            lambda s, place, f: s.softmax(dim=-1),
+        ),
     ),
     _rows,
 )
@@ -329,8 +362,13 @@ def _recorded(seed: int, t: int) -> Maps:
 def _pages() -> list[tuple[Scene, Maps, Tensor]]:
     """Fresh pages of two things of different kinds, their maps, and the true masks."""
     scenes = [(seed, random_scene(seed, count=2)) for seed in PAGES]
-    distinct = [(seed, scene) for seed, scene in scenes if len({thing.kind for thing in scene.things}) == 2]
-    return [(scene, _recorded(seed, T), torch.from_numpy(masks(scene, tiny().side)) > 0.5) for seed, scene in distinct]
+    distinct = [
+        (seed, scene) for seed, scene in scenes if len({thing.kind for thing in scene.things}) == 2
+    ]
+    return [
+        (scene, _recorded(seed, T), torch.from_numpy(masks(scene, tiny().side)) > 0.5)
+        for seed, scene in distinct
+    ]
 
 
 def _of_all_layers(maps: Maps, places: list[int]) -> Tensor:
@@ -344,8 +382,15 @@ def _scores(answer: Callable) -> tuple[float, float] | str:
         for thing, mask in zip(scene.things, true, strict=True):
             heat = answer(maps, places_of(tiny().tokenizer, scene.caption, thing.kind))
             if not isinstance(heat, Tensor) or heat.ndim != 2:
-                shape = "×".join(map(str, heat.shape)) if isinstance(heat, Tensor) else type(heat).__name__
-                return f"one map [h, w] was expected, got {shape}; `of_words` gives [1, h, w], so take [0]"
+                shape = (
+                    "×".join(map(str, heat.shape))
+                    if isinstance(heat, Tensor)
+                    else type(heat).__name__
+                )
+                return (
+                    f"one map [h, w] was expected, got {shape}; `of_words` gives [1, h, w], "
+                    "so take [0]"
+                )
             if not heat.isfinite().all():
                 return "your map holds NaN or infinity"
             found.append((points_at(heat, mask), overlap(heat, mask)))
@@ -354,7 +399,9 @@ def _scores(answer: Callable) -> tuple[float, float] | str:
 
 def _measure_map(answer: Callable) -> dict:
     first, maps, _ = _pages()[0]
-    answer(maps, places_of(tiny().tokenizer, first.caption, first.things[0].kind))  # a stub says so before any work
+    answer(
+        maps, places_of(tiny().tokenizer, first.caption, first.things[0].kind)
+    )  # a stub says so before any work
     yours = _scores(answer)
     return {"yours": yours, "all": _scores(_of_all_layers), "answer": answer}
 
@@ -366,7 +413,10 @@ def _is_a_map(measured: dict) -> str | None:
 def _points(measured: dict) -> str | None:
     pointing = measured["yours"][0]
     if pointing < POINTING:
-        return f"your maps point into the thing {pointing:.0%} of the time; at least {POINTING:.0%} was asked for"
+        return (
+            f"your maps point into the thing {pointing:.0%} of the time; at least "
+            f"{POINTING:.0%} was asked for"
+        )
     return None
 
 
@@ -375,7 +425,8 @@ def _covers(measured: dict) -> str | None:
     if yours < least:
         return (
             f"your maps cover the things with a mean IoU of {yours:.3f}; all layers together give "
-            f"{measured['all'][1]:.3f}, and at least {least:.3f} was asked for: combine layers that score well in "
+            f"{measured['all'][1]:.3f}, and at least {least:.3f} was asked for: combine layers "
+            "that score well in "
             "section 4"
         )
     return None

@@ -25,7 +25,11 @@ SIDE = 256
 @cache
 def _page() -> Tensor:
     """A page as pixels [1, 3, 256, 256]."""
-    return to_pixels(draw_array(compose([("red", "house"), ("blue", "tree")], "meadow", "left of", rng=1), SIDE)[None])
+    return to_pixels(
+        draw_array(compose([("red", "house"), ("blue", "tree")], "meadow", "left of", rng=1), SIDE)[
+            None
+        ]
+    )
 
 
 # --- sampling -------------------------------------------------------------------------------------
@@ -36,11 +40,17 @@ def sampled(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
 
 
 def _draw_sampled(answer: Callable) -> Figure:
-    """What the decoder makes of the learner's sample, beside the course's; the spread is enlarged to be seen."""
+    """What the decoder makes of the learner's sample, beside the course's; the spread is enlarged
+    to be seen.
+    """
     found = encode(tiny().vae, _page())
     wide, noise = found.logvar + 7, numbers(*found.mean.shape, seed=2)
     views = [
-        to_pictures(decode(tiny().vae, scale(tiny().vae, way(found.mean.clone(), wide.clone(), noise.clone()))))[0]
+        to_pictures(
+            decode(
+                tiny().vae, scale(tiny().vae, way(found.mean.clone(), wide.clone(), noise.clone()))
+            )
+        )[0]
         for way in (answer, sampled)
     ]
     return plots.strip(views, ["yours, spread enlarged", "target"], columns=4)
@@ -57,7 +67,8 @@ SAMPLED = Exercise(
     ],
     (
         Mistake(
-            "the noise is multiplied by the variance; it takes its root, the standard deviation: exp(½ log σ²)",
+            "the noise is multiplied by the variance; it takes its root, the standard deviation: "
+            "exp(½ log σ²)",
             lambda mean, log_variance, noise: mean + log_variance.exp() * noise,
         ),
         Mistake(
@@ -69,7 +80,8 @@ SAMPLED = Exercise(
             lambda mean, log_variance, noise: mean + log_variance / 2 * noise,
         ),
         Mistake(
-            "this takes the root of the *logarithm*; first exp, then the root (or half of it, then exp)",
+            "this takes the root of the *logarithm*; first exp, then the root (or half of it, "
+            "then exp)",
             lambda mean, log_variance, noise: mean + log_variance.sqrt() * noise,
         ),
         Mistake("this is the mean; nothing was sampled", lambda mean, log_variance, noise: mean),
@@ -112,26 +124,39 @@ DIVERGENCE = Exercise(
     ],
     (
         Mistake(
-            "this takes log10 of the variance; log σ² is the natural logarithm already, take it as it is",
+            "this takes log10 of the variance; log σ² is the natural logarithm already, take it "
+            "as it is",
             lambda mean, v: 0.5 * (mean**2 + v.exp() - 1 - v / math.log(10)).flatten(1).sum(dim=1),
         ),
         Mistake(
             "the variance is missing its exp: log_variance is its logarithm",
             lambda mean, v: 0.5 * (mean**2 + v - 1 - v).flatten(1).sum(dim=1),
         ),
-        Mistake("the factor ½ is missing", lambda mean, log_variance: 2 * divergence(mean, log_variance)),
+        Mistake(
+            "the factor ½ is missing", lambda mean, log_variance: 2 * divergence(mean, log_variance)
+        ),
         Mistake(
             "the -1 is missing: a standard normal distribution must have a KL of 0 to itself",
-            lambda mean, log_variance: 0.5 * (mean**2 + log_variance.exp() - log_variance).flatten(1).sum(dim=1),
+            lambda mean, log_variance: (
+                0.5 * (mean**2 + log_variance.exp() - log_variance).flatten(1).sum(dim=1)
+            ),
         ),
-        Mistake("the sign is wrong: KL is never negative", lambda mean, log_variance: -divergence(mean, log_variance)),
+        Mistake(
+            "the sign is wrong: KL is never negative",
+            lambda mean, log_variance: -divergence(mean, log_variance),
+        ),
         Mistake(
             "the mean is not squared",
-            lambda mean, log_variance: 0.5 * (mean + log_variance.exp() - 1 - log_variance).flatten(1).sum(dim=1),
+            lambda mean, log_variance: (
+                0.5 * (mean + log_variance.exp() - 1 - log_variance).flatten(1).sum(dim=1)
+            ),
         ),
         Mistake(
-            "this is the mean over the numbers of a picture; the KL of independent numbers is their *sum*",
-            lambda mean, log_variance: 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).flatten(1).mean(dim=1),
+            "this is the mean over the numbers of a picture; the KL of independent numbers is "
+            "their *sum*",
+            lambda mean, log_variance: (
+                0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).flatten(1).mean(dim=1)
+            ),
         ),
         Mistake(
             "this adds up all pictures; one number for each picture is asked for",
@@ -152,8 +177,17 @@ def _draw_scaling(answer: Callable) -> Figure:
     z = encode(tiny().vae, _page()).mean
     figure = plots.new_figure(2.4)
     axes = figure.subplots()
-    for values, name in ((z, "z, as the encoder gives it"), (z * float(answer(z.clone())), "times your factor")):
-        axes.hist(values.flatten().numpy(), 80, density=True, alpha=0.5, label=f"{name}: std {values.std():.2f}")
+    for values, name in (
+        (z, "z, as the encoder gives it"),
+        (z * float(answer(z.clone())), "times your factor"),
+    ):
+        axes.hist(
+            values.flatten().numpy(),
+            80,
+            density=True,
+            alpha=0.5,
+            label=f"{name}: std {values.std():.2f}",
+        )
     axes.set(yticks=[])
     axes.legend(frameon=False)
     return figure
@@ -170,16 +204,24 @@ SCALING = Exercise(
     ],
     (
         Mistake("upside down: this is the spread; the factor has to *undo* it", lambda z: z.std()),
-        Mistake("this divides by the variance; the spread is its square root", lambda z: 1 / z.var()),
-        Mistake("one factor for all numbers is asked for, not one for each place", lambda z: 1 / z.std(dim=0)),
         Mistake(
-            "one factor for all numbers is asked for, not one for each channel", lambda z: 1 / z.std(dim=(0, 2, 3))
+            "this divides by the variance; the spread is its square root", lambda z: 1 / z.var()
         ),
         Mistake(
-            "one factor for all numbers is asked for, not one for each picture", lambda z: 1 / z.std(dim=(1, 2, 3))
+            "one factor for all numbers is asked for, not one for each place",
+            lambda z: 1 / z.std(dim=0),
         ),
         Mistake(
-            "the mean is not taken off before squaring: this is the root mean square, not the standard deviation",
+            "one factor for all numbers is asked for, not one for each channel",
+            lambda z: 1 / z.std(dim=(0, 2, 3)),
+        ),
+        Mistake(
+            "one factor for all numbers is asked for, not one for each picture",
+            lambda z: 1 / z.std(dim=(1, 2, 3)),
+        ),
+        Mistake(
+            "the mean is not taken off before squaring: this is the root mean square, not the "
+            "standard deviation",
             lambda z: 1 / z.square().mean().sqrt(),
         ),
     ),
@@ -223,7 +265,10 @@ PSNR = Exercise(
             "20 belongs to *amplitudes*; of squares it is 10",
             lambda a, b: 20 * torch.log10(4 / (a - b).square().mean()),
         ),
-        Mistake("the peak is not squared: peak² / MSE", lambda a, b: 10 * torch.log10(2 / (a - b).square().mean())),
+        Mistake(
+            "the peak is not squared: peak² / MSE",
+            lambda a, b: 10 * torch.log10(2 / (a - b).square().mean()),
+        ),
         Mistake(
             "the squared differences are added up; the MSE is their mean",
             lambda a, b: 10 * torch.log10(4 / (a - b).square().sum()),
@@ -254,7 +299,9 @@ def _measure_edit(answer: Callable[[Tensor], Tensor]) -> dict | str:
         return "your function returned None; does it end with `return`?"
     edited = torch.as_tensor(edited).float()
     if edited.shape != latents.shape:
-        return f"latents of shape {tuple(latents.shape)} were expected back, got {tuple(edited.shape)}"
+        return (
+            f"latents of shape {tuple(latents.shape)} were expected back, got {tuple(edited.shape)}"
+        )
     if not edited.isfinite().all():
         return "your latents hold NaN or infinity"
     before, after = decode(vae, latents), decode(vae, edited)
@@ -276,19 +323,26 @@ def _is_latents(measured: dict | str) -> str | None:
 
 def _changes_the_left(measured: dict) -> str | None:
     if measured["left"] < 0.05:
-        return f"the left half changes by {measured['left']:.3f} on average; at least 0.05 was asked for"
+        return (
+            f"the left half changes by {measured['left']:.3f} on average; at least 0.05 was "
+            "asked for"
+        )
     return None
 
 
 def _spares_the_right(measured: dict) -> str | None:
     if measured["right"] <= 0.03:
         return None
-    found = f"the right third changes by {measured['right']:.3f} on average; at most 0.03 was asked for. "
+    found = (
+        f"the right third changes by {measured['right']:.3f} on average; at most 0.03 was "
+        "asked for. "
+    )
     last, half = max(measured["columns"]), measured["width"] // 2
     if last >= half:
         return f"{found}You changed columns up to {last}; the left half ends at {half - 1}"
     return (
-        f"{found}Your columns are right, but the decoder normalises over the whole picture, so other numbers on one "
+        f"{found}Your columns are right, but the decoder normalises over the whole picture, so "
+        "other numbers on one "
         "side show on the other too: use the numbers that are there, or edit less of it"
     )
 
@@ -299,7 +353,9 @@ EDITED = OpenExercise(
     _measure_edit,
     (_is_latents, _changes_the_left, _spares_the_right),
     lambda m: plots.strip(
-        [to_pictures(m[k])[0] for k in ("before", "after")], ["before", "after your edit"], columns=4
+        [to_pictures(m[k])[0] for k in ("before", "after")],
+        ["before", "after your edit"],
+        columns=4,
     ),
 )
 

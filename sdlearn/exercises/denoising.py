@@ -65,7 +65,8 @@ DDIM_STEP = Exercise(
     ],
     (
         Mistake(
-            "the noise is only taken away; that is x̂₀, and the next rung has noise of its own: put it back",
+            "the noise is only taken away; that is x̂₀, and the next rung has noise of its own: "
+            "put it back",
             lambda x, e, alpha_bar, following: _clean(x, e, alpha_bar),
         ),
         Mistake(
@@ -84,23 +85,32 @@ DDIM_STEP = Exercise(
         ),
         Mistake(
             "the square roots are missing",
-            lambda x, e, alpha_bar, following: following * (x - (1 - alpha_bar) * e) / alpha_bar + (1 - following) * e,
+            lambda x, e, alpha_bar, following: (
+                following * (x - (1 - alpha_bar) * e) / alpha_bar + (1 - following) * e
+            ),
         ),
         Mistake(
             "the noise is put back in the share of the *old* rung; take that of the next",
-            lambda x, e, alpha_bar, following: following**0.5 * _clean(x, e, alpha_bar) + (1 - alpha_bar) ** 0.5 * e,
+            lambda x, e, alpha_bar, following: (
+                following**0.5 * _clean(x, e, alpha_bar) + (1 - alpha_bar) ** 0.5 * e
+            ),
         ),
         Mistake(
             "what is mixed anew is x_t; it has to be x̂₀",
             lambda x, e, alpha_bar, following: following**0.5 * x + (1 - following) ** 0.5 * e,
         ),
         Mistake(
-            "just the difference of the two noises is taken away; each step has to rescale the picture as well",
-            lambda x, e, alpha_bar, following: x - ((1 - alpha_bar) ** 0.5 - (1 - following) ** 0.5) * e,
+            "just the difference of the two noises is taken away; each step has to rescale the "
+            "picture as well",
+            lambda x, e, alpha_bar, following: (
+                x - ((1 - alpha_bar) ** 0.5 - (1 - following) ** 0.5) * e
+            ),
         ),
     ),
     lambda answer: plots.strip(
-        [_picture(_down(answer)), _picture(_down(ddim_step))], ["ten steps of yours", "target"], columns=4
+        [_picture(_down(answer)), _picture(_down(ddim_step))],
+        ["ten steps of yours", "target"],
+        columns=4,
     ),
 )
 
@@ -120,9 +130,13 @@ def _root_of_spread(beta: float, alpha_bar: float, alpha_bar_next: float) -> flo
 def _ddpm_with(mean: Callable = _ddpm, added: Callable = _root_of_spread) -> Callable:
     """The step, with a mean or an amount of fresh noise that may be wrong."""
 
-    def step(noisy: Tensor, predicted: Tensor, fresh: Tensor, alpha_bar: float, alpha_bar_next: float) -> Tensor:
+    def step(
+        noisy: Tensor, predicted: Tensor, fresh: Tensor, alpha_bar: float, alpha_bar_next: float
+    ) -> Tensor:
         beta = 1 - alpha_bar / alpha_bar_next
-        return mean(noisy, predicted, alpha_bar, beta) + added(beta, alpha_bar, alpha_bar_next) * fresh
+        return (
+            mean(noisy, predicted, alpha_bar, beta) + added(beta, alpha_bar, alpha_bar_next) * fresh
+        )
 
     return step
 
@@ -133,7 +147,12 @@ ddpm_step = _ddpm_with()
 def _wandered(step: Callable) -> Tensor:
     """Twenty steps of DDPM with somebody's own step, always with the same fresh noise."""
     dice = torch.Generator().manual_seed(0)
-    return _down(lambda x, e, now, following: step(x, e, torch.randn(x.shape, generator=dice), now, following), 50)
+    return _down(
+        lambda x, e, now, following: step(
+            x, e, torch.randn(x.shape, generator=dice), now, following
+        ),
+        50,
+    )
 
 
 DDPM_STEP = Exercise(
@@ -146,9 +165,12 @@ DDPM_STEP = Exercise(
         (numbers(1, 4, 3, 5), numbers(1, 4, 3, 5, seed=1), numbers(1, 4, 3, 5, seed=2), 0.8, 1.0),
     ],
     (
-        Mistake("the fresh noise is missing: this is the mean alone", _ddpm_with(added=lambda *_: 0.0)),
         Mistake(
-            "√β of fresh noise; √β̃ was asked for, which is 0 at the last step, where no noise may be left",
+            "the fresh noise is missing: this is the mean alone", _ddpm_with(added=lambda *_: 0.0)
+        ),
+        Mistake(
+            "√β of fresh noise; √β̃ was asked for, which is 0 at the last step, where no noise "
+            "may be left",
             _ddpm_with(added=lambda beta, *_: beta**0.5),
         ),
         Mistake(
@@ -156,7 +178,8 @@ DDPM_STEP = Exercise(
             _ddpm_with(added=lambda *given: _root_of_spread(*given) ** 2),
         ),
         Mistake(
-            "all the noise of the next rung is put back fresh, but a part of the named noise is still there",
+            "all the noise of the next rung is put back fresh, but a part of the named noise is "
+            "still there",
             _ddpm_with(added=lambda beta, bar, following: (1 - following) ** 0.5),
         ),
         Mistake(
@@ -164,7 +187,8 @@ DDPM_STEP = Exercise(
             lambda x, e, fresh, bar, following: ddim_step(x, e, bar, following),
         ),
         Mistake(
-            "ᾱ is taken for α: it holds all steps together; for the one between the two rungs ᾱ = α · ᾱ′",
+            "ᾱ is taken for α: it holds all steps together; for the one between the two rungs ᾱ "
+            "= α · ᾱ′",
             _ddpm_with(
                 lambda x, e, bar, beta: _ddpm(x, e, bar, 1 - bar),
                 lambda beta, bar, following: _root_of_spread(1 - bar, bar, following),
@@ -176,7 +200,9 @@ DDPM_STEP = Exercise(
         ),
         Mistake(
             "√β in place of β: that is how much noise a step *adds* on the way up",
-            _ddpm_with(lambda x, e, bar, beta: (x - beta**0.5 / (1 - bar) ** 0.5 * e) / (1 - beta) ** 0.5),
+            _ddpm_with(
+                lambda x, e, bar, beta: (x - beta**0.5 / (1 - bar) ** 0.5 * e) / (1 - beta) ** 0.5
+            ),
         ),
         Mistake(
             "the division by √α is missing: each step makes the picture a little larger again",
@@ -200,7 +226,9 @@ DDPM_STEP = Exercise(
         ),
     ),
     lambda answer: plots.strip(
-        [_picture(_wandered(answer)), _picture(_wandered(ddpm_step))], ["twenty steps of yours", "target"], columns=4
+        [_picture(_wandered(answer)), _picture(_wandered(ddpm_step))],
+        ["twenty steps of yours", "target"],
+        columns=4,
     ),
 )
 
@@ -212,7 +240,11 @@ def guided(unconditional: Tensor, conditional: Tensor, guidance: float) -> Tenso
 
 
 def _guided_pictures(answer: Callable) -> Figure:
-    with_text, without, rungs = predictor(tiny(), PROMPT), predictor(tiny(), ""), list(range(999, 0, -100))
+    with_text, without, rungs = (
+        predictor(tiny(), PROMPT),
+        predictor(tiny(), ""),
+        list(range(999, 0, -100)),
+    )
     schedule, noise = Schedule.of(tiny().scheduler), numbers(1, 4, SIDE, SIDE, seed=3)
     found = []
     for combine in (answer, guided):
@@ -236,18 +268,29 @@ GUIDED = Exercise(
     ],
     (
         Mistake(
-            "one too strong: start from the *unconditional* prediction, so that scale 1 is the conditional one",
+            "one too strong: start from the *unconditional* prediction, so that scale 1 is the "
+            "conditional one",
             lambda u, c, s: c + s * (c - u),
         ),
         Mistake("unconditional and conditional are exchanged", lambda u, c, s: c + s * (u - c)),
         Mistake(
-            "only the difference is left; it is added to the unconditional prediction", lambda u, c, s: s * (c - u)
+            "only the difference is left; it is added to the unconditional prediction",
+            lambda u, c, s: s * (c - u),
         ),
-        Mistake("the direction is turned round: conditional minus unconditional", lambda u, c, s: u + s * (u - c)),
+        Mistake(
+            "the direction is turned round: conditional minus unconditional",
+            lambda u, c, s: u + s * (u - c),
+        ),
         Mistake("the scale is not used", lambda u, c, s: c),
-        Mistake("this is the mean of both; guidance goes *beyond* the conditional one", lambda u, c, s: (u + c) / 2),
+        Mistake(
+            "this is the mean of both; guidance goes *beyond* the conditional one",
+            lambda u, c, s: (u + c) / 2,
+        ),
         Mistake("the scale multiplies the whole conditional prediction", lambda u, c, s: u + s * c),
-        Mistake("one too weak: scale 1 has to give the conditional prediction", lambda u, c, s: u + (s - 1) * (c - u)),
+        Mistake(
+            "one too weak: scale 1 has to give the conditional prediction",
+            lambda u, c, s: u + (s - 1) * (c - u),
+        ),
     ),
     _guided_pictures,
 )
@@ -255,7 +298,9 @@ GUIDED = Exercise(
 # --- the whole loop -------------------------------------------------------------------------------
 
 
-def draw_latents(predict: Callable, schedule: Schedule, noise: Tensor, timesteps: list[int]) -> Tensor:
+def draw_latents(
+    predict: Callable, schedule: Schedule, noise: Tensor, timesteps: list[int]
+) -> Tensor:
     latents = noise
     alpha_bars = [*schedule.alpha_bars[timesteps].tolist(), 1.0]
     for t, now, following in zip(timesteps, alpha_bars, alpha_bars[1:], strict=False):
@@ -268,13 +313,19 @@ def _toy(latents: Tensor, t: int) -> Tensor:
     return torch.tanh(latents * (0.5 + t / 1000)) + 0.1
 
 
-def _loop(following: Callable, step: Callable = ddim_step, fed: Callable = lambda latents, noise: latents) -> Callable:
-    """The loop with something wrong in it: which ᾱ comes next, what a step does, or what the prediction is fed."""
+def _loop(
+    following: Callable, step: Callable = ddim_step, fed: Callable = lambda latents, noise: latents
+) -> Callable:
+    """The loop with something wrong in it: which ᾱ comes next, what a step does, or what the
+    prediction is fed.
+    """
 
     def run(predict: Callable, schedule: Schedule, noise: Tensor, timesteps: list[int]) -> Tensor:
         latents, alpha_bars = noise, schedule.alpha_bars[timesteps].tolist()
         for index, (t, now) in enumerate(zip(timesteps, alpha_bars, strict=True)):
-            latents = step(latents, predict(fed(latents, noise), t), now, following(alpha_bars, index))
+            latents = step(
+                latents, predict(fed(latents, noise), t), now, following(alpha_bars, index)
+            )
         return latents
 
     return run
@@ -284,7 +335,9 @@ def _next(alpha_bars: list[float], index: int) -> float:
     return alpha_bars[index + 1] if index + 1 < len(alpha_bars) else 1.0
 
 
-def _with_alphas(predict: Callable, schedule: Schedule, noise: Tensor, timesteps: list[int]) -> Tensor:
+def _with_alphas(
+    predict: Callable, schedule: Schedule, noise: Tensor, timesteps: list[int]
+) -> Tensor:
     latents, alpha_bars = noise, [*schedule.alphas[timesteps].tolist(), 1.0]
     for t, now, following in zip(timesteps, alpha_bars, alpha_bars[1:], strict=False):
         latents = ddim_step(latents, predict(latents, t), now, following)
@@ -303,10 +356,15 @@ DRAW_LATENTS = Exercise(
     (
         Mistake(
             "the last step stops at its own rung: after it there is no noise left, so ᾱ is 1 there",
-            _loop(lambda alpha_bars, i: alpha_bars[i + 1] if i + 1 < len(alpha_bars) else alpha_bars[i]),
+            _loop(
+                lambda alpha_bars, i: (
+                    alpha_bars[i + 1] if i + 1 < len(alpha_bars) else alpha_bars[i]
+                )
+            ),
         ),
         Mistake(
-            "the prediction is always asked about the noise at the start; ask about the latents of *this* step",
+            "the prediction is always asked about the noise at the start; ask about the latents "
+            "of *this* step",
             _loop(_next, fed=lambda latents, noise: noise),
         ),
         Mistake(
@@ -316,12 +374,17 @@ DRAW_LATENTS = Exercise(
         Mistake(
             "the noise is not put back: each step has to end with the noise of the next rung",
             _loop(
-                _next, step=lambda latents, predicted, now, following: following**0.5 * _clean(latents, predicted, now)
+                _next,
+                step=lambda latents, predicted, now, following: (
+                    following**0.5 * _clean(latents, predicted, now)
+                ),
             ),
         ),
         Mistake(
             "α of one step in place of ᾱ: `schedule.alpha_bars`",
-            lambda predict, schedule, noise, timesteps: _with_alphas(predict, schedule, noise, timesteps),
+            lambda predict, schedule, noise, timesteps: _with_alphas(
+                predict, schedule, noise, timesteps
+            ),
         ),
         Mistake(
             "`predict` is asked about the number of the step; ask about its t",
@@ -335,14 +398,19 @@ DRAW_LATENTS = Exercise(
         ),
         Mistake(
             "the timesteps are gone through upwards; drawing goes from much noise to none",
-            lambda predict, schedule, noise, timesteps: draw_latents(predict, schedule, noise, timesteps[::-1]),
+            lambda predict, schedule, noise, timesteps: draw_latents(
+                predict, schedule, noise, timesteps[::-1]
+            ),
         ),
     ),
     lambda answer: plots.strip(
         [
             _picture(
                 run(
-                    _predict(), Schedule.of(tiny().scheduler), numbers(1, 4, SIDE, SIDE, seed=3), [*range(999, 0, -100)]
+                    _predict(),
+                    Schedule.of(tiny().scheduler),
+                    numbers(1, 4, SIDE, SIDE, seed=3),
+                    [*range(999, 0, -100)],
                 )
             )
             for run in (answer, draw_latents)
@@ -356,7 +424,9 @@ DRAW_LATENTS = Exercise(
 
 WEAK, STRONG = 3.0, 12.0
 TOWARDS = 0.05
-"""How much more than the conditional prediction the result has to point towards the difference, as a cosine."""
+"""How much more than the conditional prediction the result has to point towards the difference, as
+a cosine.
+"""
 MOST = 1.15
 """How much larger than the conditional prediction's the spread of the result may be."""
 
@@ -381,9 +451,16 @@ def _is_a_prediction(measured: dict) -> str | None:
     for name, scale in (("strong", STRONG), ("weak", WEAK), ("one", 1)):
         found = measured[name]
         if not isinstance(found, Tensor) or found.shape != wanted:
-            shape = "×".join(map(str, found.shape)) if isinstance(found, Tensor) else type(found).__name__
+            shape = (
+                "×".join(map(str, found.shape))
+                if isinstance(found, Tensor)
+                else type(found).__name__
+            )
             wanted_shape = "×".join(map(str, wanted))
-            return f"at scale {scale:g}: a prediction of shape {wanted_shape} was expected back, got {shape}"
+            return (
+                f"at scale {scale:g}: a prediction of shape {wanted_shape} was expected back, "
+                f"got {shape}"
+            )
         if not found.isfinite().all():
             return f"at scale {scale:g}: your result holds NaN or infinity"
     return None
@@ -391,14 +468,19 @@ def _is_a_prediction(measured: dict) -> str | None:
 
 def _one_is_none(measured: dict) -> str | None:
     off = (measured["one"] - measured["caption"]).abs().max().item()
-    return f"at scale 1 the conditional prediction has to come out; yours is off by {off:.3g}" if off > 1e-3 else None
+    return (
+        f"at scale 1 the conditional prediction has to come out; yours is off by {off:.3g}"
+        if off > 1e-3
+        else None
+    )
 
 
 def _does_not_glare(measured: dict) -> str | None:
     grown = (measured["strong"].std() / measured["caption"].std()).item()
     if grown > MOST:
         return (
-            f"at scale {STRONG:g} your result spreads {grown:.2f} times as much as the conditional prediction; "
+            f"at scale {STRONG:g} your result spreads {grown:.2f} times as much as the "
+            "conditional prediction; "
             f"at most {MOST} was asked for"
         )
     return None
@@ -413,8 +495,10 @@ def _still_guides(measured: dict) -> str | None:
     before, after = (_towards(measured[name], measured) for name in ("caption", "strong"))
     if after < before + TOWARDS:
         return (
-            f"it does not guide: at scale {STRONG:g} the result's cosine with (conditional - unconditional) is "
-            f"{after:.2f}; at least {before + TOWARDS:.2f} was asked for (without guidance: {before:.2f})"
+            f"it does not guide: at scale {STRONG:g} the result's cosine with (conditional - "
+            "unconditional) is "
+            f"{after:.2f}; at least {before + TOWARDS:.2f} was asked for (without guidance: "
+            f"{before:.2f})"
         )
     if after < _towards(measured["weak"], measured) + TOWARDS / 5:
         return f"it does not follow the scale: {STRONG:g} has to guide more than {WEAK:g}"
@@ -425,7 +509,11 @@ def _spreads(measured: dict) -> Figure:
     figure = plots.new_figure(2.6)
     axes = figure.subplots()
     plain = guided(measured["empty"], measured["caption"], STRONG)
-    shown = {"conditional": measured["caption"], f"plain, scale {STRONG:g}": plain, "yours": measured["strong"]}
+    shown = {
+        "conditional": measured["caption"],
+        f"plain, scale {STRONG:g}": plain,
+        "yours": measured["strong"],
+    }
     for (name, values), colour in zip(shown.items(), plots.LINES, strict=False):
         axes.hist(values.flatten().numpy(), 60, density=True, alpha=0.5, color=colour, label=name)
     axes.set_yticks([])

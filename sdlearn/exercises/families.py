@@ -27,11 +27,21 @@ def critic_loss(real: Tensor, forged: Tensor) -> Tensor:
 def _against_score(answer: Callable) -> Figure:
     figure = plots.new_figure(2.6)
     axes, scores = figure.subplots(), torch.linspace(-4, 4, 81)
-    for name, colour, swap in (("a real page", plots.LINES[0], False), ("a forged one", plots.LINES[1], True)):
+    for name, colour, swap in (
+        ("a real page", plots.LINES[0], False),
+        ("a forged one", plots.LINES[1], True),
+    ):
         for loss, style, whose in ((critic_loss, "-", "target"), (answer, "--", "yours")):
             sure = torch.tensor([-4.0 if not swap else 4.0])
             values = [float(loss(*((sure, s[None]) if swap else (s[None], sure)))) for s in scores]
-            axes.plot(scores, values, style, color=colour, lw=3 if style == "-" else 1.5, label=f"{whose}: {name}")
+            axes.plot(
+                scores,
+                values,
+                style,
+                color=colour,
+                lw=3 if style == "-" else 1.5,
+                label=f"{whose}: {name}",
+            )
     axes.set(xlabel="score", ylabel="loss, beside one wrong answer")
     axes.legend(fontsize=8, frameon=False)
     return figure
@@ -92,7 +102,10 @@ def best_guess(pictures: Tensor) -> Tensor:
 
 def _guessed(answer: Callable) -> Figure:
     """Four pages that fit the same few words equally well, and the answer for them."""
-    pages = [draw_array(compose([("red", "heart")], "meadow", sizes=("big",), rng=seed), 128) for seed in range(4)]
+    pages = [
+        draw_array(compose([("red", "heart")], "meadow", sizes=("big",), rng=seed), 128)
+        for seed in range(4)
+    ]
     stacked = torch.stack([torch.from_numpy(page).permute(2, 0, 1).float() for page in pages])
     guess = torch.as_tensor(answer(stacked)).clamp(0, 255).byte().permute(1, 2, 0).numpy()
     return plots.strip([*pages, guess], [*["equally likely"] * 4, "your guess"], columns=5)
@@ -112,15 +125,28 @@ BEST_GUESS = Exercise(
             "this is the median; it makes the *absolute* errors small, and squares are asked for",
             lambda pictures: pictures.median(dim=0).values,
         ),
-        Mistake("this is one of the pictures; another guess is nearer to all of them", lambda pictures: pictures[0]),
         Mistake(
-            "this is the one of the pictures that is nearest to the others; a guess need not be one of them",
-            lambda pictures: pictures[torch.cdist(*[pictures.flatten(1)] * 2).square().sum(dim=1).argmin()],
+            "this is one of the pictures; another guess is nearer to all of them",
+            lambda pictures: pictures[0],
         ),
-        Mistake("the pictures are summed; their values leave the range", lambda pictures: pictures.sum(dim=0)),
-        Mistake("the mean over everything is one number; each pixel has its own", lambda pictures: pictures.mean()),
         Mistake(
-            "the mean was taken over the channels; take it over the pictures", lambda pictures: pictures.mean(dim=1)
+            "this is the one of the pictures that is nearest to the others; a guess need not be "
+            "one of them",
+            lambda pictures: pictures[
+                torch.cdist(*[pictures.flatten(1)] * 2).square().sum(dim=1).argmin()
+            ],
+        ),
+        Mistake(
+            "the pictures are summed; their values leave the range",
+            lambda pictures: pictures.sum(dim=0),
+        ),
+        Mistake(
+            "the mean over everything is one number; each pixel has its own",
+            lambda pictures: pictures.mean(),
+        ),
+        Mistake(
+            "the mean was taken over the channels; take it over the pictures",
+            lambda pictures: pictures.mean(dim=1),
         ),
     ),
     _guessed,
@@ -142,7 +168,9 @@ def _coverage(answer: Callable) -> Figure:
     axes = figure.subplots()
     for run, style, name in ((covered, "-", "target"), (answer, "--", "yours")):
         values = [float(run(real, real[: round(40 * share)], 0.01)) for share in shares]
-        axes.plot(shares, values, style, color=plots.LINES[1], lw=3 if style == "-" else 1.5, label=name)
+        axes.plot(
+            shares, values, style, color=plots.LINES[1], lw=3 if style == "-" else 1.5, label=name
+        )
     axes.set(xlabel="part of a circle that a family paints", ylabel="diversity")
     axes.legend(fontsize=8, frameon=False)
     return figure
@@ -159,7 +187,8 @@ COVERED = Exercise(
     ],
     (
         Mistake(
-            "this asks which *made* pictures are near a real one: that is fidelity; diversity asks it of the real ones",
+            "this asks which *made* pictures are near a real one: that is fidelity; diversity "
+            "asks it of the real ones",
             lambda real, made, radius: covered(made, real, radius),
         ),
         Mistake(
@@ -168,7 +197,9 @@ COVERED = Exercise(
         ),
         Mistake(
             "a real picture would need *every* made one near it; one is enough",
-            lambda real, made, radius: (torch.cdist(real, made) <= radius).all(dim=1).float().mean(),
+            lambda real, made, radius: (
+                (torch.cdist(real, made) <= radius).all(dim=1).float().mean()
+            ),
         ),
         Mistake(
             "this is the number of covered pictures; divide by how many there are",
@@ -180,7 +211,9 @@ COVERED = Exercise(
         ),
         Mistake(
             "distances must be compared with the radius, not squared distances",
-            lambda real, made, radius: (torch.cdist(real, made).square() <= radius).any(dim=1).float().mean(),
+            lambda real, made, radius: (
+                (torch.cdist(real, made).square() <= radius).any(dim=1).float().mean()
+            ),
         ),
     ),
     _coverage,

@@ -1,4 +1,6 @@
-"""What the exercises hand to the learner's functions: seeded numbers, the small model, and its judge."""
+"""What the exercises hand to the learner's functions: seeded numbers, the small model, and its
+judge.
+"""
 
 from __future__ import annotations
 

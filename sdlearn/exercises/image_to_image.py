@@ -72,11 +72,13 @@ LOWER_RUNGS = Exercise(
     ],
     (
         Mistake(
-            "these are the *upper* rungs, with the most noise; little strength means little noise: the lower part",
+            "these are the *upper* rungs, with the most noise; little strength means little "
+            "noise: the lower part",
             lambda ts, strength: ts[: int(strength * len(ts))],
         ),
         Mistake(
-            "right but where no rung is done: `timesteps[-0:]` is all of them, since -0 is 0; count from the front",
+            "right but where no rung is done: `timesteps[-0:]` is all of them, since -0 is 0; "
+            "count from the front",
             lambda ts, strength: ts[-int(strength * len(ts)) :],
         ),
         Mistake(
@@ -91,7 +93,10 @@ LOWER_RUNGS = Exercise(
             "the rungs are turned round: drawing goes from much noise to little",
             lambda ts, strength: lower_rungs(ts, strength)[::-1],
         ),
-        Mistake("this is the number of rungs; the rungs themselves were asked for", lambda ts, s: int(s * len(ts))),
+        Mistake(
+            "this is the number of rungs; the rungs themselves were asked for",
+            lambda ts, s: int(s * len(ts)),
+        ),
     ),
     _bars,
 )
@@ -100,7 +105,12 @@ LOWER_RUNGS = Exercise(
 
 
 def redraw(
-    predict: Callable, schedule: Schedule, clean: Tensor, noise: Tensor, timesteps: list[int], strength: float
+    predict: Callable,
+    schedule: Schedule,
+    clean: Tensor,
+    noise: Tensor,
+    timesteps: list[int],
+    strength: float,
 ) -> Tensor:
     return _redrawn(predict, schedule, clean, noise, lower_rungs(timesteps, strength))
 
@@ -127,13 +137,28 @@ def _toy(latents: Tensor, t: int) -> Tensor:
 
 
 def _case(shape: tuple[int, ...], timesteps: list[int], strength: float) -> tuple:
-    return (_toy, Schedule.named("scaled_linear"), numbers(*shape), numbers(*shape, seed=1), timesteps, strength)
+    return (
+        _toy,
+        Schedule.named("scaled_linear"),
+        numbers(*shape),
+        numbers(*shape, seed=1),
+        timesteps,
+        strength,
+    )
 
 
 def _two_houses(answer: Callable) -> Figure:
-    predict, schedule = predictor(tiny(), "a blue house in a meadow", 3.0), Schedule.of(tiny().scheduler)
+    predict, schedule = (
+        predictor(tiny(), "a blue house in a meadow", 3.0),
+        Schedule.of(tiny().scheduler),
+    )
     clean = _encoded(draw(page(), SIDE))
-    given = (predict, schedule, clean, torch.randn(clean.shape, generator=torch.Generator().manual_seed(0)))
+    given = (
+        predict,
+        schedule,
+        clean,
+        torch.randn(clean.shape, generator=torch.Generator().manual_seed(0)),
+    )
     drawn = [_shown(run(*given, list(range(960, 0, -80)), 0.8)) for run in (answer, redraw)]
     titles = ["a page", "yours: a blue house, strength 0.8", "target"]
     return plots.strip([draw(page(), SIDE), *drawn], titles, columns=4)
@@ -150,15 +175,22 @@ REDRAW = Exercise(
     ],
     (
         Mistake(
-            "it starts from pure noise, so the picture is not in it: noise the picture to the first rung",
-            lambda p, s, clean, noise, ts, strength: _redrawn(p, s, clean, noise, lower_rungs(ts, strength), noise),
+            "it starts from pure noise, so the picture is not in it: noise the picture to the "
+            "first rung",
+            lambda p, s, clean, noise, ts, strength: _redrawn(
+                p, s, clean, noise, lower_rungs(ts, strength), noise
+            ),
         ),
         Mistake(
-            "it starts from the picture without noise; at the first rung the U-Net expects that rung's noise",
-            lambda p, s, clean, noise, ts, strength: _redrawn(p, s, clean, noise, lower_rungs(ts, strength), clean),
+            "it starts from the picture without noise; at the first rung the U-Net expects that "
+            "rung's noise",
+            lambda p, s, clean, noise, ts, strength: _redrawn(
+                p, s, clean, noise, lower_rungs(ts, strength), clean
+            ),
         ),
         Mistake(
-            "the picture is noised to the top of the *whole* ladder, not to the first rung that is done",
+            "the picture is noised to the top of the *whole* ladder, not to the first rung that "
+            "is done",
             lambda p, s, clean, noise, ts, strength: _redrawn(
                 p, s, clean, noise, lower_rungs(ts, strength), add_noise(s, clean, ts[0], noise)
             ),
@@ -186,17 +218,24 @@ REDRAW = Exercise(
 # --- inpainting -----------------------------------------------------------------------------------
 
 
-def kept_outside(drawn: Tensor, clean: Tensor, noise: Tensor, mask: Tensor, alpha_bar: float) -> Tensor:
+def kept_outside(
+    drawn: Tensor, clean: Tensor, noise: Tensor, mask: Tensor, alpha_bar: float
+) -> Tensor:
     original = alpha_bar**0.5 * clean + (1 - alpha_bar) ** 0.5 * noise
     return mask * drawn + (1 - mask) * original
 
 
 def _inpainted(step: Callable) -> np.ndarray:
     """The page with its house's place drawn anew, with somebody's way to keep the rest."""
-    predict, schedule = predictor(tiny(), "a yellow cat in a meadow", 3.0), Schedule.of(tiny().scheduler)
+    predict, schedule = (
+        predictor(tiny(), "a yellow cat in a meadow", 3.0),
+        Schedule.of(tiny().scheduler),
+    )
     clean = _encoded(draw(page(), SIDE))
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
-    hole = torch.nn.functional.max_pool2d(torch.from_numpy(masks(page(), SIDE))[None], 15, 8, 7).round()
+    hole = torch.nn.functional.max_pool2d(
+        torch.from_numpy(masks(page(), SIDE))[None], 15, 8, 7
+    ).round()
     rungs = list(range(960, 0, -80))
     kept, latents = [*schedule.alpha_bars[rungs].tolist(), 1.0], noise
     for t, now, following in zip(rungs, kept, kept[1:], strict=False):
@@ -216,9 +255,27 @@ KEPT_OUTSIDE = Exercise(
     "kept_outside",
     kept_outside,
     lambda: [
-        (torch.tensor([3.0, 3.0]), torch.tensor([1.0, 1.0]), torch.tensor([0.5, 0.5]), torch.tensor([1.0, 0.0]), 0.64),
-        (numbers(1, 4, 3, 5), numbers(1, 4, 3, 5, seed=1), numbers(1, 4, 3, 5, seed=2), _mask(), 0.3),
-        (numbers(2, 4, 3, 5), numbers(2, 4, 3, 5, seed=1), numbers(2, 4, 3, 5, seed=2), _mask(), 1.0),
+        (
+            torch.tensor([3.0, 3.0]),
+            torch.tensor([1.0, 1.0]),
+            torch.tensor([0.5, 0.5]),
+            torch.tensor([1.0, 0.0]),
+            0.64,
+        ),
+        (
+            numbers(1, 4, 3, 5),
+            numbers(1, 4, 3, 5, seed=1),
+            numbers(1, 4, 3, 5, seed=2),
+            _mask(),
+            0.3,
+        ),
+        (
+            numbers(2, 4, 3, 5),
+            numbers(2, 4, 3, 5, seed=1),
+            numbers(2, 4, 3, 5, seed=2),
+            _mask(),
+            1.0,
+        ),
     ],
     (
         Mistake(
@@ -226,12 +283,15 @@ KEPT_OUTSIDE = Exercise(
             lambda drawn, clean, noise, mask, bar: kept_outside(drawn, clean, noise, 1 - mask, bar),
         ),
         Mistake(
-            "the original is put back without noise; at this rung everything has the noise of this rung",
+            "the original is put back without noise; at this rung everything has the noise of "
+            "this rung",
             lambda drawn, clean, noise, mask, bar: mask * drawn + (1 - mask) * clean,
         ),
         Mistake(
             "the square roots are missing",
-            lambda drawn, clean, noise, mask, bar: mask * drawn + (1 - mask) * (bar * clean + (1 - bar) * noise),
+            lambda drawn, clean, noise, mask, bar: (
+                mask * drawn + (1 - mask) * (bar * clean + (1 - bar) * noise)
+            ),
         ),
         Mistake(
             "the drawn part is noised too; it has this rung's noise already",
@@ -266,13 +326,19 @@ def inverted(predict: Callable, schedule: Schedule, clean: Tensor, timesteps: li
     return latents
 
 
-def _climb(predict, schedule, clean, timesteps, kept=None, into: Callable | None = None, asked=None) -> Tensor:
-    """The way up with something wrong in it: other ᾱ, another way to take a step, or other t to ask about."""
+def _climb(
+    predict, schedule, clean, timesteps, kept=None, into: Callable | None = None, asked=None
+) -> Tensor:
+    """The way up with something wrong in it: other ᾱ, another way to take a step, or other t to ask
+    about.
+    """
     latents, kept = clean, kept or [1.0, *schedule.alpha_bars[timesteps].tolist()]
     for t, now, following in zip(asked or timesteps, kept, kept[1:], strict=False):
         said = predict(latents, t)
         estimate = (latents - (1 - now) ** 0.5 * said) / now**0.5
-        latents = (into or (lambda x0, e, x, b: b**0.5 * x0 + (1 - b) ** 0.5 * e))(estimate, said, latents, following)
+        latents = (into or (lambda x0, e, x, b: b**0.5 * x0 + (1 - b) ** 0.5 * e))(
+            estimate, said, latents, following
+        )
     return latents
 
 
@@ -306,18 +372,27 @@ INVERTED = Exercise(
             lambda predict, schedule, clean, ts: schedule.alpha_bars[ts[-1]].sqrt() * clean,
         ),
         Mistake(
-            "`predict` is asked about the rung where the latents are; ask about the one that the step goes to",
-            lambda predict, schedule, clean, ts: _climb(predict, schedule, clean, ts, asked=[0, *ts[:-1]]),
+            "`predict` is asked about the rung where the latents are; ask about the one that the "
+            "step goes to",
+            lambda predict, schedule, clean, ts: _climb(
+                predict, schedule, clean, ts, asked=[0, *ts[:-1]]
+            ),
         ),
         Mistake(
             "the first step takes the picture for a noised one; before any step ᾱ is 1",
             lambda predict, schedule, clean, ts: _climb(
-                predict, schedule, clean, ts, [schedule.alpha_bars[ts[0]].item(), *schedule.alpha_bars[ts].tolist()]
+                predict,
+                schedule,
+                clean,
+                ts,
+                [schedule.alpha_bars[ts[0]].item(), *schedule.alpha_bars[ts].tolist()],
             ),
         ),
         Mistake(
             "the named noise is just added up, without x̂₀ and without rescaling",
-            lambda predict, schedule, clean, ts: _climb(predict, schedule, clean, ts, into=lambda x0, e, x, b: x + e),
+            lambda predict, schedule, clean, ts: _climb(
+                predict, schedule, clean, ts, into=lambda x0, e, x, b: x + e
+            ),
         ),
         Mistake(
             "the square roots are missing",
@@ -377,7 +452,10 @@ def _is_another_thing(measured: dict) -> str | None:
 
 def _is_the_same_elsewhere(measured: dict) -> str | None:
     if measured["same"] < KEPT:
-        return f"away from the house the picture changed: {measured['same']:.1f} dB, at least {KEPT:g} was asked for"
+        return (
+            f"away from the house the picture changed: {measured['same']:.1f} dB, at least "
+            f"{KEPT:g} was asked for"
+        )
     return None
 
 

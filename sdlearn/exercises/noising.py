@@ -70,11 +70,13 @@ ONE_STEP = Exercise(
     _steps,
     (
         Mistake(
-            "the square roots are missing: β is a share of the *variance*, and a factor of √β gives a variance of β",
+            "the square roots are missing: β is a share of the *variance*, and a factor of √β "
+            "gives a variance of β",
             lambda before, beta, noise: (1 - beta) * before + beta * noise,
         ),
         Mistake(
-            "the picture is not made smaller: without the factor √(1 - β) the variance grows with every step",
+            "the picture is not made smaller: without the factor √(1 - β) the variance grows "
+            "with every step",
             lambda before, beta, noise: before + beta**0.5 * noise,
         ),
         Mistake(
@@ -123,16 +125,29 @@ ALPHA_BARS = Exercise(
     LESSON,
     "alpha_bars",
     alpha_bars,
-    lambda: [(torch.tensor([0.5, 0.2]),), (torch.tensor([0.1, 0.2, 0.3]),), (_stable_diffusions().betas,)],
+    lambda: [
+        (torch.tensor([0.5, 0.2]),),
+        (torch.tensor([0.1, 0.2, 0.3]),),
+        (_stable_diffusions().betas,),
+    ],
     (
         Mistake("this multiplies β; a step *keeps* 1 - β", lambda betas: betas.cumprod(dim=0)),
-        Mistake("first 1 - β, then the product of them; this is 1 minus the product", lambda b: 1 - b.cumprod(dim=0)),
         Mistake(
-            "this subtracts what every step takes; a step takes its share of what is *left*, so shares multiply",
+            "first 1 - β, then the product of them; this is 1 minus the product",
+            lambda b: 1 - b.cumprod(dim=0),
+        ),
+        Mistake(
+            "this subtracts what every step takes; a step takes its share of what is *left*, so "
+            "shares multiply",
             lambda betas: 1 - betas.cumsum(dim=0),
         ),
-        Mistake("this is α, what one step keeps; ᾱ multiplies all steps up to t", lambda betas: 1 - betas),
-        Mistake("one step off: ᾱ at t counts step t too, so the first number is 1 - β₀, not 1", _shifted),
+        Mistake(
+            "this is α, what one step keeps; ᾱ multiplies all steps up to t",
+            lambda betas: 1 - betas,
+        ),
+        Mistake(
+            "one step off: ᾱ at t counts step t too, so the first number is 1 - β₀, not 1", _shifted
+        ),
         Mistake(
             "this is √ᾱ, the factor of the picture; asked is ᾱ, its share of the variance",
             lambda betas: alpha_bars(betas).sqrt(),
@@ -144,7 +159,9 @@ ALPHA_BARS = Exercise(
 # --- the closed form ------------------------------------------------------------------------------
 
 
-def _mixed(share: Callable[[Schedule], Tensor], roots: bool = True, swapped: bool = False) -> Callable:
+def _mixed(
+    share: Callable[[Schedule], Tensor], roots: bool = True, swapped: bool = False
+) -> Callable:
     """A closed form with something in ᾱ's place, without roots, or with its factors exchanged."""
 
     def wrong(schedule: Schedule, clean: Tensor, t: Tensor, noise: Tensor) -> Tensor:
@@ -165,7 +182,12 @@ def _noisings() -> list[tuple]:
     return [
         (schedule, numbers(1, 2), torch.tensor([500]), numbers(1, 2, seed=1)),
         (schedule, numbers(2, 3, 4, 6), torch.tensor([0, 999]), numbers(2, 3, 4, 6, seed=1)),
-        (Schedule.named("cosine", 50), numbers(3, 4, 3, 5), torch.tensor([7, 30, 49]), numbers(3, 4, 3, 5, seed=1)),
+        (
+            Schedule.named("cosine", 50),
+            numbers(3, 4, 3, 5),
+            torch.tensor([7, 30, 49]),
+            numbers(3, 4, 3, 5, seed=1),
+        ),
     ]
 
 
@@ -189,7 +211,10 @@ NOISED = Exercise(
             "the square roots are missing: ᾱ and 1 - ᾱ are shares of the variance",
             _mixed(lambda s: s.alpha_bars, roots=False),
         ),
-        Mistake("swapped: ᾱ is the picture's share, 1 - ᾱ the noise's", _mixed(lambda s: s.alpha_bars, swapped=True)),
+        Mistake(
+            "swapped: ᾱ is the picture's share, 1 - ᾱ the noise's",
+            _mixed(lambda s: s.alpha_bars, swapped=True),
+        ),
         Mistake("this is β where ᾱ belongs: β is what one step adds", _mixed(lambda s: s.betas)),
         Mistake(
             "this is α where ᾱ belongs: α is what *one* step keeps, ᾱ what all steps up to t keep",
@@ -208,7 +233,8 @@ NOISED = Exercise(
             lambda s, x, t, e: noising.add_noise(s, x, int(t[0]), e),
         ),
         Mistake(
-            "three ones fit pictures only; make as many as there are dimensions after the first: `clean.ndim - 1`",
+            "three ones fit pictures only; make as many as there are dimensions after the first: "
+            "`clean.ndim - 1`",
             lambda s, x, t, e: (
                 s.kept[t].reshape(-1, 1, 1, 1) * x.reshape(_four(x))
                 + s.added[t].reshape(-1, 1, 1, 1) * e.reshape(_four(e))
@@ -235,7 +261,10 @@ def _draw_backs(answer: Callable) -> Figure:
     schedule, clean = _stable_diffusions(), _page()
     noise = numbers(*clean.shape, seed=3)
     noisy = [noising.add_noise(schedule, clean, t, noise) for t in SHOWN]
-    yours = [answer(schedule, x.clone(), torch.tensor([t]), noise.clone()) for x, t in zip(noisy, SHOWN, strict=True)]
+    yours = [
+        answer(schedule, x.clone(), torch.tensor([t]), noise.clone())
+        for x, t in zip(noisy, SHOWN, strict=True)
+    ]
     return _beside(yours, [clean] * len(SHOWN), [f"from t = {t}" for t in SHOWN])
 
 
@@ -246,7 +275,8 @@ ESTIMATE_CLEAN = Exercise(
     _noisings,
     (
         Mistake(
-            "the last division is missing: the picture was made smaller by √ᾱ, so make it larger again",
+            "the last division is missing: the picture was made smaller by √ᾱ, so make it larger "
+            "again",
             _back(lambda noisy, noise, kept, added: noisy - added * noise),
         ),
         Mistake(
@@ -254,7 +284,8 @@ ESTIMATE_CLEAN = Exercise(
             _back(lambda noisy, noise, kept, added: (noisy + added * noise) / kept),
         ),
         Mistake(
-            "the noise was made smaller by √(1 - ᾱ) before it was added; subtract that much, not all of it",
+            "the noise was made smaller by √(1 - ᾱ) before it was added; subtract that much, not "
+            "all of it",
             _back(lambda noisy, noise, kept, added: (noisy - noise) / kept),
         ),
         Mistake(
@@ -292,7 +323,10 @@ def _measure_schedule(answer: Callable[[int], Tensor]) -> Tensor | str:
             return "your function returned None; does it end with `return`?"
         betas = torch.as_tensor(betas).double()
         if betas.shape != (steps,):
-            return f"one β for each step was expected: for steps={steps} shape {steps}, got {tuple(betas.shape)}"
+            return (
+                f"one β for each step was expected: for steps={steps} shape {steps}, got "
+                f"{tuple(betas.shape)}"
+            )
     return betas
 
 
@@ -302,28 +336,39 @@ def _has_a_number_a_step(betas: Tensor | str) -> str | None:
 
 def _are_shares(betas: Tensor) -> str | None:
     if not betas.isfinite().all() or betas.min() <= 0 or betas.max() >= 1:
-        return f"every β is a share above 0 and below 1; yours go from {betas.min():.3g} to {betas.max():.3g}"
+        return (
+            f"every β is a share above 0 and below 1; yours go from {betas.min():.3g} to "
+            f"{betas.max():.3g}"
+        )
     return None
 
 
 def _begins_gently(betas: Tensor) -> str | None:
     lost = 1 - alpha_bars(betas)[T // 20]
     if lost > 0.05:
-        return f"after a twentieth of the steps {lost:.0%} of the picture's variance is gone; at most 5 % was asked for"
+        return (
+            f"after a twentieth of the steps {lost:.0%} of the picture's variance is gone; at "
+            "most 5 % was asked for"
+        )
     return None
 
 
 def _ends_in_noise(betas: Tensor) -> str | None:
     left = alpha_bars(betas)[-1]
     if left > 1e-3:
-        return f"at the end {left:.2%} of the variance is still picture; at most 0.1 % was asked for"
+        return (
+            f"at the end {left:.2%} of the variance is still picture; at most 0.1 % was asked for"
+        )
     return None
 
 
 def _wastes_no_steps(betas: Tensor) -> str | None:
     spent = (alpha_bars(betas) < 1e-3).double().mean()
     if spent > 0.2:
-        return f"{spent:.0%} of your steps add noise to what is noise already; at most 20 % was asked for"
+        return (
+            f"{spent:.0%} of your steps add noise to what is noise already; at most 20 % was "
+            "asked for"
+        )
     return None
 
 
@@ -332,7 +377,9 @@ OWN_SCHEDULE = OpenExercise(
     "own_schedule",
     _measure_schedule,
     (_has_a_number_a_step, _are_shares, _begins_gently, _ends_in_noise, _wastes_no_steps),
-    lambda betas: plots.schedules({"yours": Schedule(betas.float()), "Stable Diffusion": _stable_diffusions()}),
+    lambda betas: plots.schedules(
+        {"yours": Schedule(betas.float()), "Stable Diffusion": _stable_diffusions()}
+    ),
 )
 
 EXERCISES = (ONE_STEP, ALPHA_BARS, NOISED, ESTIMATE_CLEAN, OWN_SCHEDULE)

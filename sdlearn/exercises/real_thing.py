@@ -30,7 +30,15 @@ def resnet_parameters(c_in: int, c_out: int, time_width: int) -> int:
     return _count(c_in, c_out, time_width)
 
 
-def _count(c_in: int, c_out: int, time: int, *, biases: int = 1, norms: int = 1, shortcut: bool | None = None) -> int:
+def _count(
+    c_in: int,
+    c_out: int,
+    time: int,
+    *,
+    biases: int = 1,
+    norms: int = 1,
+    shortcut: bool | None = None,
+) -> int:
     """The parameters of a ResNet block, or of one with something left out."""
     convolutions = 9 * c_in * c_out + 9 * c_out * c_out + biases * 2 * c_out
     with_shortcut = c_in != c_out if shortcut is None else shortcut
@@ -72,8 +80,14 @@ RESNET_PARAMETERS = Exercise(
     resnet_parameters,
     lambda: list(SHAPES),
     (
-        Mistake("the biases are missing: one for each output channel", lambda a, b, t: _count(a, b, t, biases=0)),
-        Mistake("the GroupNorms are missing: 2 numbers a channel", lambda a, b, t: _count(a, b, t, norms=0)),
+        Mistake(
+            "the biases are missing: one for each output channel",
+            lambda a, b, t: _count(a, b, t, biases=0),
+        ),
+        Mistake(
+            "the GroupNorms are missing: 2 numbers a channel",
+            lambda a, b, t: _count(a, b, t, norms=0),
+        ),
         Mistake(
             "the shortcut's bias is missing: it is a convolution too",
             lambda a, b, t: _count(a, b, t) - (a != b) * b,
@@ -114,7 +128,10 @@ def training_memory(parameters: int, bits: int) -> float:
 
 
 def _sizes(answer: Callable) -> Figure:
-    figure, parts = plots.new_figure(2.6), {"text encoder": 123_060_480, "U-Net": 859_520_964, "VAE": 83_653_863}
+    figure, parts = (
+        plots.new_figure(2.6),
+        {"text encoder": 123_060_480, "U-Net": 859_520_964, "VAE": 83_653_863},
+    )
     axes = figure.subplots()
     for row, bits in enumerate((32, 16)):
         left = 0.0
@@ -134,10 +151,18 @@ TRAINING_MEMORY = Exercise(
     training_memory,
     lambda: [(1_000_000_000, 32), (859_520_964, 16), (12_000_000_000, 8)],
     (
-        Mistake("these are gigabits: a byte has 8 bits", lambda count, bits: 4 * count * bits / 1e9),
-        Mistake("this is GiB, of 1024³ bytes; a GB is 10⁹ bytes", lambda count, bits: 4 * count * bits / 8 / 1024**3),
+        Mistake(
+            "these are gigabits: a byte has 8 bits", lambda count, bits: 4 * count * bits / 1e9
+        ),
+        Mistake(
+            "this is GiB, of 1024³ bytes; a GB is 10⁹ bytes",
+            lambda count, bits: 4 * count * bits / 8 / 1024**3,
+        ),
         Mistake("these are bytes; divide by 10⁹", lambda count, bits: 4 * count * bits / 8),
-        Mistake("this is the file alone; training keeps more", lambda count, bits: count * bits / 8 / 1e9),
+        Mistake(
+            "this is the file alone; training keeps more",
+            lambda count, bits: count * bits / 8 / 1e9,
+        ),
         Mistake("AdamW's two averages are missing", lambda count, bits: 2 * count * bits / 8 / 1e9),
         Mistake(
             "one number is missing: a weight, its gradient, and *two* averages",
@@ -150,7 +175,9 @@ TRAINING_MEMORY = Exercise(
 # --- what a network predicts ----------------------------------------------------------------------
 
 
-def clean_estimate(noisy: Tensor, predicted: Tensor, alpha_bar: float, prediction_type: str) -> Tensor:
+def clean_estimate(
+    noisy: Tensor, predicted: Tensor, alpha_bar: float, prediction_type: str
+) -> Tensor:
     kept, added = alpha_bar**0.5, (1 - alpha_bar) ** 0.5
     if prediction_type == "v_prediction":
         return kept * noisy - added * predicted
@@ -160,7 +187,9 @@ def clean_estimate(noisy: Tensor, predicted: Tensor, alpha_bar: float, predictio
 def _with_v(of_v: Callable) -> Callable:
     """Right for the noise, and for v as given."""
 
-    def estimate(noisy: Tensor, predicted: Tensor, alpha_bar: float, prediction_type: str) -> Tensor:
+    def estimate(
+        noisy: Tensor, predicted: Tensor, alpha_bar: float, prediction_type: str
+    ) -> Tensor:
         if prediction_type == "v_prediction":
             return of_v(noisy, predicted, alpha_bar**0.5, (1 - alpha_bar) ** 0.5)
         return clean_estimate(noisy, predicted, alpha_bar, prediction_type)
@@ -170,19 +199,30 @@ def _with_v(of_v: Callable) -> Callable:
 
 @torch.no_grad()
 def _two_ways(answer: Callable) -> Figure:
-    """The small model's prediction for a noised page, as it is and made into v: the same picture has to follow."""
+    """The small model's prediction for a noised page, as it is and made into v: the same picture
+    has to follow.
+    """
     model, t = tiny(), 600
     schedule = Schedule.of(model.scheduler)
     scene = compose([("red", "house")], "meadow", rng=4)
     clean = scale(model.vae, encode(model.vae, to_pixels(np.asarray(draw(scene, 256))[None])).mean)
     noisy = add_noise(schedule, clean, t, numbers(*clean.shape))
-    noise = model.unet(noisy, t, encode_text(model.tokenizer, model.text_encoder, scene.caption)).sample
+    noise = model.unet(
+        noisy, t, encode_text(model.tokenizer, model.text_encoder, scene.caption)
+    ).sample
     v = velocity(schedule, clean_from_noise(schedule, noisy, t, noise), t, noise)
     alpha_bar = schedule.alpha_bars[t].item()
     found = {"noised to t = 600": noisy, "target": clean_from_noise(schedule, noisy, t, noise)}
-    for name, predicted, kind in (("from the noise", noise, "epsilon"), ("from v", v, "v_prediction")):
-        found[f"yours, {name}"] = torch.as_tensor(answer(noisy.clone(), predicted.clone(), alpha_bar, kind)).float()
-    return plots.strip([latents_to_images(model, latents)[0] for latents in found.values()], list(found), columns=4)
+    for name, predicted, kind in (
+        ("from the noise", noise, "epsilon"),
+        ("from v", v, "v_prediction"),
+    ):
+        found[f"yours, {name}"] = torch.as_tensor(
+            answer(noisy.clone(), predicted.clone(), alpha_bar, kind)
+        ).float()
+    return plots.strip(
+        [latents_to_images(model, latents)[0] for latents in found.values()], list(found), columns=4
+    )
 
 
 CLEAN_ESTIMATE = Exercise(
@@ -197,12 +237,17 @@ CLEAN_ESTIMATE = Exercise(
     ],
     (
         Mistake(
-            "v is taken for the noise; what the configuration calls v_prediction needs a formula of its own",
+            "v is taken for the noise; what the configuration calls v_prediction needs a formula "
+            "of its own",
             _with_v(lambda x, v, kept, added: (x - added * v) / kept),
         ),
-        Mistake("√ᾱ and √(1 - ᾱ) are exchanged for v", _with_v(lambda x, v, kept, added: added * x - kept * v)),
         Mistake(
-            "for v the sign is wrong: v points away from x₀", _with_v(lambda x, v, kept, added: kept * x + added * v)
+            "√ᾱ and √(1 - ᾱ) are exchanged for v",
+            _with_v(lambda x, v, kept, added: added * x - kept * v),
+        ),
+        Mistake(
+            "for v the sign is wrong: v points away from x₀",
+            _with_v(lambda x, v, kept, added: kept * x + added * v),
         ),
         Mistake(
             "this is the noise that follows from v; x̂₀ was asked for",
@@ -213,7 +258,8 @@ CLEAN_ESTIMATE = Exercise(
             _with_v(lambda x, v, kept, added: x - added * v),
         ),
         Mistake(
-            "for v there is one division too many: √ᾱ times √ᾱ and √(1-ᾱ) times √(1-ᾱ) add up to 1 already",
+            "for v there is one division too many: √ᾱ times √ᾱ and √(1-ᾱ) times √(1-ᾱ) add up to "
+            "1 already",
             _with_v(lambda x, v, kept, added: (kept * x - added * v) / kept),
         ),
         Mistake(
@@ -243,7 +289,9 @@ def _spiral(answer: Callable) -> Figure:
             points = torch.as_tensor(answer(points, noise - ring, t, after)).float()
             t = after
         axes.plot(*points.T, ".", ms=2, color=plots.LINES[0])
-        axes.set(xlim=(-3, 3), ylim=(-3, 3), xticks=[], yticks=[], title=f"t = {until:g}", aspect="equal")
+        axes.set(
+            xlim=(-3, 3), ylim=(-3, 3), xticks=[], yticks=[], title=f"t = {until:g}", aspect="equal"
+        )
     return figure
 
 
@@ -261,13 +309,18 @@ FLOW_STEP = Exercise(
             "it walks towards the noise; drawing goes from t down to t_next: (t_next - t)",
             lambda x, v, t, after: x + (t - after) * v,
         ),
-        Mistake("all of the way is walked at once; walk only from t to t_next", lambda x, v, t, after: x - t * v),
+        Mistake(
+            "all of the way is walked at once; walk only from t to t_next",
+            lambda x, v, t, after: x - t * v,
+        ),
         Mistake(
             "this mixes picture and noise; here you are on the line already, and walk along it",
             lambda x, v, t, after: (1 - after) * x + after * v,
         ),
         Mistake("the length of the step is missing", lambda x, v, t, after: x - v),
-        Mistake("walked by t_next in place of the difference", lambda x, v, t, after: x + after * v),
+        Mistake(
+            "walked by t_next in place of the difference", lambda x, v, t, after: x + after * v
+        ),
         Mistake(
             "this is diffusion's arc; on a flow's line nothing is rescaled",
             lambda x, v, t, after: (1 - after) ** 0.5 * x + after**0.5 * v,

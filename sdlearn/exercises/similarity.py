@@ -25,10 +25,18 @@ def _pages() -> tuple[list[Image.Image], list[str], Tensor, Tensor]:
     """Four pages, their captions, and the vectors that the shipped CLIP gives them."""
     kinds = (("red", "house"), ("blue", "car"), ("pink", "cat"), ("yellow", "boat"))
     scenes = [compose([thing], "meadow", rng=seed) for seed, thing in enumerate(kinds)]
-    pictures, captions = [draw(scene, 128) for scene in scenes], [f"a {colour} {kind}" for colour, kind in kinds]
+    pictures, captions = (
+        [draw(scene, 128) for scene in scenes],
+        [f"a {colour} {kind}" for colour, kind in kinds],
+    )
     model = tiny()
     of_pictures = similarity.image_vectors(model.image_processor, model.clip, pictures)
-    return pictures, captions, of_pictures, similarity.text_vectors(model.tokenizer, model.clip, captions)
+    return (
+        pictures,
+        captions,
+        of_pictures,
+        similarity.text_vectors(model.tokenizer, model.clip, captions),
+    )
 
 
 # --- cosine similarity ----------------------------------------------------------------------------
@@ -36,7 +44,9 @@ def _pages() -> tuple[list[Image.Image], list[str], Tensor, Tensor]:
 
 def _draw_cosines(answer: Callable) -> Figure:
     pictures, captions, of_pictures, of_captions = _pages()
-    return plots.similarity(answer(of_pictures.clone(), of_captions.clone()), pictures, captions, "your similarities")
+    return plots.similarity(
+        answer(of_pictures.clone(), of_captions.clone()), pictures, captions, "your similarities"
+    )
 
 
 COSINES = Exercise(
@@ -49,9 +59,13 @@ COSINES = Exercise(
         (numbers(4, 4), numbers(4, 4, seed=1)),
     ],
     (
-        Mistake("the vectors are not normalised: long vectors look similar to everything", lambda a, b: a @ b.T),
         Mistake(
-            "normalised along the wrong dimension: every *row* is a vector, so its length is taken along dim=1",
+            "the vectors are not normalised: long vectors look similar to everything",
+            lambda a, b: a @ b.T,
+        ),
+        Mistake(
+            "normalised along the wrong dimension: every *row* is a vector, so its length is "
+            "taken along dim=1",
             lambda a, b: F.normalize(a, dim=0) @ F.normalize(b, dim=0).T,
         ),
         Mistake(
@@ -81,7 +95,9 @@ def _draw_probabilities(answer: Callable) -> Figure:
     pictures, captions, of_pictures, of_captions = _pages()
     found = similarity.cosine_similarity(of_pictures, of_captions)
     shown = answer(found.clone(), similarity.temperature(tiny().clip))
-    return plots.similarity(shown, pictures, captions, "your probability of each caption, for every picture", (0, 1))
+    return plots.similarity(
+        shown, pictures, captions, "your probability of each caption, for every picture", (0, 1)
+    )
 
 
 CAPTION_PROBABILITIES = Exercise(
@@ -95,11 +111,13 @@ CAPTION_PROBABILITIES = Exercise(
     ],
     (
         Mistake(
-            "softmax over the wrong dimension: the probabilities of one picture's captions stand in a *row*, dim=1",
+            "softmax over the wrong dimension: the probabilities of one picture's captions stand "
+            "in a *row*, dim=1",
             lambda s, temperature: (s / temperature).softmax(dim=0),
         ),
         Mistake(
-            "multiplied by the temperature: a *small* temperature has to make the differences large, so divide",
+            "multiplied by the temperature: a *small* temperature has to make the differences "
+            "large, so divide",
             lambda s, temperature: (s * temperature).softmax(dim=1),
         ),
         Mistake("the temperature is not used", lambda s, temperature: s.softmax(dim=1)),
@@ -113,7 +131,8 @@ CAPTION_PROBABILITIES = Exercise(
         ),
         Mistake("these are logits; the softmax is missing", lambda s, temperature: s / temperature),
         Mistake(
-            "this is the logarithm of the probabilities", lambda s, temperature: (s / temperature).log_softmax(dim=1)
+            "this is the logarithm of the probabilities",
+            lambda s, temperature: (s / temperature).log_softmax(dim=1),
         ),
     ),
     _draw_probabilities,
@@ -151,16 +170,22 @@ CLIP_LOSS = Exercise(
     ],
     (
         Mistake(
-            "one-sided: captions are compared for every picture; take the mean with pictures for every caption",
+            "one-sided: captions are compared for every picture; take the mean with pictures for "
+            "every caption",
             lambda s, temperature: _ways(s, temperature)[0],
         ),
         Mistake(
-            "one-sided: pictures are compared for every caption; take the mean with captions for every picture",
+            "one-sided: pictures are compared for every caption; take the mean with captions for "
+            "every picture",
             lambda s, temperature: _ways(s, temperature)[1],
         ),
-        Mistake("the two sides are added up; take their mean", lambda s, temperature: sum(_ways(s, temperature))),
         Mistake(
-            "multiplied by the temperature; divide by it", lambda s, temperature: sum(_ways(s, 1 / temperature)) / 2
+            "the two sides are added up; take their mean",
+            lambda s, temperature: sum(_ways(s, temperature)),
+        ),
+        Mistake(
+            "multiplied by the temperature; divide by it",
+            lambda s, temperature: sum(_ways(s, 1 / temperature)) / 2,
         ),
         Mistake("the temperature is not used", lambda s, temperature: sum(_ways(s, 1.0)) / 2),
         Mistake(
@@ -173,10 +198,17 @@ CLIP_LOSS = Exercise(
         ),
         Mistake(
             "the mean is taken before the logarithm; every pair has a -log of its own",
-            lambda s, t: -((s / t).softmax(0).diagonal().mean().log() + (s / t).softmax(1).diagonal().mean().log()) / 2,
+            lambda s, t: (
+                -(
+                    (s / t).softmax(0).diagonal().mean().log()
+                    + (s / t).softmax(1).diagonal().mean().log()
+                )
+                / 2
+            ),
         ),
         Mistake(
-            "this only rewards the diagonal; the loss has to compare it with the rest of its row and column",
+            "this only rewards the diagonal; the loss has to compare it with the rest of its row "
+            "and column",
             lambda s, temperature: -(s / temperature).diagonal().mean(),
         ),
     ),
@@ -212,7 +244,10 @@ BEST_CAPTION = Exercise(
         (numbers(6), numbers(8, 6, seed=1)),
     ],
     (
-        Mistake("this is the *least* similar caption", lambda p, c: int(F.cosine_similarity(p[None], c).argmin())),
+        Mistake(
+            "this is the *least* similar caption",
+            lambda p, c: int(F.cosine_similarity(p[None], c).argmin()),
+        ),
         Mistake(
             "the vectors are not normalised, so a long caption vector wins whatever it says",
             lambda p, c: int((c @ p).argmax()),
@@ -253,10 +288,17 @@ def _measure_pair(answer: Callable[[], tuple[str, str]]) -> dict:
 
 
 def _scene(read: list[str]) -> tuple:
-    """What a caption says, written so that two wordings of one picture are equal: its things, and how they stand."""
+    """What a caption says, written so that two wordings of one picture are equal: its things, and
+    how they stand.
+    """
     things = [tuple(read[max(i - 2, 0) : i + 1]) for i, word in enumerate(read) if word in KINDS]
-    things = [tuple(sorted(word for word in thing if word in (*SIZES, *COLOURS, *KINDS))) for thing in things]
-    relation = next((name for name in ("left of", "right of", "above", "below") if name in " ".join(read)), None)
+    things = [
+        tuple(sorted(word for word in thing if word in (*SIZES, *COLOURS, *KINDS)))
+        for thing in things
+    ]
+    relation = next(
+        (name for name in ("left of", "right of", "above", "below") if name in " ".join(read)), None
+    )
     if relation in ("right of", "below"):
         return "ordered", tuple(reversed(things))
     return ("ordered", tuple(things)) if relation else ("together", tuple(sorted(things)))
@@ -265,7 +307,10 @@ def _scene(read: list[str]) -> tuple:
 def _name_their_things(m: dict) -> str | None:
     for read, (_, things) in zip(m["words"], m["scenes"], strict=True):
         if not things or not all(any(word in COLOURS for word in thing) for thing in things):
-            return f"every thing needs its colour before it, as in the picture book: “{' '.join(read)}”"
+            return (
+                "every thing needs its colour before it, as in the picture book: "
+                f"“{' '.join(read)}”"
+            )
     return None
 
 
@@ -280,13 +325,19 @@ def _are_from_the_book(m: dict) -> str | None:
 
 def _have_the_same_words(m: dict) -> str | None:
     if sorted(m["words"][0]) != sorted(m["words"][1]):
-        return "these do not have the same words; find two that differ only in the *order* of their words"
+        return (
+            "these do not have the same words; find two that differ only in the *order* of "
+            "their words"
+        )
     return None
 
 
 def _say_other_scenes(m: dict) -> str | None:
     if m["scenes"][0] == m["scenes"][1]:
-        return "these describe the same picture: exchange colours or things, so that it becomes another one"
+        return (
+            "these describe the same picture: exchange colours or things, so that it becomes "
+            "another one"
+        )
     return None
 
 
@@ -301,7 +352,10 @@ def _draw_pair(measured: dict) -> Figure:
     axes = figure.subplots()
     axes.barh([0], [measured["alike"]], color=plots.LINES[0])
     axes.set(xlim=(0, 1), yticks=[])
-    axes.set_title(f"“{measured['texts'][0]}” and “{measured['texts'][1]}”: {measured['alike']:.2f}", fontsize=9)
+    axes.set_title(
+        f"“{measured['texts'][0]}” and “{measured['texts'][1]}”: {measured['alike']:.2f}",
+        fontsize=9,
+    )
     return figure
 
 
@@ -309,7 +363,14 @@ CONFUSED_PAIR = OpenExercise(
     LESSON,
     "confused_pair",
     _measure_pair,
-    (_are_two_texts, _are_from_the_book, _name_their_things, _have_the_same_words, _say_other_scenes, _are_alike),
+    (
+        _are_two_texts,
+        _are_from_the_book,
+        _name_their_things,
+        _have_the_same_words,
+        _say_other_scenes,
+        _are_alike,
+    ),
     _draw_pair,
 )
 

@@ -23,7 +23,9 @@ WIDTH = 16
 # --- the loss -------------------------------------------------------------------------------------
 
 
-def noise_loss(predict: Callable, schedule: Schedule, clean: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+def noise_loss(
+    predict: Callable, schedule: Schedule, clean: Tensor, t: Tensor, noise: Tensor
+) -> Tensor:
     return F.mse_loss(predict(add_noise(schedule, clean, t, noise), t), noise)
 
 
@@ -33,19 +35,39 @@ def _toy(latents: Tensor, t: Tensor) -> Tensor:
 
 
 def _case(shape: tuple[int, ...], t: list[int]) -> tuple:
-    return _toy, Schedule.named("scaled_linear"), numbers(*shape), torch.tensor(t), numbers(*shape, seed=1)
+    return (
+        _toy,
+        Schedule.named("scaled_linear"),
+        numbers(*shape),
+        torch.tensor(t),
+        numbers(*shape, seed=1),
+    )
 
 
 def _against_t(answer: Callable) -> Figure:
     """The loss of a predictor that always says "no noise", and of one that repeats its input."""
-    schedule, clean, noise = Schedule.named("scaled_linear"), numbers(64, 4, 8, 8), numbers(64, 4, 8, 8, seed=1)
+    schedule, clean, noise = (
+        Schedule.named("scaled_linear"),
+        numbers(64, 4, 8, 8),
+        numbers(64, 4, 8, 8, seed=1),
+    )
     figure = plots.new_figure(2.6)
     axes, ts = figure.subplots(), list(range(0, 1000, 50))
     predictors = {"says 0": lambda x, t: torch.zeros_like(x), "repeats x_t": lambda x, t: x}
     for (name, predict), colour in zip(predictors.items(), plots.LINES, strict=False):
         for loss, style, whose in ((noise_loss, "-", "target"), (answer, "--", "yours")):
-            values = [float(loss(predict, schedule, clean.clone(), torch.full((64,), t), noise.clone())) for t in ts]
-            axes.plot(ts, values, style, color=colour, label=f"{whose}: {name}", lw=3 if style == "-" else 1.5)
+            values = [
+                float(loss(predict, schedule, clean.clone(), torch.full((64,), t), noise.clone()))
+                for t in ts
+            ]
+            axes.plot(
+                ts,
+                values,
+                style,
+                color=colour,
+                label=f"{whose}: {name}",
+                lw=3 if style == "-" else 1.5,
+            )
     axes.set(xlabel="t", ylabel="loss")
     axes.legend(fontsize=8, frameon=False, ncols=2)
     return figure
@@ -55,7 +77,11 @@ NOISE_LOSS = Exercise(
     LESSON,
     "noise_loss",
     noise_loss,
-    lambda: [_case((1, 1, 1, 2), [500]), _case((3, 4, 3, 5), [10, 500, 990]), _case((2, 4, 6, 5), [300, 700])],
+    lambda: [
+        _case((1, 1, 1, 2), [500]),
+        _case((3, 4, 3, 5), [10, 500, 990]),
+        _case((2, 4, 6, 5), [300, 700]),
+    ],
     (
         Mistake(
             "the prediction is compared with the clean latents; this network predicts the *noise*",
@@ -75,15 +101,21 @@ NOISE_LOSS = Exercise(
         ),
         Mistake(
             "the root is one too many: the mean of the squares is the loss",
-            lambda p, s, clean, t, noise: F.mse_loss(p(add_noise(s, clean, t, noise), t), noise).sqrt(),
+            lambda p, s, clean, t, noise: F.mse_loss(
+                p(add_noise(s, clean, t, noise), t), noise
+            ).sqrt(),
         ),
         Mistake(
             "the squares are summed; take their mean",
-            lambda p, s, clean, t, noise: F.mse_loss(p(add_noise(s, clean, t, noise), t), noise, reduction="sum"),
+            lambda p, s, clean, t, noise: F.mse_loss(
+                p(add_noise(s, clean, t, noise), t), noise, reduction="sum"
+            ),
         ),
         Mistake(
             "every picture is noised to the same t; each has its own",
-            lambda p, s, clean, t, noise: F.mse_loss(p(add_noise(s, clean, t[:1].expand(len(t)), noise), t), noise),
+            lambda p, s, clean, t, noise: F.mse_loss(
+                p(add_noise(s, clean, t[:1].expand(len(t)), noise), t), noise
+            ),
         ),
     ),
     _against_t,
@@ -101,8 +133,12 @@ def _rows(answer: Callable) -> Figure:
     dropped = torch.tensor([False, True, False, False, True, False])
     figure = plots.new_figure(2.4)
     shown = (states, answer(states.clone(), empty, dropped), drop_captions(states, empty, dropped))
-    for axes, values, title in zip(figure.subplots(1, 3), shown, ("before", "yours", "target"), strict=True):
-        axes.imshow(torch.as_tensor(values).detach().float().flatten(1), cmap="viridis", aspect="auto")
+    for axes, values, title in zip(
+        figure.subplots(1, 3), shown, ("before", "yours", "target"), strict=True
+    ):
+        axes.imshow(
+            torch.as_tensor(values).detach().float().flatten(1), cmap="viridis", aspect="auto"
+        )
         axes.set_title(f"{title}: a row for each caption", fontsize=9)
         axes.axis("off")
     return figure
@@ -119,7 +155,8 @@ DROP_CAPTIONS = Exercise(
     ],
     (
         Mistake(
-            "a dropped caption becomes zeros; it becomes the states of the *empty caption*, which are not zero",
+            "a dropped caption becomes zeros; it becomes the states of the *empty caption*, "
+            "which are not zero",
             lambda states, empty, dropped: states * ~dropped[:, None, None],
         ),
         Mistake(
@@ -127,7 +164,10 @@ DROP_CAPTIONS = Exercise(
             lambda states, empty, dropped: torch.where(dropped[:, None, None], states, empty),
         ),
         Mistake("nothing was dropped", lambda states, empty, dropped: states),
-        Mistake("dropped captions are taken out of the batch; it has to keep its size", lambda s, e, d: s[~d]),
+        Mistake(
+            "dropped captions are taken out of the batch; it has to keep its size",
+            lambda s, e, d: s[~d],
+        ),
         Mistake(
             "all captions are dropped as soon as one is",
             lambda states, empty, dropped: empty.expand_as(states) if dropped.any() else states,
@@ -143,8 +183,12 @@ def ema(history: Tensor, half_life: float) -> Tensor:
     return _averaged(history, 0.5 ** (1 / half_life))
 
 
-def _averaged(history: Tensor, decay: float, share: float | None = None, first: float = 1.0) -> Tensor:
-    """The average after the last step, with the share that new weights get, and that of the first ones."""
+def _averaged(
+    history: Tensor, decay: float, share: float | None = None, first: float = 1.0
+) -> Tensor:
+    """The average after the last step, with the share that new weights get, and that of the first
+    ones.
+    """
     average = first * history[0]
     for weights in history[1:]:
         average = decay * average + (1 - decay if share is None else share) * weights
@@ -159,7 +203,13 @@ def _smoothed(answer: Callable) -> Figure:
     axes.plot(history, color="#bbbbbb", lw=1, label="a weight, step by step")
     for run, style, name in ((ema, "-", "target"), (answer, "--", "yours")):
         line = [float(run(history[: step + 1].clone(), 10.0)) for step in range(steps)]
-        axes.plot(line, style, color=plots.LINES[1], lw=3 if style == "-" else 1.5, label=f"{name}, half-life 10")
+        axes.plot(
+            line,
+            style,
+            color=plots.LINES[1],
+            lw=3 if style == "-" else 1.5,
+            label=f"{name}, half-life 10",
+        )
     axes.legend(fontsize=8, frameon=False)
     return figure
 
@@ -179,15 +229,18 @@ EMA = Exercise(
             lambda history, half_life: _averaged(history, 1 - 0.5 ** (1 / half_life)),
         ),
         Mistake(
-            "with a decay of 1 - 1 / half_life more than half is forgotten; decay ** half_life has to be 0.5",
+            "with a decay of 1 - 1 / half_life more than half is forgotten; decay ** half_life "
+            "has to be 0.5",
             lambda history, half_life: _averaged(history, 1 - 1 / half_life),
         ),
         Mistake(
-            "with a decay of exp(-1 / half_life) only 37 % is left after so many steps; half was asked for",
+            "with a decay of exp(-1 / half_life) only 37 % is left after so many steps; half was "
+            "asked for",
             lambda history, half_life: _averaged(history, np.exp(-1 / half_life)),
         ),
         Mistake(
-            "half of it is forgotten at *every* step; all half_life steps together should forget half",
+            "half of it is forgotten at *every* step; all half_life steps together should forget "
+            "half",
             lambda history, half_life: _averaged(history, 0.5),
         ),
         Mistake(
@@ -196,13 +249,17 @@ EMA = Exercise(
         ),
         Mistake(
             "the average begins at zero; it begins as the first weights",
-            lambda history, half_life: _averaged(history, 0.5 ** (1 / half_life), first=1 - 0.5 ** (1 / half_life)),
+            lambda history, half_life: _averaged(
+                history, 0.5 ** (1 / half_life), first=1 - 0.5 ** (1 / half_life)
+            ),
         ),
         Mistake(
             "the new weights are added at full size",
             lambda history, half_life: _averaged(history, 0.5 ** (1 / half_life), share=1.0),
         ),
-        Mistake("this is the plain mean of all steps", lambda history, half_life: history.mean(dim=0)),
+        Mistake(
+            "this is the plain mean of all steps", lambda history, half_life: history.mean(dim=0)
+        ),
         Mistake("the average never moves", lambda history, half_life: history[0]),
         Mistake("nothing of the average is kept", lambda history, half_life: history[-1]),
     ),
@@ -221,7 +278,12 @@ def _weights(answer: Callable) -> Figure:
     figure = plots.new_figure(2.4)
     axes = figure.subplots()
     axes.plot(min_snr(schedule.snr, 5.0), lw=3, color=plots.LINES[0], label="target")
-    axes.plot(torch.as_tensor(answer(schedule.snr.clone(), 5.0)), "--", color=plots.LINES[1], label="yours")
+    axes.plot(
+        torch.as_tensor(answer(schedule.snr.clone(), 5.0)),
+        "--",
+        color=plots.LINES[1],
+        label="yours",
+    )
     axes.set(xlabel="t", ylabel="weight of the loss")
     axes.legend(fontsize=8, frameon=False)
     return figure
@@ -239,17 +301,27 @@ MIN_SNR = Exercise(
     (
         Mistake("5 is typed in; use `most`", lambda snr, most: snr.clamp(max=5.0) / snr),
         Mistake(
-            "this is the weight for the error of x̂₀; for the noise's error the division by the SNR is missing",
+            "this is the weight for the error of x̂₀; for the noise's error the division by the "
+            "SNR is missing",
             lambda snr, most: snr.clamp(max=most),
         ),
         Mistake(
             "the error of x̂₀ is the noise's error *divided* by the SNR, not multiplied",
             lambda snr, most: snr.clamp(max=most) * snr,
         ),
-        Mistake("the *larger* of the two is taken; take the smaller", lambda snr, most: snr.clamp(min=most) / snr),
+        Mistake(
+            "the *larger* of the two is taken; take the smaller",
+            lambda snr, most: snr.clamp(min=most) / snr,
+        ),
         Mistake("upside down", lambda snr, most: snr / snr.clamp(max=most)),
-        Mistake("every weight is most / SNR; where SNR is below it the weight is 1", lambda snr, most: most / snr),
-        Mistake("the weight is cut off at `most`, not the SNR", lambda snr, most: (1 / snr).clamp(max=most)),
+        Mistake(
+            "every weight is most / SNR; where SNR is below it the weight is 1",
+            lambda snr, most: most / snr,
+        ),
+        Mistake(
+            "the weight is cut off at `most`, not the SNR",
+            lambda snr, most: (1 / snr).clamp(max=most),
+        ),
     ),
     _weights,
 )
@@ -294,7 +366,10 @@ def _small_unet() -> UNet2DConditionModel:
 
 @torch.no_grad()
 def _loss_of(unet: UNet2DConditionModel, schedule: Schedule) -> float:
-    latents, states = (values.repeat(4, 1, 1, 1) if values.ndim == 4 else values.repeat(4, 1, 1) for values in _pages())
+    latents, states = (
+        values.repeat(4, 1, 1, 1) if values.ndim == 4 else values.repeat(4, 1, 1)
+        for values in _pages()
+    )
     t = torch.linspace(50, 950, len(latents)).long()
     noise = numbers(*latents.shape, seed=99)
     return F.mse_loss(unet(add_noise(schedule, latents, t, noise), t, states).sample, noise).item()
@@ -312,7 +387,9 @@ def _measure_training(answer: Callable) -> dict:
 
     torch.manual_seed(1)
     answer(unet, schedule, batch_at, STEPS)
-    changed = any(not torch.equal(p, old) for p, old in zip(unet.parameters(), untouched, strict=True))
+    changed = any(
+        not torch.equal(p, old) for p, old in zip(unet.parameters(), untouched, strict=True)
+    )
     after = _loss_of(unet.eval(), schedule)
     return {"unet": unet, "before": before, "after": after, "asked": asked, "changed": changed}
 
@@ -320,13 +397,17 @@ def _measure_training(answer: Callable) -> dict:
 def _asked_for_batches(measured: dict) -> str | None:
     count = len(set(measured["asked"]))
     return (
-        None if count >= STEPS else f"`batch_at(step)` was called for {count} different steps; {STEPS} were asked for"
+        None
+        if count >= STEPS
+        else f"`batch_at(step)` was called for {count} different steps; {STEPS} were asked for"
     )
 
 
 def _has_changed(measured: dict) -> str | None:
     if not measured["changed"]:
-        return "no parameter changed: is there an optimizer, and does it step after `loss.backward()`?"
+        return (
+            "no parameter changed: is there an optimizer, and does it step after `loss.backward()`?"
+        )
     return None
 
 
@@ -334,8 +415,10 @@ def _has_learned(measured: dict) -> str | None:
     before, after = measured["before"], measured["after"]
     if not after < LEAST * before:
         return (
-            f"the loss on fresh noise went from {before:.2f} to {after:.2f}; at most {LEAST * before:.2f} was asked "
-            "for. Does every step begin with gradients of 0 (`zero_grad`), and is the learning rate large enough?"
+            f"the loss on fresh noise went from {before:.2f} to {after:.2f}; at most "
+            f"{LEAST * before:.2f} was asked "
+            "for. Does every step begin with gradients of 0 (`zero_grad`), and is the learning "
+            "rate large enough?"
         )
     return None
 
@@ -343,7 +426,9 @@ def _has_learned(measured: dict) -> str | None:
 def _before_and_after(measured: dict) -> Figure:
     figure = plots.new_figure(2.2)
     axes = figure.subplots()
-    axes.barh([1, 0], [measured["before"], measured["after"]], color=[plots.LINES[4], plots.LINES[0]])
+    axes.barh(
+        [1, 0], [measured["before"], measured["after"]], color=[plots.LINES[4], plots.LINES[0]]
+    )
     axes.set_yticks([1, 0], ["untrained", "after your loop"])
     axes.set_xlabel("loss on fresh noise")
     return figure

@@ -38,7 +38,9 @@ def sinusoids(t: Tensor, width: int) -> Tensor:
 
 def _angles(t: Tensor, width: int, period: float = 10_000.0, over: int | None = None) -> Tensor:
     half = width // 2
-    return t.double()[:, None] * torch.exp(-math.log(period) * torch.arange(half).double() / (over or half))
+    return t.double()[:, None] * torch.exp(
+        -math.log(period) * torch.arange(half).double() / (over or half)
+    )
 
 
 def _both(angles: Tensor) -> Tensor:
@@ -56,16 +58,22 @@ SINUSOIDS = Exercise(
             lambda t, width: torch.cat([_angles(t, width).sin(), _angles(t, width).cos()], dim=1),
         ),
         Mistake(
-            "the frequencies fall too slowly: there are only half as many as numbers, so divide k by width / 2",
+            "the frequencies fall too slowly: there are only half as many as numbers, so divide "
+            "k by width / 2",
             lambda t, width: _both(_angles(t, width, over=width)),
         ),
         Mistake(
             "cosine and sine alternate in yours; here all cosines come first, then all sines",
-            lambda t, width: torch.stack([_angles(t, width).cos(), _angles(t, width).sin()], dim=2).flatten(1),
+            lambda t, width: torch.stack(
+                [_angles(t, width).cos(), _angles(t, width).sin()], dim=2
+            ).flatten(1),
         ),
         Mistake(
-            "sine and cosine alternate, as in the paper; diffusers puts all cosines first, then all sines",
-            lambda t, width: torch.stack([_angles(t, width).sin(), _angles(t, width).cos()], dim=2).flatten(1),
+            "sine and cosine alternate, as in the paper; diffusers puts all cosines first, then "
+            "all sines",
+            lambda t, width: torch.stack(
+                [_angles(t, width).sin(), _angles(t, width).cos()], dim=2
+            ).flatten(1),
         ),
         Mistake(
             "these are the angles; their cosines and sines are missing",
@@ -120,12 +128,21 @@ ATTENTION = Exercise(
         (numbers(2, 3, 7, 16), numbers(2, 3, 7, 16, seed=1), numbers(2, 3, 7, 16, seed=2)),
     ],
     (
-        Mistake("divided by d; it is √d", lambda q, k, v: (_scores(q, k) / q.shape[-1]).softmax(-1) @ v),
-        Mistake("the division by √d is missing", lambda q, k, v: _scores(q, k).softmax(-1) @ v),
-        Mistake("divided by the root of the values' width; it is that of the queries' and keys'", _by_values_width),
-        Mistake("multiplied by √d; divide", lambda q, k, v: (_scores(q, k) * q.shape[-1] ** 0.5).softmax(-1) @ v),
         Mistake(
-            "softmax over the queries; for every *query* the weights of all keys must sum up to 1: dim=-1",
+            "divided by d; it is √d", lambda q, k, v: (_scores(q, k) / q.shape[-1]).softmax(-1) @ v
+        ),
+        Mistake("the division by √d is missing", lambda q, k, v: _scores(q, k).softmax(-1) @ v),
+        Mistake(
+            "divided by the root of the values' width; it is that of the queries' and keys'",
+            _by_values_width,
+        ),
+        Mistake(
+            "multiplied by √d; divide",
+            lambda q, k, v: (_scores(q, k) * q.shape[-1] ** 0.5).softmax(-1) @ v,
+        ),
+        Mistake(
+            "softmax over the queries; for every *query* the weights of all keys must sum up to "
+            "1: dim=-1",
             lambda q, k, v: (_scores(q, k) / q.shape[-1] ** 0.5).softmax(-2) @ v,
         ),
         Mistake(
@@ -162,7 +179,8 @@ SPLIT_HEADS = Exercise(
     ],
     (
         Mistake(
-            "the numbers are in the wrong places: first cut the *width* into heads, then exchange two dimensions",
+            "the numbers are in the wrong places: first cut the *width* into heads, then "
+            "exchange two dimensions",
             lambda s, heads: s.reshape(len(s), heads, s.shape[1], -1),
         ),
         Mistake(
@@ -170,10 +188,14 @@ SPLIT_HEADS = Exercise(
             lambda s, heads: s.unflatten(2, (heads, -1)),
         ),
         Mistake(
-            "the width is cut the wrong way: the *first* d numbers are the first head's, not every second one",
+            "the width is cut the wrong way: the *first* d numbers are the first head's, not "
+            "every second one",
             lambda s, heads: s.unflatten(2, (-1, heads)).permute(0, 3, 1, 2),
         ),
-        Mistake("the last two dimensions are exchanged", lambda s, heads: split_heads(s, heads).transpose(2, 3)),
+        Mistake(
+            "the last two dimensions are exchanged",
+            lambda s, heads: split_heads(s, heads).transpose(2, 3),
+        ),
     ),
     lambda answer: _two_maps(
         answer(torch.arange(48.0).reshape(1, 4, 12), 3)[0].flatten(1),
@@ -185,7 +207,9 @@ SPLIT_HEADS = Exercise(
 # --- cross-attention ------------------------------------------------------------------------------
 
 
-def cross_attention(picture: Tensor, text: Tensor, to_q: Tensor, to_k: Tensor, to_v: Tensor) -> Tensor:
+def cross_attention(
+    picture: Tensor, text: Tensor, to_q: Tensor, to_k: Tensor, to_v: Tensor
+) -> Tensor:
     return attention(picture @ to_q, text @ to_k, text @ to_v)
 
 
@@ -213,14 +237,18 @@ CROSS_ATTENTION = Exercise(
             lambda x, c, q, k, v: attention(x @ q, x @ k, c @ v),
         ),
         Mistake(
-            "turned round: here the *picture* asks (queries) and the text answers (keys and values)",
+            "turned round: here the *picture* asks (queries) and the text answers (keys and "
+            "values)",
             lambda x, c, q, k, v: attention(c @ q, x @ k, x @ v),
         ),
         Mistake(
             "the division by √d is missing",
             lambda x, c, q, k, v: ((x @ q) @ (c @ k).T).softmax(-1) @ (c @ v),
         ),
-        Mistake("to_v is not used: values are the text *times* to_v", lambda x, c, q, k, v: attention(x @ q, c @ k, c)),
+        Mistake(
+            "to_v is not used: values are the text *times* to_v",
+            lambda x, c, q, k, v: attention(x @ q, c @ k, c),
+        ),
         Mistake(
             "the matrices are turned over; here a row times the matrix as it is: `picture @ to_q`",
             lambda x, c, q, k, v: attention(x @ q.T, c @ k.T, c @ v.T),
@@ -229,11 +257,15 @@ CROSS_ATTENTION = Exercise(
             "the picture is added to the result; that comes later, in the transformer block",
             lambda x, c, q, k, v: x + attention(x @ q, c @ k, c @ v),
         ),
-        Mistake("to_k and to_v are exchanged", lambda x, c, q, k, v: attention(x @ q, c @ v, c @ k)),
+        Mistake(
+            "to_k and to_v are exchanged", lambda x, c, q, k, v: attention(x @ q, c @ v, c @ k)
+        ),
         Mistake("the three matrices are not used", lambda x, c, q, k, v: attention(x, c, c)),
     ),
     lambda answer: _two_maps(
-        answer(*_square(8, 8, 8, 5)), cross_attention(*_square(8, 8, 8, 5)), ("yours: places down", "target")
+        answer(*_square(8, 8, 8, 5)),
+        cross_attention(*_square(8, 8, 8, 5)),
+        ("yours: places down", "target"),
     ),
 )
 
@@ -263,7 +295,10 @@ def _is_a_unet(measured: dict | str) -> str | None:
 def _gives_latents_back(measured: dict) -> str | None:
     shape = measured["stops"][-1].after
     if shape != LATENTS[1:]:
-        return f"4×32×32 has to come out, got {'×'.join(map(str, shape))}: set in_channels and out_channels"
+        return (
+            f"4×32×32 has to come out, got {'×'.join(map(str, shape))}: set in_channels and "
+            "out_channels"
+        )
     return None
 
 
@@ -276,7 +311,10 @@ def _is_small(measured: dict) -> str | None:
 def _reads_the_text(measured: dict) -> str | None:
     if measured["cross"] < FEWEST_ATTENTIONS:
         count = measured["cross"]
-        return f"cross-attentions, with the one in the middle: {count}; at least {FEWEST_ATTENTIONS} were asked for"
+        return (
+            f"cross-attentions, with the one in the middle: {count}; at least "
+            f"{FEWEST_ATTENTIONS} were asked for"
+        )
     return None
 
 

@@ -1,4 +1,6 @@
-"""Pictures of values: every function returns a matplotlib Figure, drawn without pyplot's hidden state."""
+"""Pictures of values: every function returns a matplotlib Figure, drawn without pyplot's hidden
+state.
+"""
 
 from sdlearn.plots.curves import losses, rung, schedules, similarity
 from sdlearn.plots.diagrams import blocks_of, ladder_marks, pipeline, tokens, unet_ladder

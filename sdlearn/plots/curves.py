@@ -20,12 +20,18 @@ from sdlearn.plots.look import DIVERGING, INK, LINES, SEQUENTIAL, new_figure
 
 
 def schedules(named: Mapping[str, Schedule]) -> Figure:
-    """What every schedule does: β of a step, ᾱ (the share of the picture's variance) and the signal-to-noise ratio."""
+    """What every schedule does: β of a step, ᾱ (the share of the picture's variance) and the
+    signal-to-noise ratio.
+    """
     figure = new_figure(2.9)
     of_step, of_share, of_ratio = figure.subplots(1, 3)
     for (name, schedule), colour in zip(named.items(), cycle(LINES), strict=False):
         t = np.linspace(0, 1, len(schedule))
-        for axes, values in ((of_step, schedule.betas), (of_share, schedule.alpha_bars), (of_ratio, schedule.snr)):
+        for axes, values in (
+            (of_step, schedule.betas),
+            (of_share, schedule.alpha_bars),
+            (of_ratio, schedule.snr),
+        ):
             axes.plot(t, values.cpu(), color=colour, label=name)
     for axes, title in (
         (of_step, "β: variance added by a step"),
@@ -49,21 +55,34 @@ def rung(
     latents: Float[Tensor, "c h w"],
     noises: tuple[Float[Tensor, "3 H W"], Float[Tensor, "c h w"]],
 ) -> Figure:
-    """One rung of the noise ladder: pixels, latents, and how their numbers are spread, beside the normal curve."""
-    seen, small = add_noise(schedule, pixels, t, noises[0]), add_noise(schedule, latents, t, noises[1])
+    """One rung of the noise ladder: pixels, latents, and how their numbers are spread, beside the
+    normal curve.
+    """
+    seen, small = (
+        add_noise(schedule, pixels, t, noises[0]),
+        add_noise(schedule, latents, t, noises[1]),
+    )
     figure = new_figure(3.1)
     of_pixels, of_latents, of_spread = figure.subplots(1, 3)
     of_pixels.imshow(to_pictures(seen[None])[0])
     of_pixels.set_title("pixels " + "×".join(map(str, pixels.shape)), fontsize=9, color=INK)
     of_latents.imshow(small[0].cpu(), cmap=DIVERGING, vmin=-3, vmax=3)
-    of_latents.set_title(f"latents {'×'.join(map(str, latents.shape))}, channel 0", fontsize=9, color=INK)
+    of_latents.set_title(
+        f"latents {'×'.join(map(str, latents.shape))}, channel 0", fontsize=9, color=INK
+    )
     edges = np.linspace(-4, 4, 65)
     for values, colour, name in ((seen, LINES[0], "pixels"), (small, LINES[1], "latents")):
-        of_spread.hist(values.flatten().cpu().numpy(), edges, density=True, color=colour, alpha=0.5, label=name)
-    of_spread.plot(edges, np.exp(-(edges**2) / 2) / np.sqrt(2 * np.pi), color=INK, lw=1, label="normal")
+        of_spread.hist(
+            values.flatten().cpu().numpy(), edges, density=True, color=colour, alpha=0.5, label=name
+        )
+    of_spread.plot(
+        edges, np.exp(-(edges**2) / 2) / np.sqrt(2 * np.pi), color=INK, lw=1, label="normal"
+    )
     of_spread.set(ylim=(0, 1.2), yticks=[])
     of_spread.legend(fontsize=8, frameon=False, loc="upper right")
-    of_spread.set_title(f"ᾱ = {schedule.alpha_bars[t]:.3f}   SNR = {schedule.snr[t]:.3g}", fontsize=9, color=INK)
+    of_spread.set_title(
+        f"ᾱ = {schedule.alpha_bars[t]:.3f}   SNR = {schedule.snr[t]:.3g}", fontsize=9, color=INK
+    )
     for axes in (of_pixels, of_latents):
         axes.axis("off")
     return figure
@@ -89,12 +108,16 @@ def similarity(
     title: str = "cosine similarity",
     limits: tuple[float, float] = (-1, 1),
 ) -> Figure:
-    """A similarity matrix: a row for each picture, a column for each caption, the number in every field.
+    """A similarity matrix: a row for each picture, a column for each caption, the number in every
+    field.
 
     The colours go from the lower to the upper limit: -1 to 1 for cosines, 0 to 1 for probabilities.
     """
     if matrix.shape != (len(pictures), len(captions)):
-        raise ValueError(f"matrix: {len(pictures)}×{len(captions)} for these, got {'×'.join(map(str, matrix.shape))}")
+        raise ValueError(
+            f"matrix: {len(pictures)}×{len(captions)} for these, got "
+            f"{'×'.join(map(str, matrix.shape))}"
+        )
     rows, columns = matrix.shape
     figure = new_figure(0.75 * rows + 1.5)
     axes = figure.subplots()
@@ -102,12 +125,26 @@ def similarity(
     axes.imshow(numbers, cmap=SEQUENTIAL, aspect="auto", vmin=limits[0], vmax=limits[1])
     for row, column in np.ndindex(rows, columns):
         ink = "white" if numbers[row, column] < sum(limits) / 2 else INK
-        axes.text(column, row, f"{numbers[row, column]:.2f}", ha="center", va="center", color=ink, fontsize=9)
-    axes.set_xticks(range(columns), [fill(caption, 84 // columns) for caption in captions], fontsize=8)
+        axes.text(
+            column,
+            row,
+            f"{numbers[row, column]:.2f}",
+            ha="center",
+            va="center",
+            color=ink,
+            fontsize=9,
+        )
+    axes.set_xticks(
+        range(columns), [fill(caption, 84 // columns) for caption in captions], fontsize=8
+    )
     axes.xaxis.tick_top()
     axes.set_yticks(range(rows), [""] * rows)
     for row, picture in enumerate(pictures):
         small = OffsetImage(np.asarray(picture.convert("RGB").resize((96, 96))), zoom=0.5)
-        axes.add_artist(AnnotationBbox(small, (-0.5, row), xybox=(-32, 0), boxcoords="offset points", frameon=False))
+        axes.add_artist(
+            AnnotationBbox(
+                small, (-0.5, row), xybox=(-32, 0), boxcoords="offset points", frameon=False
+            )
+        )
     axes.set_xlabel(title, fontsize=9)
     return figure

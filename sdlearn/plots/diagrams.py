@@ -26,7 +26,9 @@ STAGES = {
 
 
 def pipeline(model: Components, lit: str | None = None) -> Figure:
-    """The way from text to picture with every shape, read from the model; the stage `lit` stands out."""
+    """The way from text to picture with every shape, read from the model; the stage `lit` stands
+    out.
+    """
     count, width = model.tokenizer.model_max_length, model.unet.config.cross_attention_dim
     channels, side = model.unet.config.in_channels, model.side // model.factor
     latents, pixels = f"{channels}×{side}×{side}", f"3×{model.side}×{model.side}"
@@ -59,28 +61,53 @@ def pipeline(model: Components, lit: str | None = None) -> Figure:
         arrow = FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=13, color=INK, lw=1.4)
         arrow.set_connectionstyle("arc3", rad=-bend)
         axes.add_patch(arrow)
-    axes.text(62.5, 15.0, "repeat for\nevery step", fontsize=8, color=INK, va="center", style="italic")
+    axes.text(
+        62.5, 15.0, "repeat for\nevery step", fontsize=8, color=INK, va="center", style="italic"
+    )
     return figure
 
 
-def _box(axes, place: tuple[float, float, float, float], stage: tuple[str, str], shape: str, lit: str | None) -> None:
+def _box(
+    axes,
+    place: tuple[float, float, float, float],
+    stage: tuple[str, str],
+    shape: str,
+    lit: str | None,
+) -> None:
     x, y, w, h = place
     colour, name = stage
     axes.add_patch(FancyBboxPatch((x, y), w, h, "round,pad=0.5", fc=colour, ec=INK, lw=1.0))
-    axes.text(x + w / 2, y + h * 0.66, name, ha="center", va="center", fontsize=10.5, color=INK, weight="bold")
+    axes.text(
+        x + w / 2,
+        y + h * 0.66,
+        name,
+        ha="center",
+        va="center",
+        fontsize=10.5,
+        color=INK,
+        weight="bold",
+    )
     axes.text(x + w / 2, y + h * 0.27, shape, ha="center", va="center", fontsize=8.5, color=INK)
 
 
 LIT, BLANK = "#c0392b", {"fc": "white", "ec": "none", "pad": 0.8}
-PART_COLOURS = {"input": "#e4e4e4", "down": "#9ecae9", "middle": "#c3b1e1", "up": "#f9c784", "output": "#ddefdb"}
+PART_COLOURS = {
+    "input": "#e4e4e4",
+    "down": "#9ecae9",
+    "middle": "#c3b1e1",
+    "up": "#f9c784",
+    "output": "#ddefdb",
+}
 
 
 def unet_ladder(stops: Sequence[Stop], lit: int | None = None) -> Figure:
-    """The way through the U-Net: a bar for each block, taller for a larger side, with its channels where they change.
+    """The way through the U-Net: a bar for each block, taller for a larger side, with its channels
+    where they change.
 
-    Dashed lines are skip connections, one for each height. Below, for each block, its parameters, and parameters times
-    places: about the multiplications that it costs, those of attention's own products apart. Stops without a side (the
-    time embedding) are left out. The block `lit`, counted among the bars, stands out and is named.
+    Dashed lines are skip connections, one for each height. Below, for each block, its parameters,
+    and parameters times places: about the multiplications that it costs, those of attention's own
+    products apart. Stops without a side (the time embedding) are left out. The block `lit`, counted
+    among the bars, stands out and is named.
     """
     shown = blocks_of(stops)
     figure = new_figure(4.6, layout=None)
@@ -90,18 +117,36 @@ def unet_ladder(stops: Sequence[Stop], lit: int | None = None) -> Figure:
     for place, (stop, height) in enumerate(zip(shown, heights, strict=True)):
         hatch = "///" if stop.kind == "Transformer2DModel" else None
         axes.add_patch(
-            Rectangle((place - 0.4, -height / 2), 0.8, height, fc=PART_COLOURS[stop.part], ec=INK, hatch=hatch)
+            Rectangle(
+                (place - 0.4, -height / 2),
+                0.8,
+                height,
+                fc=PART_COLOURS[stop.part],
+                ec=INK,
+                hatch=hatch,
+            )
         )
     for shape, run in groupby(range(len(shown)), key=lambda place: shown[place].after):
         places = list(run)
         top = heights[places[0]] / 2 + 0.03
-        axes.text(np.mean(places), top, f"{shape[0]}", ha="center", fontsize=7.5, color=INK, bbox=BLANK)
-    for (height, width), run in groupby(range(len(shown)), key=lambda place: shown[place].after[1:]):
+        axes.text(
+            np.mean(places), top, f"{shape[0]}", ha="center", fontsize=7.5, color=INK, bbox=BLANK
+        )
+    for (height, width), run in groupby(
+        range(len(shown)), key=lambda place: shown[place].after[1:]
+    ):
         places = list(run)
         bottom = -heights[places[0]] / 2 - 0.09
         axes.text(np.mean(places), bottom, f"{height}×{width}", ha="center", fontsize=8, color=INK)
     for start, end in _skips(shown):
-        axes.plot([start + 0.4, end - 0.4], [heights[end] / 2 - 0.04] * 2, "--", color=INK, lw=0.9, zorder=0)
+        axes.plot(
+            [start + 0.4, end - 0.4],
+            [heights[end] / 2 - 0.04] * 2,
+            "--",
+            color=INK,
+            lw=0.9,
+            zorder=0,
+        )
     for part, colour in PART_COLOURS.items():
         axes.add_patch(Rectangle((0, 0), 0, 0, fc=colour, ec=INK, label=part))
     axes.add_patch(Rectangle((0, 0), 0, 0, fc="white", ec=INK, hatch="///", label="attention"))
@@ -109,14 +154,24 @@ def unet_ladder(stops: Sequence[Stop], lit: int | None = None) -> Figure:
     axes.legend(ncols=7, loc="lower center", frameon=False, fontsize=8, bbox_to_anchor=(0.5, -0.08))
     title = "after every block: channels above, height×width below"
     if lit is not None:
-        axes.add_patch(Rectangle((lit - 0.4, -heights[lit] / 2), 0.8, heights[lit], fill=False, ec=LIT, lw=3))
-        before, after = ("×".join(map(str, shape)) for shape in (shown[lit].before, shown[lit].after))
-        title = f"{shown[lit].name}: {shown[lit].kind}, {before} → {after}, {shown[lit].parameters:,} parameters"
+        axes.add_patch(
+            Rectangle((lit - 0.4, -heights[lit] / 2), 0.8, heights[lit], fill=False, ec=LIT, lw=3)
+        )
+        before, after = (
+            "×".join(map(str, shape)) for shape in (shown[lit].before, shown[lit].after)
+        )
+        title = (
+            f"{shown[lit].name}: {shown[lit].kind}, {before} → {after}, "
+            f"{shown[lit].parameters:,} parameters"
+        )
     axes.set(ylim=(-0.72, 0.64))
     axes.set_title(title, fontsize=10, color=INK)
     parameters = [stop.parameters for stop in shown]
     work = [count * np.prod(stop.after[1:]) for count, stop in zip(parameters, shown, strict=True)]
-    for bottom, name, values in ((0.19, "parameters", parameters), (0.01, "parameters × places", work)):
+    for bottom, name, values in (
+        (0.19, "parameters", parameters),
+        (0.01, "parameters × places", work),
+    ):
         below = figure.add_axes((0, bottom, 1, 0.12))
         colours = [PART_COLOURS[stop.part] for stop in shown]
         edges = [LIT if place == lit else INK for place in range(len(shown))]
@@ -140,8 +195,14 @@ def ladder_marks(stops: Sequence[Stop]) -> list[float]:
 
 
 def _skips(shown: Sequence[Stop]) -> list[tuple[int, int]]:
-    """From the last block of each height on the way down to the first ResNet block there on the way up."""
-    down = {s.after[1:]: i for i, s in enumerate(shown) if s.part in ("input", "down") and s.before[1:] == s.after[1:]}
+    """From the last block of each height on the way down to the first ResNet block there on the way
+    up.
+    """
+    down = {
+        s.after[1:]: i
+        for i, s in enumerate(shown)
+        if s.part in ("input", "down") and s.before[1:] == s.after[1:]
+    }
     up = {}
     for i, stop in enumerate(shown):
         if stop.part == "up" and stop.kind == "ResnetBlock2D":
@@ -150,7 +211,9 @@ def _skips(shown: Sequence[Stop]) -> list[tuple[int, int]]:
 
 
 def tokens(read: Sequence[Token], per_row: int = 9) -> Figure:
-    """Every token in a box of its own: its piece above, its number below; the pieces of one word share a colour."""
+    """Every token in a box of its own: its piece above, its number below; the pieces of one word
+    share a colour.
+    """
     rows = -(-len(read) // per_row)
     figure = new_figure(0.75 * rows, layout=None)
     axes = figure.add_axes((0, 0, 1, 1))
@@ -161,9 +224,29 @@ def tokens(read: Sequence[Token], per_row: int = 9) -> Figure:
         row, column = divmod(index, per_row)
         special = token.span[0] == token.span[1]
         colour = "#e4e4e4" if special else (STAGES["text"][0], STAGES["unet"][0])[word % 2]
-        axes.add_patch(FancyBboxPatch((column + 0.08, -row - 0.82), 0.84, 0.64, "round,pad=0.03", fc=colour, ec=INK))
+        axes.add_patch(
+            FancyBboxPatch(
+                (column + 0.08, -row - 0.82), 0.84, 0.64, "round,pad=0.03", fc=colour, ec=INK
+            )
+        )
         size = 9 if len(token.piece) < 11 else 6.5
-        axes.text(column + 0.5, -row - 0.38, token.piece, ha="center", va="center", fontsize=size, color=INK)
-        axes.text(column + 0.5, -row - 0.68, f"{token.id}", ha="center", va="center", fontsize=8, color=INK)
+        axes.text(
+            column + 0.5,
+            -row - 0.38,
+            token.piece,
+            ha="center",
+            va="center",
+            fontsize=size,
+            color=INK,
+        )
+        axes.text(
+            column + 0.5,
+            -row - 0.68,
+            f"{token.id}",
+            ha="center",
+            va="center",
+            fontsize=8,
+            color=INK,
+        )
         word += token.piece.endswith("</w>")
     return figure

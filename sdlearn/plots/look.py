@@ -1,4 +1,6 @@
-"""The one look of the course: one width, colours for colour-blind readers, white in light and dark pages."""
+"""The one look of the course: one width, colours for colour-blind readers, white in light and dark
+pages.
+"""
 
 from __future__ import annotations
 

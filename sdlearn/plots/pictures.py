@@ -19,7 +19,9 @@ HEAT, DARKEST = 0.65, 80
 """How much of an overlay is the map, and how bright black is beneath it."""
 
 
-def strip(pictures: Sequence[Image.Image | np.ndarray], titles: Sequence[str], columns: int = 6) -> Figure:
+def strip(
+    pictures: Sequence[Image.Image | np.ndarray], titles: Sequence[str], columns: int = 6
+) -> Figure:
     """Pictures side by side, a title above each, in lines that fit."""
     if len(pictures) != len(titles):
         raise ValueError(f"titles: one for each of the {len(pictures)} pictures, got {len(titles)}")
@@ -36,13 +38,17 @@ def strip(pictures: Sequence[Image.Image | np.ndarray], titles: Sequence[str], c
 
 
 def latent_channels(latents: Float[Tensor, "c h w"], title: str = "") -> Figure:
-    """Every channel of one picture's latents as a map: red above zero, blue below, every place its own square."""
+    """Every channel of one picture's latents as a map: red above zero, blue below, every place its
+    own square.
+    """
     channels, height, width = latents.shape
     figure = new_figure(WIDTH / channels * height / width + 0.6)
     strongest = latents.abs().max().item()
     grid = figure.subplots(1, channels, squeeze=False)[0]
     for index, axes in enumerate(grid):
-        shown = axes.imshow(latents[index].float().cpu(), cmap=DIVERGING, vmin=-strongest, vmax=strongest)
+        shown = axes.imshow(
+            latents[index].float().cpu(), cmap=DIVERGING, vmin=-strongest, vmax=strongest
+        )
         axes.set_title(f"channel {index}", fontsize=9, color=INK)
         axes.axis("off")
     figure.colorbar(shown, ax=list(grid), fraction=0.02, pad=0.01)
@@ -54,7 +60,10 @@ def denoising(step: Step, picture: Image.Image) -> Figure:
     """One step of a drawing: the latents after it, the noise that was named, and x̂₀ decoded."""
     figure = new_figure(3.2)
     latents, noise = step.latents[0, 0].float().cpu(), step.noise[0, 0].float().cpu()
-    shown = ((latents, "latents after the step, channel 0"), (noise, "predicted noise ε̂, channel 0"))
+    shown = (
+        (latents, "latents after the step, channel 0"),
+        (noise, "predicted noise ε̂, channel 0"),
+    )
     of_latents, of_noise, of_picture = figure.subplots(1, 3)
     for axes, (values, title) in zip((of_latents, of_noise), shown, strict=True):
         axes.imshow(values, cmap=DIVERGING, vmin=-3, vmax=3)
@@ -75,12 +84,20 @@ def heat_over(picture: Image.Image, heat: Float[Tensor, "h w"]) -> Image.Image:
     spread = values.max() - values.min()
     colours = colormaps[SEQUENTIAL]((values - values.min()) / (spread or 1), bytes=True)[..., :3]
     enlarged = Image.fromarray(colours).resize(picture.size, Image.Resampling.NEAREST)
-    grey = picture.convert("L").point(lambda light: DARKEST + light * (255 - DARKEST) // 255).convert("RGB")
+    grey = (
+        picture.convert("L")
+        .point(lambda light: DARKEST + light * (255 - DARKEST) // 255)
+        .convert("RGB")
+    )
     return Image.blend(grey, enlarged, HEAT)
 
 
-def overlay(picture: Image.Image, heats: Sequence[Float[Tensor, "h w"]], titles: Sequence[str]) -> Figure:
-    """Attention maps over the picture that they belong to: the brighter a place, the more it attends."""
+def overlay(
+    picture: Image.Image, heats: Sequence[Float[Tensor, "h w"]], titles: Sequence[str]
+) -> Figure:
+    """Attention maps over the picture that they belong to: the brighter a place, the more it
+    attends.
+    """
     if len(heats) != len(titles):
         raise ValueError(f"titles: one for each of the {len(heats)} maps, got {len(titles)}")
     columns = min(6, len(heats) + 1)

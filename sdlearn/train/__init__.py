@@ -1,1 +1,3 @@
-"""How the small Stable Diffusion was made: `python -m sdlearn.train all` makes it again from nothing."""
+"""How the small Stable Diffusion was made: `python -m sdlearn.train all` makes it again from
+nothing.
+"""

@@ -1,10 +1,12 @@
-"""`python -m sdlearn.train all`: make the small Stable Diffusion from nothing, or go on where it stopped.
+"""`python -m sdlearn.train all`: make the small Stable Diffusion from nothing, or go on where it
+stopped.
 
-On a GPU it needs nothing else; on several, run it under `accelerate launch`. On a CPU one process of one thread for
-each core is the fastest, and bfloat16 where the CPU has it (`accelerate launch` starts only one process on a CPU):
-`ACCELERATE_MIXED_PRECISION=bf16 torchrun --standalone --nproc_per_node 2 -m sdlearn.train all`.
-A run that was stopped continues from its last checkpoint; `--from` continues from finished weights instead, a copy of
-which `--out` begins with, and then the autoencoder trains its decoder only, so that latents keep their meaning.
+On a GPU it needs nothing else; on several, run it under `accelerate launch`. On a CPU one process
+of one thread for each core is the fastest, and bfloat16 where the CPU has it (`accelerate launch`
+starts only one process on a CPU): `ACCELERATE_MIXED_PRECISION=bf16 torchrun --standalone
+--nproc_per_node 2 -m sdlearn.train all`. A run that was stopped continues from its last checkpoint;
+`--from` continues from finished weights instead, a copy of which `--out` begins with, and then the
+autoencoder trains its decoder only, so that latents keep their meaning.
 """
 
 from __future__ import annotations
@@ -22,19 +24,35 @@ BY_ONE = ("tokenizer", "families")
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m sdlearn.train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m sdlearn.train",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("part", choices=["all", *PARTS])
-    parser.add_argument("--out", type=Path, default=Path("assets/tiny-sd"), help="where the finished weights go")
-    parser.add_argument("--work", type=Path, default=Path("runs/tiny-sd"), help="checkpoints, logs, cached drawings")
-    parser.add_argument("--from", dest="start", type=Path, help="a folder of finished weights to continue from")
+    parser.add_argument(
+        "--out", type=Path, default=Path("assets/tiny-sd"), help="where the finished weights go"
+    )
+    parser.add_argument(
+        "--work", type=Path, default=Path("runs/tiny-sd"), help="checkpoints, logs, cached drawings"
+    )
+    parser.add_argument(
+        "--from", dest="start", type=Path, help="a folder of finished weights to continue from"
+    )
     long = parser.add_mutually_exclusive_group()
     long.add_argument("--steps", type=int, help="steps, in place of the recipe's")
-    long.add_argument("--minutes", type=float, help="train each stage for so long, in place of the recipe's steps")
+    long.add_argument(
+        "--minutes", type=float, help="train each stage for so long, in place of the recipe's steps"
+    )
     parser.add_argument("--batch", type=int, help="batch of one process, in place of the recipe's")
-    parser.add_argument("--rate", dest="learning_rate", type=float, help="highest learning rate, for the recipe's")
-    parser.add_argument("--pages", type=int, help="drawn pictures to train on, in place of the recipe's")
-    parser.add_argument("--sizes", type=int, nargs="+", choices=(128, 256, 512), help="sizes to train the U-Net at")
+    parser.add_argument(
+        "--rate", dest="learning_rate", type=float, help="highest learning rate, for the recipe's"
+    )
+    parser.add_argument(
+        "--pages", type=int, help="drawn pictures to train on, in place of the recipe's"
+    )
+    parser.add_argument(
+        "--sizes", type=int, nargs="+", choices=(128, 256, 512), help="sizes to train the U-Net at"
+    )
     return parser.parse_args()
 
 
@@ -46,7 +64,9 @@ def main(choice: argparse.Namespace) -> None:
     from sdlearn.train import clip, families, judge, tokenizer, unet, vae
     from sdlearn.train.plans import plan_for
 
-    state = PartialState(cpu=not torch.cuda.is_available())  # the first one decides how processes talk
+    state = PartialState(
+        cpu=not torch.cuda.is_available()
+    )  # the first one decides how processes talk
 
     with state.main_process_first():
         if choice.start and not choice.out.exists():

@@ -1,7 +1,8 @@
 """CLIP: a text tower and an image tower that meet in one space, by the symmetric contrastive loss.
 
-Every batch holds scenes beside their twins, which differ in one word or in the order of two (Yuksekgonul et
-al. 2023, "hard negatives"): to tell them apart, the text tower has to bind each colour to its thing.
+Every batch holds scenes beside their twins, which differ in one word or in the order of two
+(Yuksekgonul et al. 2023, "hard negatives"): to tell them apart, the text tower has to bind each
+colour to its thing.
 """
 
 from __future__ import annotations
@@ -27,12 +28,25 @@ MAX_LOGIT_SCALE = math.log(100)
 
 
 def make(tokenizer: CLIPTokenizer) -> CLIPModel:
-    tower = dict(hidden_size=WIDTH, intermediate_size=4 * WIDTH, num_hidden_layers=LAYERS, num_attention_heads=HEADS)
+    tower = dict(
+        hidden_size=WIDTH,
+        intermediate_size=4 * WIDTH,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=HEADS,
+    )
     ends = dict(
-        bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
     )
     places = tokenizer.model_max_length
-    text = dict(**tower, **ends, vocab_size=len(tokenizer), max_position_embeddings=places, projection_dim=WIDTH)
+    text = dict(
+        **tower,
+        **ends,
+        vocab_size=len(tokenizer),
+        max_position_embeddings=places,
+        projection_dim=WIDTH,
+    )
     vision = dict(**tower, image_size=IMAGE_SIDE, patch_size=PATCH_SIDE, projection_dim=WIDTH)
     return CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=WIDTH))
 
@@ -58,12 +72,21 @@ class Objective(torch.nn.Module):
         with torch.no_grad():
             self.clip.logit_scale.clamp_(max=MAX_LOGIT_SCALE)
         output = self.clip(input_ids=tokens, pixel_values=pixels, return_loss=True)
-        found = output.logits_per_image.argmax(dim=1) == torch.arange(len(pixels), device=pixels.device)
-        return {"loss": output.loss, "found": found.float(), "temperature": 1 / self.clip.logit_scale.exp()}
+        found = output.logits_per_image.argmax(dim=1) == torch.arange(
+            len(pixels), device=pixels.device
+        )
+        return {
+            "loss": output.loss,
+            "found": found.float(),
+            "temperature": 1 / self.clip.logit_scale.exp(),
+        }
 
 
 def pairs(
-    store: tuple[np.ndarray, np.ndarray], tokens: tuple[torch.Tensor, torch.Tensor], batch: int, moment: Moment
+    store: tuple[np.ndarray, np.ndarray],
+    tokens: tuple[torch.Tensor, torch.Tensor],
+    batch: int,
+    moment: Moment,
 ) -> Batch:
     """Half a batch of pages, then their twins."""
     rng = np.random.default_rng((12, moment.step, moment.process))
@@ -72,14 +95,20 @@ def pairs(
     return {"pixels": to_pixels(pixels), "tokens": torch.cat([text[pages] for text in tokens])}
 
 
-def train(out: Path, work: Path, recipe: Recipe = RECIPE, start: Path | None = None, pages: int = 10_000) -> None:
-    """Train CLIP into `out/clip` and its text tower, which the U-Net reads, into `out/text_encoder`."""
+def train(
+    out: Path, work: Path, recipe: Recipe = RECIPE, start: Path | None = None, pages: int = 10_000
+) -> None:
+    """Train CLIP into `out/clip` and its text tower, which the U-Net reads, into
+    `out/text_encoder`.
+    """
     tokenizer = CLIPTokenizer.from_pretrained(out / "tokenizer")
     clip = CLIPModel.from_pretrained(start / "clip").float() if start else make(tokenizer)
     store = tuple(pictures(work / "cache", pages, IMAGE_SIDE, book) for book in (TRAIN, TWIN))
     texts = captions(pages, TRAIN) + captions(pages, TWIN)
     tokens = tokenizer(texts, padding="longest", return_tensors="pt").input_ids.split(pages)
-    trained = fit(Objective(clip), partial(pairs, store, tokens, recipe.batch), recipe, work / "clip")
+    trained = fit(
+        Objective(clip), partial(pairs, store, tokens, recipe.batch), recipe, work / "clip"
+    )
     if not PartialState().is_main_process:
         return
     save_half(trained.clip, out / "clip")

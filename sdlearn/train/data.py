@@ -1,4 +1,6 @@
-"""Drawn pictures for training, made with all cores; kept in a memory-mapped file where they are read again."""
+"""Drawn pictures for training, made with all cores; kept in a memory-mapped file where they are
+read again.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +18,18 @@ from sdlearn.drawing import draw_array
 from sdlearn.picturebook import Scene, random_scene, twin
 
 TRAIN, JUDGE, TEST, TWIN = 1, 2, 3, 4
-"""Which book a scene is from: its seed is (book, page), so books never share a page's random numbers."""
+"""Which book a scene is from: its seed is (book, page), so books never share a page's random
+numbers.
+"""
 
 
 IN_ORDER = ("left of", "right of")
 
 
 def scene_at(page: int, book: int = TRAIN, held_out: bool = False) -> Scene:
-    """One page of a book: always the same scene for the same numbers. A twin differs from its page by one change."""
+    """One page of a book: always the same scene for the same numbers. A twin differs from its page
+    by one change.
+    """
     rng = np.random.default_rng((book, page, held_out))
     if book == TWIN:
         return twin(scene_at(page), rng)
@@ -39,15 +45,20 @@ def captions(count: int, book: int = TRAIN) -> list[str]:
 def how_often(count: int, single: int = 1) -> np.ndarray:
     """The probability of each page in a batch: twice as much for one whose caption tells an order.
 
-    A mirror would change it; other pages have less to bind. A page with one thing counts `single` times.
+    A mirror would change it; other pages have less to bind. A page with one thing counts `single`
+    times.
     """
     scenes = [scene_at(page) for page in range(count)]
-    weights = np.array([2 if s.relation in IN_ORDER else single if len(s.things) == 1 else 1 for s in scenes])
+    weights = np.array(
+        [2 if s.relation in IN_ORDER else single if len(s.things) == 1 else 1 for s in scenes]
+    )
     return weights / weights.sum()
 
 
 def pictures(folder: Path, count: int, size: int, book: int = TRAIN) -> np.ndarray:
-    """The first `count` pages, drawn: uint8 [count, size, size, 3], from the cache in `folder` or drawn now."""
+    """The first `count` pages, drawn: uint8 [count, size, size, 3], from the cache in `folder` or
+    drawn now.
+    """
     file = folder / f"book{book}-{count}x{size}.npy"
     with PartialState().main_process_first():
         if not file.exists():

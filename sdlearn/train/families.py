@@ -1,4 +1,6 @@
-"""The four families of lesson 01, trained for longer than a lesson can wait, by the lesson's own code."""
+"""The four families of lesson 01, trained for longer than a lesson can wait, by the lesson's own
+code.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ PAGES = 2000
 
 
 def train(out: Path, steps: int | None = None, pages: int = PAGES) -> None:
-    """Train each into `families` beside the folder `out`, whose finished autoencoder the latent diffusion uses.
+    """Train each into `families` beside the folder `out`, whose finished autoencoder the latent
+    diffusion uses.
 
     steps: for each of them, in place of its own number.
     """
@@ -35,5 +38,8 @@ def train(out: Path, steps: int | None = None, pages: int = PAGES) -> None:
 def save(network: nn.Module, file: Path) -> None:
     """Half precision; what counts (as batch norms do) stays whole numbers."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    state = {name: value.half() if value.is_floating_point() else value for name, value in network.state_dict().items()}
+    state = {
+        name: value.half() if value.is_floating_point() else value
+        for name, value in network.state_dict().items()
+    }
     save_file({name: value.contiguous() for name, value in state.items()}, file)

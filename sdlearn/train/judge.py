@@ -1,4 +1,6 @@
-"""Training the judge, on drawn pictures only, blurred and dimmed at random so that it reads calmly."""
+"""Training the judge, on drawn pictures only, blurred and dimmed at random so that it
+reads calmly.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ NO_COLOUR = -100
 
 
 def targets(scene: Scene) -> tuple[np.ndarray, np.ndarray, int]:
-    """Maps to learn: a round bump of height 1 at each thing's centre, its colour there, and the place."""
+    """Maps to learn: a round bump of height 1 at each thing's centre, its colour there, and the
+    place.
+    """
     centres = (np.arange(GRID) + 0.5) / GRID
     kinds = np.zeros((len(KINDS), GRID, GRID), np.float32)
     colours = np.full((GRID, GRID), NO_COLOUR)
@@ -31,18 +35,24 @@ def targets(scene: Scene) -> tuple[np.ndarray, np.ndarray, int]:
         y, x = centres[row], centres[column]
         bump = np.exp(-((centres - x) ** 2 + (centres[:, None] - y) ** 2) * GRID**2 / 2)
         np.maximum(kinds[KINDS.index(thing.kind)], bump, out=kinds[KINDS.index(thing.kind)])
-        colours[max(0, row - 1) : row + 2, max(0, column - 1) : column + 2] = COLOURS.index(thing.colour)
+        colours[max(0, row - 1) : row + 2, max(0, column - 1) : column + 2] = COLOURS.index(
+            thing.colour
+        )
     return kinds, colours, list(PLACES).index(scene.place)
 
 
 class Objective(torch.nn.Module):
-    """Focal loss for the centres (Zhou et al. 2019, Eq. 1), cross-entropy for colours and places."""
+    """Focal loss for the centres (Zhou et al. 2019, Eq. 1), cross-entropy for colours
+    and places.
+    """
 
     def __init__(self, judge: Judge):
         super().__init__()
         self.judge = judge
 
-    def forward(self, pixels: torch.Tensor, kinds: torch.Tensor, colours: torch.Tensor, places: torch.Tensor) -> Batch:
+    def forward(
+        self, pixels: torch.Tensor, kinds: torch.Tensor, colours: torch.Tensor, places: torch.Tensor
+    ) -> Batch:
         kind_map, colour_map, place = self.judge(disturb(pixels))
         sure = kind_map.sigmoid().clamp(1e-4, 1 - 1e-4)
         at_centre = kinds == 1
@@ -58,7 +68,9 @@ def disturb(pixels: torch.Tensor) -> torch.Tensor:
     """Some pictures blurred, all a little brighter or darker, with a little noise."""
     n = len(pixels)
     blurred = F.avg_pool2d(F.pad(pixels, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-    mix = torch.rand(n, 1, 1, 1, device=pixels.device) * (torch.rand(n, 1, 1, 1, device=pixels.device) < 0.5)
+    mix = torch.rand(n, 1, 1, 1, device=pixels.device) * (
+        torch.rand(n, 1, 1, 1, device=pixels.device) < 0.5
+    )
     gain = 1 + 0.1 * (torch.rand(n, 1, 1, 1, device=pixels.device) - 0.5)
     shift = 0.1 * (torch.rand(n, 1, 1, 1, device=pixels.device) - 0.5)
     noise = 0.06 * torch.rand(n, 1, 1, 1, device=pixels.device) * torch.randn_like(pixels)
@@ -66,8 +78,12 @@ def disturb(pixels: torch.Tensor) -> torch.Tensor:
 
 
 def pages_with_targets(store: np.ndarray, batch: int, moment: Moment) -> Batch:
-    pages = np.random.default_rng((14, moment.step, moment.process)).integers(len(store), size=batch)
-    kinds, colours, places = zip(*[targets(scene_at(int(page), JUDGE)) for page in pages], strict=True)
+    pages = np.random.default_rng((14, moment.step, moment.process)).integers(
+        len(store), size=batch
+    )
+    kinds, colours, places = zip(
+        *[targets(scene_at(int(page), JUDGE)) for page in pages], strict=True
+    )
     return {
         "pixels": to_pixels(store[pages]),
         "kinds": torch.from_numpy(np.stack(kinds)),
@@ -79,6 +95,8 @@ def pages_with_targets(store: np.ndarray, batch: int, moment: Moment) -> Batch:
 def train(out: Path, work: Path, recipe: Recipe = RECIPE, pages: int = 12_000) -> None:
     """Train the judge into `judge` beside the folder `out`."""
     store = pictures(work / "cache", pages, SIDE, JUDGE)
-    trained = fit(Objective(Judge()), partial(pages_with_targets, store, recipe.batch), recipe, work / "judge")
+    trained = fit(
+        Objective(Judge()), partial(pages_with_targets, store, recipe.batch), recipe, work / "judge"
+    )
     if PartialState().is_main_process:
         save(trained.judge, out.parent / "judge")

@@ -1,8 +1,8 @@
 """The one training loop that every part of the small model goes through, on 🤗 Accelerate.
 
-A part gives an *objective* (a module whose forward takes a batch and returns its losses) and a function that makes
-the batch of a moment. Every step seeds its own random numbers, so a run that was killed goes on from its last
-checkpoint exactly as if nothing had happened.
+A part gives an *objective* (a module whose forward takes a batch and returns its losses) and a
+function that makes the batch of a moment. Every step seeds its own random numbers, so a run that
+was killed goes on from its last checkpoint exactly as if nothing had happened.
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ class Recipe:
     muon: bool = False
     """Muon for the kernels in place of AdamW."""
     minutes: float | None = None
-    """Train for so long, in place of `steps`. Then the clock decides the learning rate, too, and no run repeats
-    another bit for bit."""
+    """Train for so long, in place of `steps`. Then the clock decides the learning rate, too, and no
+    run repeats another bit for bit.
+    """
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,10 @@ def fit(
     """Train the objective and return it with its EMA weights in place.
 
     Args:
-        batch_at: gives the batch of a moment, always the same for the same one; its random numbers are seeded.
-        work: folder for checkpoints, `log.jsonl` and sample pictures; a run found there is continued.
+        batch_at: gives the batch of a moment, always the same for the same one; its random numbers
+            are seeded.
+        work: folder for checkpoints, `log.jsonl` and sample pictures; a run found there is
+            continued.
         sample: paints how far the training has come, into the file it is given.
     """
     accelerator = Accelerator()
@@ -113,7 +116,11 @@ def fit(
     def save() -> None:
         _save(accelerator, work, step)
         if sample and accelerator.is_main_process:
-            _sample_with(ema, trained, lambda: sample(accelerator.unwrap_model(objective), work / "sample.png"))
+            _sample_with(
+                ema,
+                trained,
+                lambda: sample(accelerator.unwrap_model(objective), work / "sample.png"),
+            )
 
     step = first = _resume(accelerator, work)
     bar = tqdm(initial=first, total=None if recipe.minutes else recipe.steps, desc=work.name)
@@ -148,15 +155,21 @@ def fit(
 
 
 def _agreed(progress: float, recipe: Recipe) -> float:
-    """The first process's progress, where the clock tells it: all have to stop after the same step."""
+    """The first process's progress, where the clock tells it: all have to stop after the
+    same step.
+    """
     said = [progress]
     if recipe.minutes is not None:
         broadcast_object_list(said)
     return said[0]
 
 
-def make_optimizers(trained: list[torch.nn.Parameter], recipe: Recipe) -> list[torch.optim.Optimizer]:
-    """AdamW for everything; or Muon for the kernels between hidden channels and AdamW for the rest."""
+def make_optimizers(
+    trained: list[torch.nn.Parameter], recipe: Recipe
+) -> list[torch.optim.Optimizer]:
+    """AdamW for everything; or Muon for the kernels between hidden channels and AdamW
+    for the rest.
+    """
     shared = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
     kernels = [p for p in trained if recipe.muon and p.ndim > 1 and min(p.shape[:2]) > FEWEST]
     rest = [p for p in trained if not any(p is kernel for kernel in kernels)]
@@ -165,16 +178,19 @@ def make_optimizers(trained: list[torch.nn.Parameter], recipe: Recipe) -> list[t
 
 
 class KernelMuon(torch.optim.Muon):
-    """torch's Muon (Jordan et al. 2024), which takes matrices, for kernels of any rank: a row for each output channel.
+    """torch's Muon (Jordan et al. 2024), which takes matrices, for kernels of any rank: a row for
+    each output channel.
 
-    Matrices of one shape are made orthogonal together, in one batched product in place of many small ones. The
-    matrices are views of the kernels, taken anew at every step: whoever prepares a model for several processes may
-    have moved its numbers.
+    Matrices of one shape are made orthogonal together, in one batched product in place of many
+    small ones. The matrices are views of the kernels, taken anew at every step: whoever prepares a
+    model for several processes may have moved its numbers.
     """
 
     def __init__(self, kernels: list[torch.nn.Parameter], **options):
         self.kernels = kernels
-        super().__init__([torch.nn.Parameter(as_matrix(kernel.data)) for kernel in kernels], **options)
+        super().__init__(
+            [torch.nn.Parameter(as_matrix(kernel.data)) for kernel in kernels], **options
+        )
 
     @torch.no_grad()
     def step(self, closure=None):
@@ -188,11 +204,19 @@ class KernelMuon(torch.optim.Muon):
             matrices, gradients = zip(*pairs, strict=True)
             averages = [self._average(matrix) for matrix in matrices]
             torch._foreach_lerp_(averages, gradients, 1 - group["momentum"])
-            ahead = torch._foreach_lerp(gradients, averages, group["momentum"])  # Nesterov's momentum
-            turned = orthogonal(torch.stack(ahead), group["ns_coefficients"], group["ns_steps"], group["eps"])
+            ahead = torch._foreach_lerp(
+                gradients, averages, group["momentum"]
+            )  # Nesterov's momentum
+            turned = orthogonal(
+                torch.stack(ahead), group["ns_coefficients"], group["ns_steps"], group["eps"]
+            )
             torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
-            size = 0.2 * math.sqrt(max(shape))  # as large as AdamW's steps (Liu et al. 2025, Section 2.2)
-            torch._foreach_add_(matrices, turned.to(matrices[0].dtype).unbind(), alpha=-group["lr"] * size)
+            size = 0.2 * math.sqrt(
+                max(shape)
+            )  # as large as AdamW's steps (Liu et al. 2025, Section 2.2)
+            torch._foreach_add_(
+                matrices, turned.to(matrices[0].dtype).unbind(), alpha=-group["lr"] * size
+            )
 
     def _average(self, matrix: torch.Tensor) -> torch.Tensor:
         state = self.state[matrix]
@@ -209,7 +233,9 @@ class KernelMuon(torch.optim.Muon):
 def orthogonal(
     matrices: torch.Tensor, coefficients: tuple[float, float, float], steps: int, eps: float
 ) -> torch.Tensor:
-    """Matrices [k, m, n] with all singular values brought near 1, by Newton and Schulz's iteration in bfloat16."""
+    """Matrices [k, m, n] with all singular values brought near 1, by Newton and Schulz's iteration
+    in bfloat16.
+    """
     a, b, c = coefficients
     x = matrices.bfloat16()
     if high := x.shape[1] > x.shape[2]:
@@ -222,7 +248,9 @@ def orthogonal(
 
 
 def as_matrix(kernel: torch.Tensor) -> torch.Tensor:
-    """A kernel [out, in, ...] as a view [out, everything else], in the order in which it lies in memory."""
+    """A kernel [out, in, ...] as a view [out, everything else], in the order in which it lies in
+    memory.
+    """
     if kernel.ndim > 2 and kernel.is_contiguous(memory_format=torch.channels_last):
         kernel = kernel.permute(0, 2, 3, 1)
     return kernel.view(len(kernel), -1)
@@ -234,7 +262,9 @@ def learning_rate_at(step: int, progress: float, recipe: Recipe) -> float:
     return recipe.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def _sample_with(ema: EMAModel, parameters: list[torch.nn.Parameter], paint: Callable[[], None]) -> None:
+def _sample_with(
+    ema: EMAModel, parameters: list[torch.nn.Parameter], paint: Callable[[], None]
+) -> None:
     """Paint with the averaged weights in place of the raw ones, and compile nothing for it."""
     ema.store(parameters)
     ema.copy_to(parameters)
@@ -244,7 +274,9 @@ def _sample_with(ema: EMAModel, parameters: list[torch.nn.Parameter], paint: Cal
 
 
 def _log(work: Path, step: int, rate: float, losses: Batch, bar: tqdm) -> None:
-    values = {name: round(value.detach().float().mean().item(), 6) for name, value in losses.items()}
+    values = {
+        name: round(value.detach().float().mean().item(), 6) for name, value in losses.items()
+    }
     if not math.isfinite(values["loss"]):
         raise FloatingPointError(f"the loss of {work.name} is {values['loss']} at step {step}")
     bar.set_postfix(values)
@@ -253,7 +285,9 @@ def _log(work: Path, step: int, rate: float, losses: Batch, bar: tqdm) -> None:
 
 
 def _save(accelerator: Accelerator, work: Path, step: int) -> None:
-    """Write a checkpoint beside the others under its final name only when it is whole; keep the last one."""
+    """Write a checkpoint beside the others under its final name only when it is whole; keep the
+    last one.
+    """
     unfinished = work / "unfinished"
     accelerator.wait_for_everyone()
     accelerator.save_state(str(unfinished))

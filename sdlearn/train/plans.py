@@ -1,4 +1,6 @@
-"""How the U-Net is trained on a CPU and on a GPU. What differs between them is decided here and nowhere else."""
+"""How the U-Net is trained on a CPU and on a GPU. What differs between them is decided here and
+nowhere else.
+"""
 
 from __future__ import annotations
 
@@ -24,19 +26,28 @@ class Plan:
     keep: Callable[[torch.Tensor, torch.device], torch.Tensor]
     """Puts what every step reads where it is read fastest."""
     precision: str
-    """Accelerate's word for what is computed in, unless `ACCELERATE_MIXED_PRECISION` says another."""
+    """Accelerate's word for what is computed in, unless `ACCELERATE_MIXED_PRECISION` says another.
+    """
 
 
 class InCache:
-    """Attention a few heads at a time, so that their scores stay in the CPU's cache, in the dtype of the queries.
+    """Attention a few heads at a time, so that their scores stay in the CPU's cache, in the dtype
+    of the queries.
 
-    For training in bfloat16 on a CPU, where a step, forward and backward, is faster than with the scores of a whole
-    batch at once (`benchmarks/training.py`). No masks, and no options of the library's that this U-Net does not use.
+    For training in bfloat16 on a CPU, where a step, forward and backward, is faster than with the
+    scores of a whole batch at once (`benchmarks/training.py`). No masks, and no options of the
+    library's that this U-Net does not use.
     """
 
     SCORES = 2**20
 
-    def __call__(self, attn: Attention, hidden_states: torch.Tensor, encoder_hidden_states=None, attention_mask=None):
+    def __call__(
+        self,
+        attn: Attention,
+        hidden_states: torch.Tensor,
+        encoder_hidden_states=None,
+        attention_mask=None,
+    ):
         read = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         q, k, v = attn.to_q(hidden_states) * attn.scale, attn.to_k(read), attn.to_v(read)
         q, k, v = (attn.head_to_batch_dim(states) for states in (q, k, v))
@@ -48,7 +59,9 @@ class InCache:
 
 
 def suit_bfloat16(unet: UNet2DConditionModel) -> None:
-    """What makes bfloat16 faster on a CPU, forward and backward: attention in cache, and norms in float32."""
+    """What makes bfloat16 faster on a CPU, forward and backward: attention in cache, and norms in
+    float32.
+    """
     unet.set_attn_processor(InCache())
     for module in unet.modules():
         if isinstance(module, torch.nn.GroupNorm):
@@ -72,7 +85,9 @@ def stay(values: torch.Tensor, device: torch.device) -> torch.Tensor:
 
 
 def move_if_it_fits(values: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """On the GPU if at most half of its free memory is taken; else every batch is fetched from where they are."""
+    """On the GPU if at most half of its free memory is taken; else every batch is fetched from
+    where they are.
+    """
     free, _ = torch.cuda.mem_get_info(device)
     return values.to(device) if values.nbytes <= free / 2 else values
 
@@ -88,7 +103,9 @@ ON_CPU = Plan(
     keep=stay,
     precision="no",
 )
-"""For each of two processes: on two cores, two of one thread each train faster than one of two threads."""
+"""For each of two processes: on two cores, two of one thread each train faster than one of two
+threads.
+"""
 
 ON_GPU = Plan(
     stages={
@@ -101,8 +118,10 @@ ON_GPU = Plan(
     keep=move_if_it_fits,
     precision="bf16",
 )
-"""For one GPU of 80 GB. The last stage is what the shipped weights were trained with; the two before it, which a model
-from nothing needs, are the CPU's with larger batches, and have not been run."""
+"""For one GPU of 80 GB. The last stage is what the shipped weights were trained with; the two
+before it, which a model from nothing needs, are the CPU's with larger batches, and have not been
+run.
+"""
 
 
 def plan_for(device: torch.device) -> Plan:

@@ -11,7 +11,8 @@ from transformers import PreTrainedModel
 
 
 def save_half(module: ModelMixin | PreTrainedModel, folder: Path) -> None:
-    """Save a copy in float16. Its configuration asks for float32: else transformers would compute in float16.
+    """Save a copy in float16. Its configuration asks for float32: else transformers would compute
+    in float16.
 
     Where the module was loaded from is nobody's business and left out.
     """

@@ -1,8 +1,8 @@
 """The tokenizer: byte-level byte-pair encoding learned from the captions, in CLIP's own form.
 
-The vocabulary is built as CLIP's is (Radford et al. 2021, Section 2.4): 256 bytes, the same 256 at the end
-of a word, what the merges make, and the two tokens that start and end a text. Any Unicode text is bytes,
-so any text has tokens.
+The vocabulary is built as CLIP's is (Radford et al. 2021, Section 2.4): 256 bytes, the same 256 at
+the end of a word, what the merges make, and the two tokens that start and end a text. Any Unicode
+text is bytes, so any text has tokens.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ LENGTH = 77
 
 
 def train(out: Path, pages: int = 20_000) -> None:
-    """Learn the merges from the captions of `pages` pages and save the tokenizer as `out/tokenizer`."""
+    """Learn the merges from the captions of `pages` pages and save the tokenizer as
+    `out/tokenizer`.
+    """
     if not PartialState().is_main_process:
         return
     save(make(captions(pages)), out / "tokenizer")
@@ -38,18 +40,29 @@ def save(tokenizer: CLIPTokenizer, folder: Path) -> None:
 def make(texts: list[str]) -> CLIPTokenizer:
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     merges = learn_merges(texts, alphabet)
-    pieces = [*alphabet, *(byte + END_OF_WORD for byte in alphabet), *map("".join, merges), START, END]
+    pieces = [
+        *alphabet,
+        *(byte + END_OF_WORD for byte in alphabet),
+        *map("".join, merges),
+        START,
+        END,
+    ]
     vocabulary = {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
     return CLIPTokenizer(vocabulary, merges, model_max_length=LENGTH, pad_token=END)
 
 
 def learn_merges(texts: list[str], alphabet: list[str]) -> list[tuple[str, str]]:
-    """The pairs that byte-pair encoding joins, most frequent first, until every word of the texts is one token."""
+    """The pairs that byte-pair encoding joins, most frequent first, until every word of the texts
+    is one token.
+    """
     as_clip = CLIPTokenizer().backend_tokenizer
     learner = Tokenizer(BPE(end_of_word_suffix=END_OF_WORD))
     learner.normalizer, learner.pre_tokenizer = as_clip.normalizer, as_clip.pre_tokenizer
     trainer = BpeTrainer(
-        vocab_size=2_000, initial_alphabet=alphabet, end_of_word_suffix=END_OF_WORD, show_progress=False
+        vocab_size=2_000,
+        initial_alphabet=alphabet,
+        end_of_word_suffix=END_OF_WORD,
+        show_progress=False,
     )
     learner.train_from_iterator(texts, trainer)
     return [tuple(pair) for pair in json.loads(learner.to_str())["model"]["merges"]]

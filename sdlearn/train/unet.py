@@ -1,11 +1,13 @@
-"""The noise predictor: a U-Net that reads noisy latents, a timestep and 77 text states, and names the noise.
+"""The noise predictor: a U-Net that reads noisy latents, a timestep and 77 text states, and names
+the noise.
 
-Loss: the squared error of the predicted noise (Ho et al. 2020, Eq. 14), weighted by min-SNR-5 (Hang et al. 2023,
-Eq. 8) and by 1/ᾱ, as the loss of v would weight it (Salimans and Ho 2022, Section 4): what a picture *shows* is decided
-where there is much noise, and there the plain error is tiny. Most of the weight is in how often a timestep is drawn, so
-that no work goes into what hardly counts: min(SNR, 5)/SNR and 1/√ᾱ; the other 1/√ᾱ multiplies the error. One caption
-in ten is dropped, for guidance (Ho and Salimans 2022). Small pictures first, as the big one was trained: a step at
-4×16×16 costs a sixteenth of one at 4×64×64.
+Loss: the squared error of the predicted noise (Ho et al. 2020, Eq. 14), weighted by min-SNR-5 (Hang
+et al. 2023, Eq. 8) and by 1/ᾱ, as the loss of v would weight it (Salimans and Ho 2022, Section 4):
+what a picture *shows* is decided where there is much noise, and there the plain error is tiny. Most
+of the weight is in how often a timestep is drawn, so that no work goes into what hardly counts:
+min(SNR, 5)/SNR and 1/√ᾱ; the other 1/√ᾱ multiplies the error. One caption in ten is dropped, for
+guidance (Ho and Salimans 2022). Small pictures first, as the big one was trained: a step at 4×16×16
+costs a sixteenth of one at 4×64×64.
 """
 
 from __future__ import annotations
@@ -39,7 +41,9 @@ LEVELS = (32, 64, 128, 160)
 DRAWS_BEST_WITH = {"steps": 12, "guidance": 3.0}
 """As the model card's table of solvers has it."""
 REVIEW = 2
-"""One step in so many is at half the size, where four times as many pages are seen in the same time."""
+"""One step in so many is at half the size, where four times as many pages are seen in the same
+time.
+"""
 ALONE = 0.25
 """The last part of a stage, which is at its own size alone."""
 CAPTION_DROPOUT = 0.1
@@ -60,9 +64,11 @@ def make(text_width: int) -> UNet2DConditionModel:
 
 
 def make_scheduler() -> DDIMScheduler:
-    """Stable Diffusion's schedule of noise, gone down by DDIM on rungs counted from the top ("trailing").
+    """Stable Diffusion's schedule of noise, gone down by DDIM on rungs counted from the top
+    ("trailing").
 
-    So the first rung is the noisiest there is and the last step ends without noise (Lin et al. 2023, Section 3.3).
+    So the first rung is the noisiest there is and the last step ends without noise (Lin et al.
+    2023, Section 3.3).
     """
     return DDIMScheduler(
         num_train_timesteps=1000,
@@ -85,7 +91,11 @@ class Objective(torch.nn.Module):
         weight = schedule.alpha_bars.rsqrt().float()
         often = (schedule.snr.clamp(max=MAX_SNR) / schedule.snr).float() * weight
         often = often / often.sum()
-        numbers = {"often": often, "weight": weight / (weight * often).sum(), "no_caption": no_caption}
+        numbers = {
+            "often": often,
+            "weight": weight / (weight * often).sum(),
+            "no_caption": no_caption,
+        }
         for name, values in {**numbers, "kept": schedule.kept, "added": schedule.added}.items():
             self.register_buffer(name, values, persistent=False)
 
@@ -96,16 +106,20 @@ class Objective(torch.nn.Module):
         dropped = torch.rand(len(latents), device=latents.device) < CAPTION_DROPOUT
         states = torch.where(dropped[:, None, None], self.no_caption, states)
         kept, added = (values[t, None, None, None] for values in (self.kept, self.added))
-        noisy = kept * latents + added * noise  # `add_noise`, without checks that would make a GPU wait
+        noisy = (
+            kept * latents + added * noise
+        )  # `add_noise`, without checks that would make a GPU wait
         predicted = self.unet(noisy, t, states).sample
         error = (predicted - noise).square().mean(dim=(1, 2, 3))
         return {"loss": (error * self.weight[t]).mean(), "error": error.mean()}
 
 
 def latents_of_pages(vae: AutoencoderKL, folder: Path, count: int, size: int) -> torch.Tensor:
-    """Mean and spread of the scaled latents of the first `count` pages: float16 [count, 2, 4, h, w].
+    """Mean and spread of the scaled latents of the first `count` pages: float16 [count, 2, 4, h,
+    w].
 
-    Drawn and encoded now, or read from the file in `folder` that an earlier run with the same encoder left.
+    Drawn and encoded now, or read from the file in `folder` that an earlier run with the same
+    encoder left.
     """
     file = folder / f"latents-{count}x{size}-{weights_hash(vae.encoder)}.npy"
     with PartialState().main_process_first():
@@ -114,45 +128,63 @@ def latents_of_pages(vae: AutoencoderKL, folder: Path, count: int, size: int) ->
             unfinished = file.with_suffix(".unfinished.npy")
             np.save(unfinished, torch.cat([*encode_pages(vae, draw_all(count, size))]).numpy())
             unfinished.rename(file)
-    return torch.from_numpy(np.load(file, mmap_mode="c"))  # in memory when it is read, and shared by processes
+    return torch.from_numpy(
+        np.load(file, mmap_mode="c")
+    )  # in memory when it is read, and shared by processes
 
 
 @torch.no_grad()
-def encode_pages(vae: AutoencoderKL, drawn: Iterator[np.ndarray], batch: int = 16) -> Iterator[torch.Tensor]:
+def encode_pages(
+    vae: AutoencoderKL, drawn: Iterator[np.ndarray], batch: int = 16
+) -> Iterator[torch.Tensor]:
     """Pages as they are drawn, encoded some at a time: float16 [n, 2, 4, h, w]."""
     while pages := list(islice(drawn, batch)):
         with torch.autocast(vae.device.type, torch.bfloat16):
             posterior = vae.encode(to_pixels(np.stack(pages)).to(vae.device)).latent_dist
-        scaled = torch.stack([posterior.mean, posterior.std], dim=1).float() * vae.config.scaling_factor
+        scaled = (
+            torch.stack([posterior.mean, posterior.std], dim=1).float() * vae.config.scaling_factor
+        )
         yield scaled.half().cpu()
 
 
 def weights_hash(module: torch.nn.Module) -> str:
-    """Eight digits that differ for other weights, so that no latents of an older encoder are read."""
+    """Eight digits that differ for other weights, so that no latents of an older encoder
+    are read.
+    """
     weights = torch.cat([p.detach().flatten() for p in module.parameters()]).cpu().numpy()
     return hashlib.sha256(weights.tobytes()).hexdigest()[:8]
 
 
 @torch.no_grad()
-def encode_captions(tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel, texts: list[str]) -> torch.Tensor:
+def encode_captions(
+    tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel, texts: list[str]
+) -> torch.Tensor:
     """Text states of every caption: float16 [count, 77, width]."""
     found = []
     for first in tqdm(range(0, len(texts), 256), desc="encoding captions"):
-        tokens = tokenizer(texts[first : first + 256], padding="max_length", truncation=True, return_tensors="pt")
-        found.append(text_encoder(tokens.input_ids.to(text_encoder.device)).last_hidden_state.half().cpu())
+        tokens = tokenizer(
+            texts[first : first + 256], padding="max_length", truncation=True, return_tensors="pt"
+        )
+        found.append(
+            text_encoder(tokens.input_ids.to(text_encoder.device)).last_hidden_state.half().cpu()
+        )
     return torch.cat(found)
 
 
 @dataclass(frozen=True)
 class Pages:
-    """Latents of one size, and how often each page is drawn; where they lie decides where batches are put together."""
+    """Latents of one size, and how often each page is drawn; where they lie decides where batches
+    are put together.
+    """
 
     latents: torch.Tensor
     often: torch.Tensor
 
     def pick(self, batch: int, states: torch.Tensor) -> Batch:
         pages = self.often.multinomial(batch, replacement=True)
-        mean, spread = self.latents[pages.to(self.latents.device)].to(pages.device).float().unbind(dim=1)
+        mean, spread = (
+            self.latents[pages.to(self.latents.device)].to(pages.device).float().unbind(dim=1)
+        )
         return {
             "mean": mean.contiguous(memory_format=torch.channels_last),
             "spread": spread,
@@ -160,8 +192,12 @@ class Pages:
         }
 
 
-def latents_with_text(stores: dict[int, Pages], states: torch.Tensor, size: int, batch: int, moment: Moment) -> Batch:
-    """Latents of `size`; in one step of `REVIEW`, but for the last, of half of it, and as many numbers of them."""
+def latents_with_text(
+    stores: dict[int, Pages], states: torch.Tensor, size: int, batch: int, moment: Moment
+) -> Batch:
+    """Latents of `size`; in one step of `REVIEW`, but for the last, of half of it, and as many
+    numbers of them.
+    """
     alone = moment.progress >= 1 - ALONE
     if size // 2 in stores and moment.step % REVIEW == REVIEW - 1 and not alone:
         size, batch = size // 2, batch * 4
@@ -174,17 +210,25 @@ def paint(objective: Objective, file: Path, pipeline: StableDiffusionPipeline, s
     prompts = [scene_at(page, TEST).caption for page in range(8)]
     noise = torch.Generator().manual_seed(0)
     steps, guidance = DRAWS_BEST_WITH.values()
-    drawn = pipeline(prompts, size, size, steps, guidance_scale=guidance, generator=noise, output_type="np").images
+    drawn = pipeline(
+        prompts, size, size, steps, guidance_scale=guidance, generator=noise, output_type="np"
+    ).images
     Image.fromarray(contact_sheet((drawn * 255).round().astype(np.uint8), 4)).save(file)
 
 
 def train(out: Path, work: Path, plan: Plan, start: Path | None = None) -> None:
-    """Train the U-Net through the plan's sizes, from small to large, and save the whole pipeline into `out`."""
+    """Train the U-Net through the plan's sizes, from small to large, and save the whole pipeline
+    into `out`.
+    """
     device = PartialState().device
     tokenizer = CLIPTokenizer.from_pretrained(out / "tokenizer")
     text_encoder = CLIPTextModel.from_pretrained(out / "text_encoder").float().eval()
     vae = AutoencoderKL.from_pretrained(out / "vae").float().eval()
-    unet = UNet2DConditionModel.from_pretrained(start / "unet") if start else make(text_encoder.config.hidden_size)
+    unet = (
+        UNet2DConditionModel.from_pretrained(start / "unet")
+        if start
+        else make(text_encoder.config.hidden_size)
+    )
     parts = (vae, text_encoder, tokenizer, unet, make_scheduler(), None, make_image_processor())
     pipeline = StableDiffusionPipeline(*parts, requires_safety_checker=False).to(device)
     pipeline.set_progress_bar_config(disable=True)
@@ -197,7 +241,9 @@ def train(out: Path, work: Path, plan: Plan, start: Path | None = None) -> None:
     stores = {}
     for size in sizes:
         count = plan.pages[size]
-        often = torch.from_numpy(how_often(count, single=2)).float()  # else it draws twice what should be there once
+        often = torch.from_numpy(
+            how_often(count, single=2)
+        ).float()  # else it draws twice what should be there once
         latents = latents_of_pages(vae, work / "cache", count, size)
         stores[size] = Pages(plan.keep(latents, device), often.to(device))
     states = plan.keep(states[1:], device)

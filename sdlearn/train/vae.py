@@ -1,8 +1,9 @@
 """The autoencoder: pictures 3×H×W to latents 4×H/8×W/8 and back.
 
-Loss: how far the picture that comes back is from the one that went in, plus a small pull of the latents
-towards a standard normal (Kingma and Welling 2013, Eq. 10). The big one adds a perceptual and an
-adversarial term (Rombach et al. 2022, Section 3.1); drawn pictures have no texture that would need them.
+Loss: how far the picture that comes back is from the one that went in, plus a small pull of the
+latents towards a standard normal (Kingma and Welling 2013, Eq. 10). The big one adds a perceptual
+and an adversarial term (Rombach et al. 2022, Section 3.1); drawn pictures have no texture that
+would need them.
 """
 
 from __future__ import annotations
@@ -28,11 +29,15 @@ CROP = 128
 KL_WEIGHT = 2e-5
 LEVELS = (16, 32, 64, 96)
 SCALING_FACTOR = 0.18215
-"""Stable Diffusion's. Code of the field has it typed in, so the finished autoencoder is made to fit it."""
+"""Stable Diffusion's. Code of the field has it typed in, so the finished autoencoder is made to fit
+it.
+"""
 
 
 def make() -> AutoencoderKL:
-    """A new autoencoder that starts out close to shrinking and enlarging: it learns several times faster so."""
+    """A new autoencoder that starts out close to shrinking and enlarging: it learns several times
+    faster so.
+    """
     vae = AutoencoderKL(
         block_out_channels=LEVELS,
         down_block_types=("DownEncoderBlock2D",) * len(LEVELS),
@@ -49,7 +54,9 @@ def make() -> AutoencoderKL:
 
 @torch.no_grad()
 def _start_near_identity(vae: AutoencoderKL) -> None:
-    """Convolutions between blocks pass their channels through, ResNet blocks add little, latents have little noise."""
+    """Convolutions between blocks pass their channels through, ResNet blocks add little, latents
+    have little noise.
+    """
     for name, module in vae.named_modules():
         if not isinstance(module, torch.nn.Conv2d) or name.endswith("conv1"):
             continue
@@ -83,7 +90,9 @@ class Objective(torch.nn.Module):
 
 
 def crops(store: np.ndarray, batch: int, moment: Moment) -> Batch:
-    """Random crops of 512² pictures at full, half and quarter size: one code for every size of picture."""
+    """Random crops of 512² pictures at full, half and quarter size: one code for every size of
+    picture.
+    """
     rng = np.random.default_rng((11, moment.step, moment.process))
     found = []
     for page in rng.integers(len(store), size=batch):
@@ -107,16 +116,20 @@ def paint(objective: Objective, file: Path, tests: torch.Tensor) -> None:
 @torch.no_grad()
 def measure_scaling_factor(vae: AutoencoderKL, pixels: torch.Tensor) -> float:
     """One over the standard deviation of the latents (Rombach et al. 2022, Appendix G)."""
-    latents = torch.cat([vae.encode(piece.to(vae.device)).latent_dist.sample() for piece in pixels.split(8)])
+    latents = torch.cat(
+        [vae.encode(piece.to(vae.device)).latent_dist.sample() for piece in pixels.split(8)]
+    )
     return 1 / latents.std().item()
 
 
 @torch.no_grad()
 def adopt_scaling_factor(vae: AutoencoderKL, factor: float = SCALING_FACTOR) -> None:
-    """Let the autoencoder make z larger, so that this factor scales it to what the U-Net has seen: in place.
+    """Let the autoencoder make z larger, so that this factor scales it to what the U-Net has seen:
+    in place.
 
-    Scaled latents and decoded pictures stay the same. Only 1×1 convolutions change: the one after the encoder, whose
-    first half gives the mean and whose second half the log-variance, and the one before the decoder.
+    Scaled latents and decoded pictures stay the same. Only 1×1 convolutions change: the one after
+    the encoder, whose first half gives the mean and whose second half the log-variance, and the one
+    before the decoder.
     """
     times, channels = vae.config.scaling_factor / factor, vae.config.latent_channels
     vae.quant_conv.weight[:channels] *= times
@@ -126,8 +139,12 @@ def adopt_scaling_factor(vae: AutoencoderKL, factor: float = SCALING_FACTOR) -> 
     vae.register_to_config(scaling_factor=factor)
 
 
-def train(out: Path, work: Path, recipe: Recipe = RECIPE, start: Path | None = None, pages: int = 2500) -> None:
-    """Train the autoencoder into `out/vae`; from `start`, only its decoder, so that the latents keep their meaning."""
+def train(
+    out: Path, work: Path, recipe: Recipe = RECIPE, start: Path | None = None, pages: int = 2500
+) -> None:
+    """Train the autoencoder into `out/vae`; from `start`, only its decoder, so that the latents
+    keep their meaning.
+    """
     store = pictures(work / "cache", pages, 512)
     tests = to_pixels(pictures(work / "cache", 4, 512, TEST))
     vae = AutoencoderKL.from_pretrained(start / "vae") if start else make()

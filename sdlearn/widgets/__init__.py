@@ -1,4 +1,6 @@
-"""What a learner moves and clicks. Widgets hold the state; everything they show is computed elsewhere."""
+"""What a learner moves and clicks. Widgets hold the state; everything they show is computed
+elsewhere.
+"""
 
 from sdlearn.widgets.canvas import Canvas
 from sdlearn.widgets.explorer import AttentionExplorer
@@ -8,4 +10,13 @@ from sdlearn.widgets.painter import Painter
 from sdlearn.widgets.round_trip import RoundTrip
 from sdlearn.widgets.scrubber import Scrubber
 
-__all__ = ["AttentionExplorer", "Canvas", "Live", "NoiseMixer", "Painter", "RoundTrip", "Scrubber", "Shown"]
+__all__ = [
+    "AttentionExplorer",
+    "Canvas",
+    "Live",
+    "NoiseMixer",
+    "Painter",
+    "RoundTrip",
+    "Scrubber",
+    "Shown",
+]

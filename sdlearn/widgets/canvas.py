@@ -18,7 +18,8 @@ from sdlearn.widgets.static import with_picture
 SHOWN = 440
 """The width at which it is shown, in pixels."""
 COLOURS = {
-    name: "#" + "".join(f"{round(255 * part):02x}" for part in rgb) for name, rgb in {**RGB, "black": (0, 0, 0)}.items()
+    name: "#" + "".join(f"{round(255 * part):02x}" for part in rgb)
+    for name, rgb in {**RGB, "black": (0, 0, 0)}.items()
 }
 MASK_COLOUR = {"mask": "#ff00ff"}
 
@@ -26,8 +27,8 @@ MASK_COLOUR = {"mask": "#ff00ff"}
 class Canvas(anywidget.AnyWidget):
     """Paint on a picture with mouse, finger or keys: arrows move the brush, Space paints.
 
-    `picture` is the picture with what was painted on it, `mask` is white where something was painted. Both can be
-    saved like any picture: `canvas.picture.save("mine.png")`.
+    `picture` is the picture with what was painted on it, `mask` is white where something was
+    painted. Both can be saved like any picture: `canvas.picture.save("mine.png")`.
 
     Args:
         picture: what is painted on; its size is the canvas's.
@@ -37,7 +38,9 @@ class Canvas(anywidget.AnyWidget):
 
     _esm = Path(__file__).with_name("canvas.js")
     background = traitlets.Bytes().tag(sync=True)
-    strokes = traitlets.Bytes(b"").tag(sync=True, from_json=lambda value, _: bytes(value))  # comes as a memoryview
+    strokes = traitlets.Bytes(b"").tag(
+        sync=True, from_json=lambda value, _: bytes(value)
+    )  # comes as a memoryview
     width = traitlets.Int().tag(sync=True)
     height = traitlets.Int().tag(sync=True)
     shown = traitlets.Int(SHOWN).tag(sync=True)
@@ -45,7 +48,12 @@ class Canvas(anywidget.AnyWidget):
     brush = traitlets.Int(32).tag(sync=True)
     see_through = traitlets.Bool(False).tag(sync=True)
 
-    def __init__(self, picture: Image.Image | np.ndarray, mask: bool = False, colours: Mapping[str, str] = COLOURS):
+    def __init__(
+        self,
+        picture: Image.Image | np.ndarray,
+        mask: bool = False,
+        colours: Mapping[str, str] = COLOURS,
+    ):
         self._background = to_rgb("picture", picture)
         file = io.BytesIO()
         self._background.save(file, "PNG")
@@ -61,7 +69,9 @@ class Canvas(anywidget.AnyWidget):
 
     @property
     def picture(self) -> Image.Image:
-        return Image.alpha_composite(self._background.convert("RGBA"), self._painted()).convert("RGB")
+        return Image.alpha_composite(self._background.convert("RGBA"), self._painted()).convert(
+            "RGB"
+        )
 
     @property
     def mask(self) -> Image.Image:

@@ -1,4 +1,6 @@
-"""A drawing whose attention can be looked into: by step, word, layer and head, and from any place of the picture."""
+"""A drawing whose attention can be looked into: by step, word, layer and head, and from any place
+of the picture.
+"""
 
 from __future__ import annotations
 
@@ -27,11 +29,15 @@ SIDE = 376
 """Of the two pictures, in pixels."""
 ALL = "all"
 PLACE_VIEW = (900, 320, 28, 130)
-"""Of the view of a place, in pixels: width, height, what its titles take, and what its words take."""
+"""Of the view of a place, in pixels: width, height, what its titles take, and what its words take.
+"""
 
 
 def place_view(
-    picture: Image.Image, shares: Mapping[str, float], looks: Float[Tensor, "h w"], point: tuple[float, float]
+    picture: Image.Image,
+    shares: Mapping[str, float],
+    looks: Float[Tensor, "h w"],
+    point: tuple[float, float],
 ) -> Image.Image:
     """What a place of the picture listens to, as bars, and where it looks, over the picture.
 
@@ -47,7 +53,9 @@ def place_view(
         y = top + row * number
         pen.text((left - 8, y + row / 2), word, plots.INK, font, anchor="rm")
         pen.rectangle((left, y + 2, left + longest * share, y + row - 3), fill=plots.LINES[0])
-        pen.text((left + longest * share + 6, y + row / 2), f"{share:.0%}", plots.INK, font, anchor="lm")
+        pen.text(
+            (left + longest * share + 6, y + row / 2), f"{share:.0%}", plots.INK, font, anchor="lm"
+        )
     over = plots.heat_over(picture, looks).resize((side, side))
     x, y = point[0] * side, point[1] * side
     ImageDraw.Draw(over).ellipse((x - 6, y - 6, x + 6, y + 6), outline="white", width=3)
@@ -70,9 +78,10 @@ def _telling(word: str) -> int:
 class AttentionExplorer(DrawingBox):
     """Draws a prompt, and keeps the attention of every step.
 
-    Left the growing picture, in which a place can be chosen by a click or the arrow keys; right the map of a word over
-    it; below what the chosen place attends to. `watched` is the list of steps; `step`, `word`, `layer`, `head` and
-    `point` say what is shown, and the first four can be set through the controls of the same names.
+    Left the growing picture, in which a place can be chosen by a click or the arrow keys; right the
+    map of a word over it; below what the chosen place attends to. `watched` is the list of steps;
+    `step`, `word`, `layer`, `head` and `point` say what is shown, and the first four can be set
+    through the controls of the same names.
     """
 
     def __init__(
@@ -90,20 +99,32 @@ class AttentionExplorer(DrawingBox):
         self._lock, self._quiet = threading.RLock(), False
         self._work = Latest(self._failed, self._busy)
         wide = ipywidgets.Layout(width="640px")
-        self.text = ipywidgets.Text(prompt, description="Prompt", continuous_update=False, layout=wide)
-        self.seed = ipywidgets.BoundedIntText(seed, 0, 2**31 - 1, description="Seed", layout={"width": "170px"})
-        self.draw_button = ipywidgets.Button(description="Draw", icon="paint-brush", button_style="primary")
+        self.text = ipywidgets.Text(
+            prompt, description="Prompt", continuous_update=False, layout=wide
+        )
+        self.seed = ipywidgets.BoundedIntText(
+            seed, 0, 2**31 - 1, description="Seed", layout={"width": "170px"}
+        )
+        self.draw_button = ipywidgets.Button(
+            description="Draw", icon="paint-brush", button_style="primary"
+        )
         self.stop_button = ipywidgets.Button(description="Stop", icon="stop", disabled=True)
         self.progress = ipywidgets.IntProgress(0, 0, self.steps, layout={"width": "250px"})
-        self.step_slider = ipywidgets.IntSlider(0, 0, 0, description="Step", readout=False, layout=wide)
-        self.word_choice = ipywidgets.ToggleButtons(description="Word", style={"button_width": "auto"})
+        self.step_slider = ipywidgets.IntSlider(
+            0, 0, 0, description="Step", readout=False, layout=wide
+        )
+        self.word_choice = ipywidgets.ToggleButtons(
+            description="Word", style={"button_width": "auto"}
+        )
         self.layer_choice = ipywidgets.Dropdown(description="Layer")
         self.head_choice = ipywidgets.Dropdown(description="Head")
         self.said = ipywidgets.HTML()
         grey = Image.new("RGB", (SIDE, SIDE), "#8c8c8c")
         self.picker = PlacePicker(grey, SIDE)
         self.image = ipywidgets.Image(format="jpeg", width=SIDE, height=SIDE, value=to_jpeg(grey))
-        self.place_image = ipywidgets.Image(format="jpeg", value=to_jpeg(Image.new("RGB", PLACE_VIEW[:2], "#eeeeee")))
+        self.place_image = ipywidgets.Image(
+            format="jpeg", value=to_jpeg(Image.new("RGB", PLACE_VIEW[:2], "#eeeeee"))
+        )
         super().__init__(
             [
                 self.text,
@@ -152,7 +173,12 @@ class AttentionExplorer(DrawingBox):
     def draw(self) -> None:
         """Draw the prompt in the box anew; an unfinished drawing is given up."""
         self.error = None
-        wanted = {"prompt": self.text.value, "seed": self.seed.value, "guidance": self.guidance, "steps": self.steps}
+        wanted = {
+            "prompt": self.text.value,
+            "seed": self.seed.value,
+            "guidance": self.guidance,
+            "steps": self.steps,
+        }
         self._work.start(self._draw(wanted))
 
     def _draw(self, wanted: dict) -> Iterator[Callable[[], None]]:
@@ -164,7 +190,9 @@ class AttentionExplorer(DrawingBox):
 
     def _busy(self, busy: bool) -> None:
         super()._busy(busy)
-        if not busy and self.watched:  # after Stop the left picture is of a drawing that was given up
+        if (
+            not busy and self.watched
+        ):  # after Stop the left picture is of a drawing that was given up
             self.picker.show(self.watched[self.step].picture)
 
     def _grow(self, step: Watched) -> None:
@@ -172,7 +200,9 @@ class AttentionExplorer(DrawingBox):
         self.picker.show(step.picture)
 
     def _take(self, watched: list[Watched]) -> None:
-        """Look into another drawing from now on: at its last step, at the same word, or else at its longest."""
+        """Look into another drawing from now on: at its last step, at the same word, or else at its
+        longest.
+        """
         last, word = watched[-1], self.word
         sizes = {f"{layer.name}, {h}×{w}": layer.name for layer, (h, w) in last.layers}
         with self._changing():
@@ -187,7 +217,9 @@ class AttentionExplorer(DrawingBox):
         """The heads of the chosen layer; of all layers, those that each of them has."""
         if not self.watched:
             return
-        heads = min(layer.heads for layer, _ in self.watched[-1].layers if self.layer in (None, layer.name))
+        heads = min(
+            layer.heads for layer, _ in self.watched[-1].layers if self.layer in (None, layer.name)
+        )
         with self._changing():
             self.head_choice.options = {ALL: None, **{str(head): head for head in range(heads)}}
 
@@ -210,8 +242,10 @@ class AttentionExplorer(DrawingBox):
             self.picker.show(now.picture)
             self.image.value = to_jpeg(plots.heat_over(now.picture, heat))
             self.said.value = (
-                f"step {now.index + 1} of {now.count}, t = {now.t}; <b>{html.escape(self.word)}</b> gets from "
-                f"{heat.min():.1%} to {heat.max():.1%} of the attention, {heat.mean():.1%} on average"
+                f"step {now.index + 1} of {now.count}, t = {now.t}; "
+                f"<b>{html.escape(self.word)}</b> gets from "
+                f"{heat.min():.1%} to {heat.max():.1%} of the attention, {heat.mean():.1%} on "
+                "average"
             )
             self._show_place()
 

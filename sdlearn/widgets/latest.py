@@ -14,12 +14,13 @@ from sdlearn.widgets.static import PictureBox
 class Latest:
     """Runs the latest work that it was given; all earlier work is given up at its next step.
 
-    Work is an iterable of functions without arguments: what lies between them runs on the thread, and each function
-    shows what was found. None is called once its work was stopped.
+    Work is an iterable of functions without arguments: what lies between them runs on the thread,
+    and each function shows what was found. None is called once its work was stopped.
 
     Args:
         failed: is given the exception that ended the work.
-        busy: is given True when work starts, and False after the latest was finished, stopped or failed.
+        busy: is given True when work starts, and False after the latest was finished, stopped or
+            failed.
     """
 
     def __init__(self, failed: Callable[[Exception], None], busy: Callable[[bool], None]):

@@ -18,7 +18,9 @@ from sdlearn.widgets.static import PictureBox
 
 @dataclass(frozen=True, repr=False)
 class Shown:
-    """What long work has to show: how many steps are done, a line of text, and a picture or Figure."""
+    """What long work has to show: how many steps are done, a line of text, and a picture
+    or Figure.
+    """
 
     done: int
     text: str
@@ -31,10 +33,11 @@ class Shown:
 class Live(PictureBox):
     """Runs a generator of `Shown` on a thread of its own; the notebook stays free.
 
-    Stop ends it at the next thing shown, and Go on continues from there. One runs at a time: whichever starts stops
-    the one before, so a cell that is run twice does not train the same network on two threads. `shown` is the latest,
-    `error` what went wrong; `wait()` blocks until the work has ended or was stopped; a kernel that waits reads no
-    clicks, so an interrupt of it stops the work.
+    Stop ends it at the next thing shown, and Go on continues from there. One runs at a time:
+    whichever starts stops the one before, so a cell that is run twice does not train the same
+    network on two threads. `shown` is the latest, `error` what went wrong; `wait()` blocks until
+    the work has ended or was stopped; a kernel that waits reads no clicks, so an interrupt of it
+    stops the work.
     """
 
     _latest: ClassVar[Live | None] = None
@@ -101,7 +104,9 @@ class Live(PictureBox):
         self.stop_button.disabled, self.go_button.disabled = True, self.finished
 
     def _show(self, shown: Shown) -> None:
-        picture = figure_to_picture(shown.picture) if isinstance(shown.picture, Figure) else shown.picture
+        picture = (
+            figure_to_picture(shown.picture) if isinstance(shown.picture, Figure) else shown.picture
+        )
         self.shown = shown
         self.progress.value = shown.done
         self._say(html.escape(shown.text))

@@ -23,7 +23,8 @@ def mix(pixels: torch.Tensor, noise: torch.Tensor, schedule: Schedule, t: int) -
 
 
 class NoiseMixer(PictureBox):
-    """A slider from picture to noise, a choice of schedules, and an upload for a picture of one's own.
+    """A slider from picture to noise, a choice of schedules, and an upload for a picture of one's
+    own.
 
     `t`, `schedule` and `picture` (before noise) can be read and set; `noisy` is what is shown.
     """
@@ -34,14 +35,18 @@ class NoiseMixer(PictureBox):
         self._noise = torch.randn(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(seed))
         wide = ipywidgets.Layout(width="512px")
         self.slider = ipywidgets.IntSlider(0, 0, 999, description="t", layout=wide)
-        self.choice = ipywidgets.Dropdown(options=list(SCHEDULES), value="scaled_linear", description="Schedule")
+        self.choice = ipywidgets.Dropdown(
+            options=list(SCHEDULES), value="scaled_linear", description="Schedule"
+        )
         self.said = ipywidgets.HTML()
         self.upload = PictureUpload(SIDE, self._take, self._say)
         self.image = ipywidgets.Image(format="jpeg", width=SIDE, height=SIDE)
         self.picture = picture
         self.slider.observe(lambda _: self._show(), names="value")
         self.choice.observe(lambda _: self._show(), names="value")
-        super().__init__([self.slider, ipywidgets.HBox([self.choice, self.upload]), self.said, self.image])
+        super().__init__(
+            [self.slider, ipywidgets.HBox([self.choice, self.upload]), self.said, self.image]
+        )
 
     @property
     def t(self) -> int:
@@ -66,7 +71,9 @@ class NoiseMixer(PictureBox):
             self.noisy = mix(self._pixels, self._noise, self.schedule, self.t)
             self.image.value = to_jpeg(self.noisy)
             kept, ratio = self.schedule.alpha_bars[self.t], self.schedule.snr[self.t]
-            self._say(f"ᾱ = {kept:.4f}, so {kept:.1%} of the variance is picture; SNR = {ratio:.3g}")
+            self._say(
+                f"ᾱ = {kept:.4f}, so {kept:.1%} of the variance is picture; SNR = {ratio:.3g}"
+            )
 
     def _take(self, picture: Image.Image) -> None:
         self.picture = picture

@@ -20,8 +20,9 @@ from sdlearn.widgets.latest import DrawingBox, Latest
 class Painter(DrawingBox):
     """A text box, a button, and the picture filling in from noise.
 
-    Drawing runs on its own thread, so Stop works at once and the notebook stays free. A new drawing stops the
-    one before. `picture` is the last whole picture, `prompt` the text in the box, `error` what went wrong last.
+    Drawing runs on its own thread, so Stop works at once and the notebook stays free. A new drawing
+    stops the one before. `picture` is the last whole picture, `prompt` the text in the box, `error`
+    what went wrong last.
     """
 
     def __init__(
@@ -39,16 +40,24 @@ class Painter(DrawingBox):
         self.steps, guidance = or_defaults(model, steps, guidance)
         self._work = Latest(self._failed, self._busy)
         full = ipywidgets.Layout(width="512px")
-        self.text = ipywidgets.Text(prompt, description="Prompt", continuous_update=False, layout=full)
-        self.seed = ipywidgets.BoundedIntText(seed, 0, 2**31 - 1, description="Seed", layout={"width": "170px"})
+        self.text = ipywidgets.Text(
+            prompt, description="Prompt", continuous_update=False, layout=full
+        )
+        self.seed = ipywidgets.BoundedIntText(
+            seed, 0, 2**31 - 1, description="Seed", layout={"width": "170px"}
+        )
         self.guidance = ipywidgets.FloatSlider(
             guidance, min=1, max=15, step=0.5, description="Guidance", readout_format=".1f"
         )
-        self.draw_button = ipywidgets.Button(description="Draw", icon="paint-brush", button_style="primary")
+        self.draw_button = ipywidgets.Button(
+            description="Draw", icon="paint-brush", button_style="primary"
+        )
         self.stop_button = ipywidgets.Button(description="Stop", icon="stop", disabled=True)
         self.progress = ipywidgets.IntProgress(0, 0, self.steps, layout=full)
         self.said = ipywidgets.HTML()
-        self.image = ipywidgets.Image(format="jpeg", width=512, height=512, value=_jpeg_or_grey(picture, model.side))
+        self.image = ipywidgets.Image(
+            format="jpeg", width=512, height=512, value=_jpeg_or_grey(picture, model.side)
+        )
         self.draw_button.on_click(lambda _: self.draw())
         self.stop_button.on_click(lambda _: self.stop())
         self.text.observe(lambda _: self.draw(), names="value")
@@ -94,4 +103,6 @@ def _about_words(split: list[str]) -> str:
     if not split:
         return ""
     words = ", ".join(html.escape(word) for word in split)
-    return f"Known only in pieces: <b>{words}</b>. The model has seldom or never read this as a word."
+    return (
+        f"Known only in pieces: <b>{words}</b>. The model has seldom or never read this as a word."
+    )

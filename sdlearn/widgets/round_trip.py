@@ -34,7 +34,9 @@ def there_and_back(model: Components, picture: Image.Image) -> tuple[Figure, flo
 
 
 class RoundTrip(PictureBox):
-    """A picture in and out of the autoencoder, with an upload for one's own. `picture` and `psnr` can be read."""
+    """A picture in and out of the autoencoder, with an upload for one's own. `picture` and `psnr`
+    can be read.
+    """
 
     def __init__(self, model: Components, picture: Image.Image):
         self.model = model

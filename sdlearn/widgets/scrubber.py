@@ -1,4 +1,6 @@
-"""A slider over pictures that are all in the browser already: no wait for the kernel, even while it is busy."""
+"""A slider over pictures that are all in the browser already: no wait for the kernel, even while it
+is busy.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +22,15 @@ QUALITY = 80
 class Scrubber(anywidget.AnyWidget):
     """Pictures behind a slider, a label for each.
 
-    `index` is the place of the slider, from 0, and `label` its label: both can be read, and `index` can be set.
+    `index` is the place of the slider, from 0, and `label` its label: both can be read, and `index`
+    can be set.
 
     Args:
         pictures: PIL pictures or Figures, all of one size.
         labels: what is read beside the slider, one for each picture.
         name: what the slider moves through, said before the label.
-        marks: where in the picture, from 0 (left) to 1, the thing stands that each label names; with them a click into
-            the picture goes to the nearest.
+        marks: where in the picture, from 0 (left) to 1, the thing stands that each label names;
+            with them a click into the picture goes to the nearest.
     """
 
     _esm = Path(__file__).with_name("scrubber.js")
@@ -45,9 +48,14 @@ class Scrubber(anywidget.AnyWidget):
         marks: Sequence[float] = (),
     ):
         if not pictures or len(pictures) != len(labels):
-            raise ValueError(f"labels: one for each of the {len(pictures)} pictures, at least one, got {len(labels)}")
+            raise ValueError(
+                f"labels: one for each of the {len(pictures)} pictures, at least one, got "
+                f"{len(labels)}"
+            )
         if marks and len(marks) != len(pictures):
-            raise ValueError(f"marks: one for each of the {len(pictures)} pictures, or none, got {len(marks)}")
+            raise ValueError(
+                f"marks: one for each of the {len(pictures)} pictures, or none, got {len(marks)}"
+            )
         drawn = [figure_to_picture(p) if isinstance(p, Figure) else p for p in pictures]
         super().__init__(
             frames=[to_jpeg(p.convert("RGB"), QUALITY) for p in drawn],
@@ -65,7 +73,9 @@ class Scrubber(anywidget.AnyWidget):
         return min(max(proposal["value"], 0), len(self.frames) - 1)
 
     def _repr_mimebundle_(self, **kwargs) -> tuple | dict:
-        return with_picture(super()._repr_mimebundle_(**kwargs), self.frames[self.index], repr(self))
+        return with_picture(
+            super()._repr_mimebundle_(**kwargs), self.frames[self.index], repr(self)
+        )
 
     def __repr__(self) -> str:
         return f"Scrubber of {len(self.frames)} pictures, {self.name} {self.label}"
