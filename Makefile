@@ -24,7 +24,7 @@ gallery:
 
 # A course folder for nbgrader, in class/: solutions between its marks, a point for every exercise.
 class:
-	.venv/bin/python -m sdlearn.classroom class
+	.venv/bin/python -m sdlearn.exercises.classroom class
 
 # From nothing, on a CPU: one process of one thread for each of two cores.
 train:

@@ -105,7 +105,7 @@ def environment():
     """The environment of JupyterLab and so of every kernel: its settings, and threads that wait
     without spinning.
     """
-    from sdlearn.threads import WAITING, says_nothing_of_waiting
+    from sdlearn._support.threads import WAITING, says_nothing_of_waiting
 
     settings = dict(os.environ)
     if says_nothing_of_waiting(settings):

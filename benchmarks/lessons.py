@@ -23,10 +23,10 @@ import json, os, psutil, torch
 memory = psutil.Process().memory_info()
 peak = getattr(memory, "peak_wset", memory.rss)
 if os.path.exists("/proc/self/status"):
-    peak = next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if
-    line.startswith("VmHWM"))
-print(json.dumps([peak / 1e9, torch.cuda.max_memory_allocated() / 1e9 if torch.cuda.is_available()
-else None]))
+    lines = open("/proc/self/status").readlines()
+    peak = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+of_gpu = torch.cuda.max_memory_allocated() / 1e9 if torch.cuda.is_available() else None
+print(json.dumps([peak / 1e9, of_gpu]))
 """
 
 

@@ -20,7 +20,7 @@ import sdlearn
 from sdlearn.attention import record
 
 WORDS = (3, 6)
-"""The places of two words, as a lesson asks for."""
+"""The positions of two words, as a lesson asks for."""
 
 
 def plain(unet, latents, states) -> torch.Tensor:
@@ -28,12 +28,12 @@ def plain(unet, latents, states) -> torch.Tensor:
 
 
 def recorded(unet, latents, states) -> torch.Tensor:
-    with record(unet, places=WORDS):
+    with record(unet, positions=WORDS):
         return plain(unet, latents, states)
 
 
 def with_points(unet, latents, states) -> torch.Tensor:
-    with record(unet, places=WORDS, points=[(0.5, 0.5)]):
+    with record(unet, positions=WORDS, points=[(0.5, 0.5)]):
         return plain(unet, latents, states)
 
 

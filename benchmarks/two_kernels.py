@@ -1,7 +1,7 @@
 """`python benchmarks/two_kernels.py`: one guided U-Net step alone, and beside a second process
 doing the same.
 
-Shows why `sdlearn.threads` tells OpenMP's threads to sleep while they wait.
+Shows why `sdlearn._support.threads` tells OpenMP's threads to sleep while they wait.
 """
 
 from __future__ import annotations

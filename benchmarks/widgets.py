@@ -57,15 +57,16 @@ FOCUS = {
 }
 LATENCY = """([selector, index]) => new Promise(resolve => {
     const output = document.querySelectorAll('.jp-CodeCell')[index];
-    const source = () => [...output.querySelectorAll('img')].map(image =>
-    image.src.slice(-400)).join(); const before = source(), start = performance.now();
+    const shown = () => [...output.querySelectorAll('img')];
+    const source = () => shown().map(image => image.src.slice(-400)).join();
+    const before = source(), start = performance.now();
+    const done = () => resolve(performance.now() - start);
     const look = () => {
-        const images = [...output.querySelectorAll('img')];
+        const images = shown();
         if (images.length && source() !== before && images.every(image => image.complete)) {
-            requestAnimationFrame(() => requestAnimationFrame(() => resolve(performance.now() -
-            start)));
-        } else if (performance.now() - start > 5000) { resolve(null); } else { setTimeout(look, 1);
-        }
+            requestAnimationFrame(() => requestAnimationFrame(done));
+        } else if (performance.now() - start > 5000) { resolve(null);
+        } else { setTimeout(look, 1); }
     };
     look();
 })

@@ -8,8 +8,8 @@ import os
 import sys
 from importlib import import_module
 
-from sdlearn.neighbours import check_torchvision
-from sdlearn.threads import WAITING, says_nothing_of_waiting
+from sdlearn._support.neighbours import check_torchvision
+from sdlearn._support.threads import WAITING, says_nothing_of_waiting
 
 __version__ = "0.1.0"
 
@@ -27,12 +27,12 @@ _HOME = {
     "NoiseMixer": "sdlearn.widgets",
     "RoundTrip": "sdlearn.widgets",
     "Scrubber": "sdlearn.widgets",
-    "load_ipython_extension": "sdlearn.notebook",
-    "draw": "sdlearn.drawing",
-    "masks": "sdlearn.drawing",
-    "Scene": "sdlearn.picturebook",
-    "compose": "sdlearn.picturebook",
-    "random_scene": "sdlearn.picturebook",
+    "load_ipython_extension": "sdlearn._support.notebook",
+    "draw": "sdlearn.picturebook.drawing",
+    "masks": "sdlearn.picturebook.drawing",
+    "Scene": "sdlearn.picturebook.scenes",
+    "compose": "sdlearn.picturebook.scenes",
+    "random_scene": "sdlearn.picturebook.pages",
 }
 
 __all__ = list(_HOME)

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from inspect import signature
 
 import torch
 from diffusers import UNet2DConditionModel
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
-from jaxtyping import Float, Int
+from jaxtyping import Float, Real
 from torch import Tensor
 
-from sdlearn.arguments import number, whole_number
+from sdlearn._support.arguments import number, whole_number
 from sdlearn.noising import Schedule, clean_from_noise, clean_from_velocity
+
+SAME_DIRECTION = 0.9999
+"""The cosine from which on two vectors count as one direction: the arc between them is straight."""
+
+Predict = Callable[[Tensor, int], Tensor]
+"""The noise in latents [n, c, h, w] at a timestep."""
 
 
 @dataclass(frozen=True, repr=False)
 class Step:
-    """One step of denoising. Every tensor is [n, c, h, w]; `unconditional` is None without
-    guidance.
-    """
+    """One step of denoising: tensors [n, c, h, w]. Without guidance, `unconditional` is None."""
 
     index: int
     count: int
@@ -35,15 +39,14 @@ class Step:
     """x̂₀: the latents as they would be if the prediction were exact."""
 
     def __repr__(self) -> str:
-        return (
-            f"Step {self.index + 1} of {self.count}: t={self.t}, latents "
-            f"{'×'.join(map(str, self.latents.shape))}"
-        )
+        shape = "×".join(map(str, self.latents.shape))
+        return f"Step {self.index + 1} of {self.count}: t={self.t}, latents {shape}"
 
 
 def check_denoising(
     scheduler: SchedulerMixin, steps: int, guidance: float, strength: float = 1.0
 ) -> None:
+    """Raise TypeError or ValueError, naming the argument, where these numbers cannot be used."""
     whole_number("steps", steps, 1, scheduler.config.num_train_timesteps)
     number("guidance", guidance, 0, 100)
     number("strength", strength, 0, 1)
@@ -60,8 +63,9 @@ def seeded(seed: int) -> torch.Generator:
 
 
 def draw_noise(shape: tuple[int, ...], seed: int | torch.Generator, like: Tensor) -> Tensor:
-    """Standard normal noise from a seed, or from a generator that goes on: drawn in float32 where
-    it is, then moved.
+    """Standard normal noise from a seed, or the next from a generator, moved to `like`'s device.
+
+    It is drawn in float32 on the generator's own device, so that a seed means the same everywhere.
     """
     if not all(side > 0 for side in shape):
         raise ValueError(f"shape: whole numbers from 1 on, got {tuple(shape)}")
@@ -69,30 +73,94 @@ def draw_noise(shape: tuple[int, ...], seed: int | torch.Generator, like: Tensor
     return torch.randn(shape, generator=generator, device=generator.device).to(like)
 
 
+def slerp(
+    first: Float[Tensor, "*shape"], second: Float[Tensor, "*shape"], share: float
+) -> Float[Tensor, "*shape"]:
+    """From one noise to another along the arc, so that every noise on the way has its size.
+
+    Both are read as one long vector. A share of 0 is the first, 1 the second (Shoemake 1985).
+    """
+    cosine = (first * second).sum() / (first.norm() * second.norm())
+    if cosine > SAME_DIRECTION:
+        return torch.lerp(first, second, share)
+    angle = torch.acos(cosine)
+    # (sin((1 - s) φ) a + sin(s φ) b) / sin φ
+    first_part, second_part = torch.sin((1 - share) * angle), torch.sin(share * angle)
+    return (first_part * first + second_part * second) / torch.sin(angle)
+
+
+def guided(
+    unconditional: Float[Tensor, "*shape"], conditional: Float[Tensor, "*shape"], guidance: float
+) -> Float[Tensor, "*shape"]:
+    """Classifier-free guidance (Ho and Salimans 2022, Eq. 6, with w = guidance - 1).
+
+    At 1 this is the conditional prediction; above 1 it goes further from the unconditional one.
+    """
+    return unconditional + guidance * (conditional - unconditional)
+
+
+def ddim_step(
+    noisy: Float[Tensor, "*shape"],
+    predicted: Float[Tensor, "*shape"],
+    alpha_bar: float,
+    alpha_bar_next: float,
+) -> Float[Tensor, "*shape"]:
+    """One step of DDIM without fresh noise, from one ᾱ to another (Song et al. 2021, Eq. 12)."""
+    # x̂₀ = (x_t - √(1 - ᾱ) ε̂) / √ᾱ
+    clean = (noisy - (1 - alpha_bar) ** 0.5 * predicted) / alpha_bar**0.5
+    # x′ = √ᾱ′ x̂₀ + √(1 - ᾱ′) ε̂
+    return alpha_bar_next**0.5 * clean + (1 - alpha_bar_next) ** 0.5 * predicted
+
+
+def ddim(predict: Predict, schedule: Schedule, noisy: Tensor, timesteps: Sequence[int]) -> Tensor:
+    """Follow DDIM down the timesteps, from noisy latents at the first of them to clean ones.
+
+    predict: gives the noise in latents [n, c, h, w] at t, as `sdlearn.pipeline.predictor` does.
+    """
+    alpha_bars = [*schedule.alpha_bars[timesteps].tolist(), 1.0]
+    for t, alpha_bar, following in zip(timesteps, alpha_bars, alpha_bars[1:], strict=False):
+        noisy = ddim_step(noisy, predict(noisy, t), alpha_bar, following)
+    return noisy
+
+
+def ddim_inversion(
+    predict: Predict, schedule: Schedule, clean: Tensor, timesteps: Sequence[int]
+) -> Tensor:
+    """Follow DDIM up the timesteps, from clean latents to the noise that they come from.
+
+    The latents at the next timestep are not known yet, so the noise in them is predicted from those
+    before it, as if little changed in between (Song et al. 2021, Section 5.4).
+    """
+    alpha_bars = [1.0, *schedule.alpha_bars[timesteps].tolist()]
+    for t, alpha_bar, following in zip(timesteps, alpha_bars, alpha_bars[1:], strict=False):
+        clean = ddim_step(clean, predict(clean, t), alpha_bar, following)
+    return clean
+
+
 @torch.no_grad()
 def denoise(
     unet: UNet2DConditionModel,
     scheduler: SchedulerMixin,
     noise: Float[Tensor, "n c h w"],
-    states: Float[Tensor, "n places width"],
-    empty_states: Float[Tensor, "n places width"],
+    states: Float[Tensor, "n positions width"],
+    negative_states: Float[Tensor, "n positions width"],
     steps: int,
     guidance: float,
     start: Float[Tensor, "n c h w"] | None = None,
     strength: float = 1.0,
-    mask: Float[Tensor, "n 1 h w"] | None = None,
+    mask: Float[Tensor, "#n 1 h w"] | None = None,
     generator: torch.Generator | None = None,
 ) -> Iterator[Step]:
     """Yield every step from noise to latents; with `start`, from a picture's noised latents.
 
-    Guidance is `eps_uncond + guidance * (eps_text - eps_uncond)` (Ho and Salimans 2022, with w =
-    guidance - 1); at 1 the caption is followed as it is, and the U-Net runs once a step in place of
-    twice.
+    With guidance the U-Net runs on a batch twice as large (`guided` says what for); at 1 it does
+    not need to.
 
     Args:
+        states: of the prompts, from `sdlearn.text.encode_text`.
+        negative_states: of what to steer away from: the empty text, or a negative prompt.
         start: scaled latents of a picture.
-        strength: the part of the steps that is done from there (Meng et al. 2022); 1 is all of
-            them.
+        strength: the part of the steps that is done from there (Meng et al. 2022); 1 is all.
         mask: 1 where to draw; elsewhere `start` is put back after every step.
         generator: of the noise that some schedulers add in every step.
 
@@ -102,7 +170,7 @@ def denoise(
     check_denoising(scheduler, steps, guidance, strength)
     if mask is not None and start is None:
         raise ValueError("mask: needs a start, the picture that is kept where nothing is drawn")
-    _check_shapes(unet, noise, states, empty_states, start, mask)
+    _check_shapes(unet, noise, states, negative_states, start, mask)
     scheduler, timesteps = ladder(
         scheduler, steps, strength if start is not None else 1.0, noise.device
     )
@@ -112,12 +180,10 @@ def denoise(
         latents = scheduler.add_noise(start, noise, timesteps[:1])
     for index, t in enumerate(timesteps):
         seen = scheduler.scale_model_input(latents, t)
-        unconditional, conditional = _predict(unet, seen, t, states, empty_states, guidance)
-        predicted = (
-            conditional
-            if unconditional is None
-            else unconditional + guidance * (conditional - unconditional)
-        )
+        unconditional, conditional = _predict(unet, seen, t, states, negative_states, guidance)
+        predicted = conditional
+        if unconditional is not None:
+            predicted = guided(unconditional, conditional, guidance)
         clean = predict_clean(scheduler, seen, predicted, t)
         latents = scheduler.step(predicted, t, latents, **draws).prev_sample
         if mask is not None:
@@ -131,7 +197,7 @@ def denoise(
 
 def ladder(
     scheduler: SchedulerMixin, steps: int, strength: float = 1.0, device: torch.device | str = "cpu"
-) -> tuple[SchedulerMixin, Int[Tensor, "count"]]:
+) -> tuple[SchedulerMixin, Real[Tensor, "count"]]:
     """A fresh scheduler of the same kind, and the timesteps that it goes down; below strength 1
     only the lower part.
     """
@@ -149,13 +215,13 @@ def ladder(
     return fresh, fresh.timesteps[skipped:]
 
 
-def _predict(unet, seen, t, states, empty_states, guidance) -> tuple[Tensor | None, Tensor]:
+def _predict(unet, seen, t, states, negative_states, guidance) -> tuple[Tensor | None, Tensor]:
     """The unconditional and the conditional prediction, in one run of a doubled batch,
     unconditional first.
     """
     if guidance == 1:
         return None, unet(seen, t, states).sample
-    both = unet(torch.cat([seen, seen]), t, torch.cat([empty_states, states])).sample
+    both = unet(torch.cat([seen, seen]), t, torch.cat([negative_states, states])).sample
     return tuple(both.chunk(2))
 
 
@@ -163,17 +229,17 @@ def _check_shapes(
     unet,
     noise: Tensor,
     states: Tensor,
-    empty_states: Tensor,
+    negative_states: Tensor,
     start: Tensor | None,
     mask: Tensor | None,
 ) -> None:
     channels, width = unet.config.in_channels, unet.config.cross_attention_dim
     if noise.ndim != 4 or noise.shape[1] != channels or 0 in noise.shape:
         raise ValueError(f"noise: shape [n, {channels}, h, w], got {tuple(noise.shape)}")
-    for name, given in (("states", states), ("empty_states", empty_states)):
+    for name, given in (("states", states), ("negative_states", negative_states)):
         if given.ndim != 3 or len(given) != len(noise) or given.shape[2] != width:
             raise ValueError(
-                f"{name}: shape [{len(noise)}, places, {width}], got {tuple(given.shape)}"
+                f"{name}: shape [{len(noise)}, positions, {width}], got {tuple(given.shape)}"
             )
     if start is not None and start.shape != noise.shape:
         raise ValueError(
@@ -191,7 +257,7 @@ def _check_shapes(
     tensors = {
         "noise": noise,
         "states": states,
-        "empty_states": empty_states,
+        "negative_states": negative_states,
         "start": start,
         "mask": mask,
     }

@@ -19,11 +19,12 @@ from jaxtyping import Float
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from sdlearn._support.paths import FAMILIES
 from sdlearn.compression import decode, encode, scale
-from sdlearn.drawing import draw_array
 from sdlearn.images import to_pixels
 from sdlearn.noising import Schedule, add_noise
-from sdlearn.picturebook import COLOURS, Scene, compose
+from sdlearn.picturebook.drawing import draw_array
+from sdlearn.picturebook.scenes import COLOURS, Scene, compose
 
 SIDE = 64
 CODE = 64
@@ -31,9 +32,8 @@ CODE = 64
 CHANNELS = (32, 64, 96, 128)
 UNET_CHANNELS = (16, 32, 64, 64)
 KL_WEIGHT = 1.0
-KINDS, PLACES = ("heart", "tree"), ("meadow", "snow", "night")
+SHOWN_KINDS, SHOWN_SETTINGS = ("heart", "tree"), ("meadow", "snow", "night")
 """What the families' pages show: one big thing of any colour."""
-TRAINED = Path(__file__).parent.parent / "assets" / "families"
 DRAW_STEPS = 50
 
 
@@ -44,8 +44,8 @@ def pages(count: int, seed: int = 0) -> list[Scene]:
     rng = np.random.default_rng((7, seed))
     return [
         compose(
-            [(str(rng.choice(COLOURS)), str(rng.choice(KINDS)))],
-            str(rng.choice(PLACES)),
+            [(str(rng.choice(COLOURS)), str(rng.choice(SHOWN_KINDS)))],
+            str(rng.choice(SHOWN_SETTINGS)),
             sizes=("big",),
             rng=rng,
         )
@@ -57,9 +57,9 @@ def drawn(scenes: list[Scene]) -> Float[Tensor, "n 3 64 64"]:
     return to_pixels(np.stack([draw_array(scene, SIDE) for scene in scenes]))
 
 
-def painter() -> nn.Sequential:
-    """From codes n×64 to pictures n×3×64×64: a GAN's generator, and a VAE's decoder, are the same
-    network.
+def decoder() -> nn.Sequential:
+    """From codes n×64 to pictures n×3×64×64: a VAE's decoder, and just as well a GAN's
+    generator.
     """
     wide = [*reversed(CHANNELS)]
     layers: list[nn.Module] = [
@@ -75,9 +75,9 @@ def painter() -> nn.Sequential:
     return nn.Sequential(*layers, nn.Tanh())
 
 
-def reader(numbers: int) -> nn.Sequential:
-    """From pictures n×3×64×64 to a few numbers each: a GAN's critic (1), and a VAE's encoder
-    (2×64).
+def encoder(numbers: int) -> nn.Sequential:
+    """From pictures n×3×64×64 to a few numbers each: 2×64 in a VAE's encoder, 1 in a
+    GAN's critic.
     """
     layers: list[nn.Module] = []
     for read, made in zip((3, *CHANNELS), CHANNELS, strict=False):
@@ -109,60 +109,60 @@ class Family(nn.Module):
 
 
 class InOneGo(Family):
-    """What a GAN and a VAE have in common: a painter makes a picture of a code, in one run."""
-
-    painter: nn.Module
+    """What a GAN and a VAE have in common: the artist turns a code into a picture in one run."""
 
     @torch.no_grad()
     def sample(self, count: int, seed: int) -> Float[Tensor, "n 3 h w"]:
-        return self.painter(_noise(seed, count, CODE))
-
-    @property
-    def artist(self) -> nn.Module:
-        return self.painter
+        return self.artist(_noise(seed, count, CODE))
 
 
 class GAN(InOneGo):
-    """A forger and a critic, each the other's teacher (Goodfellow et al. 2014, Section 3)."""
+    """A generator and a critic, each the other's teacher (Goodfellow et al. 2014, Section 3)."""
 
     def __init__(self):
         super().__init__()
-        self.painter, self.critic = painter(), reader(1)
-        self._painting, self._criticism = (
+        self.generator, self.critic = decoder(), encoder(1)
+        self._generating, self._criticism = (
             torch.optim.Adam(network.parameters(), lr=2e-4, betas=(0.5, 0.999))
-            for network in (self.painter, self.critic)
+            for network in (self.generator, self.critic)
         )
 
     def learn(self, pixels: Float[Tensor, "n 3 h w"]) -> dict[str, float]:
-        forged = self.painter(torch.randn(len(pixels), CODE))
+        forged = self.generator(torch.randn(len(pixels), CODE))
         real, fake = self.critic(pixels), self.critic(forged.detach())
-        critic_loss = (
-            F.softplus(-real).mean() + F.softplus(fake).mean()
-        )  # −log D(x) − log(1 − D(G(z)))
+        # −log D(x) − log(1 − D(G(z)))
+        critic_loss = F.softplus(-real).mean() + F.softplus(fake).mean()
         _descend(self._criticism, critic_loss)
-        painter_loss = F.softplus(-self.critic(forged)).mean()  # −log D(G(z)): be taken for real
-        _descend(self._painting, painter_loss)
-        return {"critic": critic_loss.item(), "painter": painter_loss.item()}
+        # −log D(G(z)): be taken for real
+        generator_loss = F.softplus(-self.critic(forged)).mean()
+        _descend(self._generating, generator_loss)
+        return {"critic": critic_loss.item(), "generator": generator_loss.item()}
+
+    @property
+    def artist(self) -> nn.Module:
+        return self.generator
 
 
 class VAE(InOneGo):
-    """A picture is squeezed into a cloud of codes, and a code of the cloud is painted (Kingma and
-    Welling 2013).
-    """
+    """Turns a picture into a cloud of codes, and any code of it back (Kingma and Welling 2013)."""
 
     def __init__(self):
         super().__init__()
-        self.reader, self.painter = reader(2 * CODE), painter()
+        self.encoder, self.decoder = encoder(2 * CODE), decoder()
         self._optimizer = torch.optim.Adam(self.parameters(), lr=5e-4)
 
     def learn(self, pixels: Float[Tensor, "n 3 h w"]) -> dict[str, float]:
-        mean, log_variance = self.reader(pixels).chunk(2, dim=1)
+        mean, log_variance = self.encoder(pixels).chunk(2, dim=1)
         log_variance = log_variance.clamp(-10, 4)  # one bad step must not blow up the exponential
         code = mean + (log_variance / 2).exp() * torch.randn_like(mean)
-        error = (self.painter(code) - pixels).square().sum(dim=(1, 2, 3)).mean()
+        error = (self.decoder(code) - pixels).square().sum(dim=(1, 2, 3)).mean()
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1).mean()
         _descend(self._optimizer, error + KL_WEIGHT * kl)
         return {"error": error.item(), "kl": kl.item()}
+
+    @property
+    def artist(self) -> nn.Module:
+        return self.decoder
 
 
 class Diffusion(Family):
@@ -233,10 +233,10 @@ class LatentDiffusion(Diffusion):
             vae,
         )  # in a tuple it is no part of this module: it is finished, and kept elsewhere
 
-    def prepare(self, pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 4 h/8 w/8"]:
+    def prepare(self, pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 4 h//8 w//8"]:
         return scale(self._vae[0], encode(self._vae[0], pixels).mean)
 
-    def to_pixels(self, clean: Float[Tensor, "n 4 h/8 w/8"]) -> Float[Tensor, "n 3 h w"]:
+    def to_pixels(self, clean: Float[Tensor, "n 4 h w"]) -> Float[Tensor, "n 3 8*h 8*w"]:
         return decode(self._vae[0], clean).clamp(-1, 1)
 
 
@@ -268,14 +268,14 @@ def untrained(vae: AutoencoderKL) -> dict[str, Family]:
     }
 
 
-def trained(vae: AutoencoderKL, folder: Path = TRAINED) -> dict[str, Family]:
+def trained(vae: AutoencoderKL, folder: Path = FAMILIES) -> dict[str, Family]:
     """The four as `python -m sdlearn.train families` left them, ready to sample.
 
     Raises:
         FileNotFoundError: the folder lacks one of them.
     """
-    found = untrained(vae)
-    for name, family in found.items():
+    families = untrained(vae)
+    for name, family in families.items():
         file = folder / file_name(name)
         if not file.is_file():
             raise FileNotFoundError(
@@ -283,7 +283,7 @@ def trained(vae: AutoencoderKL, folder: Path = TRAINED) -> dict[str, Family]:
             )
         family.artist.load_state_dict(load_file(file))
         family.eval().requires_grad_(False)
-    return found
+    return families
 
 
 def file_name(family: str) -> str:

@@ -21,9 +21,9 @@ from safetensors import SafetensorError
 from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTextModel, CLIPTokenizer
 from transformers.utils import logging as transformers_logging
 
-from sdlearn.arguments import number, whole_number
+from sdlearn._support.arguments import number, whole_number
+from sdlearn._support.paths import TINY
 
-TINY = Path(__file__).resolve().parents[1] / "assets" / "tiny-sd"
 CHECKSUMS = "SHA256SUMS"
 DEFAULTS = "defaults.json"
 """Beside `model_index.json`: the steps and the guidance that a model draws best with, as its card
@@ -92,7 +92,7 @@ class Components:
 
     @property
     def factor(self) -> int:
-        """How many pixels one latent place stands for, along a side."""
+        """How many pixels one latent stands for, along a side."""
         return 2 ** (len(self.vae.config.block_out_channels) - 1)
 
     @property
@@ -106,9 +106,9 @@ class Components:
         return "\n".join([f"{self.name!r} on {self.device}, {dtype}", *map(self._line, shown)])
 
     def _line(self, part: str) -> str:
-        found = getattr(self, part)
-        size = f"{found.num_parameters() / 1e6:8.2f} M" if hasattr(found, "num_parameters") else ""
-        return f"  {part:<12}  {type(found).__name__:<20}  {size:>10}  {self._shapes(part)}"
+        value = getattr(self, part)
+        size = f"{value.num_parameters() / 1e6:8.2f} M" if hasattr(value, "num_parameters") else ""
+        return f"  {part:<12}  {type(value).__name__:<20}  {size:>10}  {self._shapes(part)}"
 
     def _shapes(self, part: str) -> str:
         if getattr(self, part) is None:
@@ -167,7 +167,7 @@ def load(
     parts["scheduler"] = _read_scheduler(folder)
     for part in parts.values():
         if isinstance(part, torch.nn.Module):
-            _place(part.eval().requires_grad_(False), device, str(name_or_path))
+            _move(part.eval().requires_grad_(False), device, str(name_or_path))
     return Components(name=str(name_or_path), **parts, **_read_defaults(folder / DEFAULTS))
 
 
@@ -203,13 +203,13 @@ def _usable_device(device: str | torch.device | None) -> torch.device:
     if device is None:
         return best_device()
     try:
-        found = torch.device(device)
-        torch.empty(0, device=found)
+        usable = torch.device(device)
+        torch.empty(0, device=usable)
     except (RuntimeError, AssertionError, TypeError) as error:
         raise ValueError(
             f"device: {device!r} cannot be used here; the best one there is: {str(best_device())!r}"
         ) from error
-    return found
+    return usable
 
 
 def _usable_dtype(dtype: torch.dtype | None, device: torch.device) -> torch.dtype:
@@ -368,7 +368,7 @@ def _read_defaults(file: Path) -> dict[str, float]:
         ) from error
 
 
-def _place(module: torch.nn.Module, device: torch.device, name: str) -> None:
+def _move(module: torch.nn.Module, device: torch.device, name: str) -> None:
     try:
         module.to(device)
     except torch.OutOfMemoryError as error:

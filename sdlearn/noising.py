@@ -15,7 +15,7 @@ from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from sdlearn.arguments import number, whole_number
+from sdlearn._support.arguments import number, whole_number
 
 SCHEDULES = ("linear", "scaled_linear", "cosine")
 Time = int | Int[Tensor, "n"]
@@ -31,12 +31,11 @@ class Schedule:
     def named(
         cls, name: str, steps: int = 1000, start: float = 0.00085, end: float = 0.012
     ) -> Schedule:
-        """A schedule by its name; `start` and `end` are Stable Diffusion's, and cosine has no use
-        for them.
+        """A schedule by its name. `start` and `end` are Stable Diffusion's; cosine ignores them.
 
-        linear: Ho et al. 2020, Section 4; scaled_linear, linear in √β: Stable Diffusion's
-            configuration;
-        cosine: Nichol and Dhariwal 2021, Eq. 17.
+        - linear: Ho et al. 2020, Section 4.
+        - scaled_linear: linear in √β, as Stable Diffusion's configuration has it.
+        - cosine: Nichol and Dhariwal 2021, Eq. 17.
         """
         whole_number("steps", steps, 1, 100_000)
         start = number("start", start, 0, 1)
@@ -46,16 +45,10 @@ class Schedule:
         if name == "scaled_linear":
             return cls(torch.linspace(start**0.5, end**0.5, steps) ** 2)
         if name == "cosine":
-            kept = (
-                torch.cos(
-                    (torch.linspace(0, 1, steps + 1, dtype=torch.float64) + 0.008)
-                    / 1.008
-                    * torch.pi
-                    / 2
-                )
-                ** 2
-            )
-            return cls((1 - kept[1:] / kept[:-1]).clamp(max=0.999).float())
+            # ᾱ(t) = cos²((t/T + s) / (1 + s) · π/2), and β_t = 1 - ᾱ_t / ᾱ_{t-1}
+            share = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
+            alpha_bars = torch.cos((share + 0.008) / 1.008 * torch.pi / 2) ** 2
+            return cls((1 - alpha_bars[1:] / alpha_bars[:-1]).clamp(max=0.999).float())
         raise ValueError(f"name: one of {', '.join(SCHEDULES)}, got {name!r}")
 
     @classmethod
@@ -74,12 +67,12 @@ class Schedule:
         return self.alphas.cumprod(dim=0)
 
     @cached_property
-    def kept(self) -> Float[Tensor, "T"]:
+    def sqrt_alpha_bars(self) -> Float[Tensor, "T"]:
         """√ᾱ: what the picture is multiplied by."""
         return self.alpha_bars.sqrt()
 
     @cached_property
-    def added(self) -> Float[Tensor, "T"]:
+    def sqrt_one_minus_alpha_bars(self) -> Float[Tensor, "T"]:
         """√(1 - ᾱ): what the noise is multiplied by."""
         return (1 - self.alpha_bars).sqrt()
 
@@ -93,51 +86,44 @@ class Schedule:
 
     def __repr__(self) -> str:
         first, last = self.betas[0], self.betas[-1]
-        return (
-            f"Schedule of {len(self)} steps, β {first:.5f} to {last:.5f}, last ᾱ "
-            f"{self.alpha_bars[-1]:.5f}"
-        )
+        ends = f"β {first:.5f} to {last:.5f}, last ᾱ {self.alpha_bars[-1]:.5f}"
+        return f"Schedule of {len(self)} steps, {ends}"
 
     def at(self, values: Float[Tensor, "T"], t: Time, like: Tensor) -> Tensor:
-        """The values at t, shaped to multiply `like` [n, ...]: one t for all, or one for each of
-        the n.
+        """The values at t, shaped to multiply `like` [n, ...]: one t for all n, or one for each.
 
         Raises:
-            TypeError: a t that is not whole. ValueError: one outside [0, T), or as many as fit
-                nothing.
+            TypeError: a t that is not a whole number.
+            ValueError: a t outside [0, T), or neither one t nor n of them.
         """
-        found = torch.as_tensor(t)
-        if found.is_floating_point() or found.dtype == torch.bool:
+        steps = torch.as_tensor(t)
+        if steps.is_floating_point() or steps.dtype == torch.bool:
             raise TypeError(f"t: a whole number from 0 to {len(self) - 1}, got {t!r}")
-        if found.numel() == 0 or found.min() < 0 or found.max() >= len(self):
+        if steps.numel() == 0 or steps.min() < 0 or steps.max() >= len(self):
             raise ValueError(f"t: a whole number from 0 to {len(self) - 1}, got {t!r}")
-        if found.ndim > 1 or (found.ndim == 1 and len(found) != len(like)):
+        if steps.ndim > 1 or (steps.ndim == 1 and len(steps) != len(like)):
             raise ValueError(
-                f"t: one number, or one for each of the {len(like)}, got shape {tuple(found.shape)}"
+                f"t: one number, or one for each of the {len(like)}, got shape {tuple(steps.shape)}"
             )
-        picked = values[found.to(values.device)].to(device=like.device, dtype=like.dtype)
-        return picked.reshape(-1, *[1] * (like.ndim - 1)) if found.ndim else picked
+        picked = values[steps.to(values.device)].to(device=like.device, dtype=like.dtype)
+        return picked.reshape(-1, *[1] * (like.ndim - 1)) if steps.ndim else picked  # [n, 1, 1, …]
 
-
-def add_noise_once(
-    schedule: Schedule, before: Float[Tensor, "n *rest"], t: Time, noise: Float[Tensor, "n *rest"]
-) -> Float[Tensor, "n *rest"]:
-    """Step t alone: x_t = √(1 - β_t) x_{t-1} + √β_t ε (Ho et al. 2020, Eq. 2)."""
-    _same_shape(before, noise, "noise")
-    kept, added = (
-        schedule.at(schedule.alphas.sqrt(), t, before),
-        schedule.at(schedule.betas.sqrt(), t, before),
-    )
-    return kept * before + added * noise
+    def rates(self, t: Time, like: Tensor) -> tuple[Tensor, Tensor]:
+        """√ᾱ_t and √(1 - ᾱ_t), what picture and noise are multiplied by, shaped as in `at`."""
+        return (
+            self.at(self.sqrt_alpha_bars, t, like),
+            self.at(self.sqrt_one_minus_alpha_bars, t, like),
+        )
 
 
 def add_noise(
     schedule: Schedule, clean: Float[Tensor, "n *rest"], t: Time, noise: Float[Tensor, "n *rest"]
 ) -> Float[Tensor, "n *rest"]:
-    """All steps up to t at once: x_t = √ᾱ_t x_0 + √(1 - ᾱ_t) ε (Ho et al. 2020, Eq. 4)."""
+    """All steps up to t at once (Ho et al. 2020, Eq. 4)."""
     _same_shape(clean, noise, "noise")
-    kept, added = schedule.at(schedule.kept, t, clean), schedule.at(schedule.added, t, clean)
-    return kept * clean + added * noise
+    signal, sigma = schedule.rates(t, clean)
+    # x_t = √ᾱ_t x_0 + √(1 - ᾱ_t) ε
+    return signal * clean + sigma * noise
 
 
 def posterior(
@@ -145,47 +131,38 @@ def posterior(
 ) -> tuple[Float[Tensor, "n *rest"], Tensor]:
     """Mean and variance of q(x_{t-1} | x_t, x_0), for t ≥ 1 (Ho et al. 2020, Eq. 6 and 7)."""
     _same_shape(clean, noisy, "noisy")
-    schedule.at(schedule.betas, t, clean)  # says what is wrong with t
+    schedule.at(schedule.betas, t, clean)  # raises what is wrong with t
     if torch.as_tensor(t).min() < 1:
-        raise ValueError(f"t: a step has one before it only from 1 on, got {t!r}")
+        raise ValueError(f"t: 1 or more, because step 0 has no step before it, got {t!r}")
     before = torch.cat([torch.ones(1), schedule.alpha_bars[:-1].cpu()]).to(schedule.betas)
-    left = 1 - schedule.alpha_bars
-    _divisor(schedule.at(left, t, clean), "noise", t)
-    of_clean = schedule.at(before.sqrt() * schedule.betas / left, t, clean)
-    of_noisy = schedule.at(schedule.alphas.sqrt() * (1 - before) / left, t, noisy)
-    variance = schedule.at((1 - before) / left * schedule.betas, t, noisy)
-    return of_clean * clean + of_noisy * noisy, variance
+    variance = 1 - schedule.alpha_bars
+    _divisor(schedule.at(variance, t, clean), "noise", t)
+    # μ̃ = √ᾱ_{t-1} β_t / (1 - ᾱ_t) x_0 + √α_t (1 - ᾱ_{t-1}) / (1 - ᾱ_t) x_t
+    of_clean = schedule.at(before.sqrt() * schedule.betas / variance, t, clean)
+    of_noisy = schedule.at(schedule.alphas.sqrt() * (1 - before) / variance, t, noisy)
+    # β̃ = (1 - ᾱ_{t-1}) / (1 - ᾱ_t) β_t
+    spread = schedule.at((1 - before) / variance * schedule.betas, t, noisy)
+    return of_clean * clean + of_noisy * noisy, spread
 
 
 def clean_from_noise(
     schedule: Schedule, noisy: Float[Tensor, "n *rest"], t: Time, noise: Float[Tensor, "n *rest"]
 ) -> Float[Tensor, "n *rest"]:
-    """x̂₀ from x_t and its noise: the closed form solved for the picture (Ho et al.
-    2020, Eq. 15).
-    """
+    """x̂₀ from x_t and its noise: the closed form solved for x_0 (Ho et al. 2020, Eq. 15)."""
     _same_shape(noisy, noise, "noise")
-    kept, added = schedule.at(schedule.kept, t, noisy), schedule.at(schedule.added, t, noisy)
-    return (noisy - added * noise) / _divisor(kept, "picture", t)
-
-
-def noise_from_clean(
-    schedule: Schedule, noisy: Float[Tensor, "n *rest"], t: Time, clean: Float[Tensor, "n *rest"]
-) -> Float[Tensor, "n *rest"]:
-    """ε from x_t and x_0: the closed form solved for the noise."""
-    _same_shape(noisy, clean, "clean")
-    kept, added = schedule.at(schedule.kept, t, noisy), schedule.at(schedule.added, t, noisy)
-    return (noisy - kept * clean) / _divisor(added, "noise", t)
+    signal, sigma = schedule.rates(t, noisy)
+    # x̂₀ = (x_t - √(1 - ᾱ_t) ε) / √ᾱ_t
+    return (noisy - sigma * noise) / _divisor(signal, "picture", t)
 
 
 def velocity(
     schedule: Schedule, clean: Float[Tensor, "n *rest"], t: Time, noise: Float[Tensor, "n *rest"]
 ) -> Float[Tensor, "n *rest"]:
-    """v = √ᾱ_t ε - √(1 - ᾱ_t) x_0, what some models predict in place of ε (Salimans and Ho 2022,
-    Appendix D).
-    """
+    """v, which some models predict in place of the noise (Salimans and Ho 2022, Appendix D)."""
     _same_shape(clean, noise, "noise")
-    kept, added = schedule.at(schedule.kept, t, clean), schedule.at(schedule.added, t, clean)
-    return kept * noise - added * clean
+    signal, sigma = schedule.rates(t, clean)
+    # v = √ᾱ_t ε - √(1 - ᾱ_t) x_0
+    return signal * noise - sigma * clean
 
 
 def clean_from_velocity(
@@ -194,10 +171,11 @@ def clean_from_velocity(
     t: Time,
     predicted: Float[Tensor, "n *rest"],
 ) -> Float[Tensor, "n *rest"]:
-    """x̂₀ from x_t and v."""
+    """x̂₀ from x_t and v (the same source)."""
     _same_shape(noisy, predicted, "predicted")
-    kept, added = schedule.at(schedule.kept, t, noisy), schedule.at(schedule.added, t, noisy)
-    return kept * noisy - added * predicted
+    signal, sigma = schedule.rates(t, noisy)
+    # √ᾱ_t x_t - √(1 - ᾱ_t) v = (ᾱ_t + 1 - ᾱ_t) x_0
+    return signal * noisy - sigma * predicted
 
 
 def _divisor(share: Tensor, what: str, t: Time) -> Tensor:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 from PIL import Image
 
-from sdlearn.arguments import number, texts, whole_number
+from sdlearn._support.arguments import number, texts, whole_number
 from sdlearn.compression import decode, encode, scale
-from sdlearn.denoising import Step, check_denoising, denoise, draw_noise, seeded
+from sdlearn.denoising import (
+    Predict,
+    Step,
+    check_denoising,
+    denoise,
+    draw_noise,
+    guided,
+    seeded,
+)
 from sdlearn.images import LARGEST, to_pictures, to_pixels, to_rgb
 from sdlearn.loading import Components
 from sdlearn.text import encode_text
@@ -37,7 +45,7 @@ def text_to_latents(
     check_denoising(model.scheduler, steps, guidance)
     generator = seeded(seed)
     height, width = (side // model.factor for side in picture_size(model, size))
-    states, empty_states = _read(model, prompts, negative_prompt)
+    states, negative_states = _read(model, prompts, negative_prompt)
     noise = draw_noise(
         (len(prompts), model.unet.config.in_channels, height, width), generator, like=states
     )
@@ -46,7 +54,7 @@ def text_to_latents(
         model.scheduler,
         noise,
         states,
-        empty_states,
+        negative_states,
         steps,
         guidance,
         generator=generator,
@@ -99,13 +107,13 @@ def image_to_latents(
     check_denoising(model.scheduler, steps, guidance, strength)
     generator = seeded(seed)
     start = _fitted(model, "picture", picture)
-    places = None if mask is None else _mask_places(model, mask, start)
-    states, empty_states = _read(model, prompts, negative_prompt)
-    found = encode(model.vae, to_pixels(np.asarray(start)[None]))
-    latents = scale(model.vae, found.sample(generator)).to(states).repeat(len(prompts), 1, 1, 1)
+    latent_mask = None if mask is None else _latent_mask(model, mask, start)
+    states, negative_states = _read(model, prompts, negative_prompt)
+    posterior = encode(model.vae, to_pixels(np.asarray(start)[None]))
+    latents = scale(model.vae, posterior.sample(generator)).to(states).repeat(len(prompts), 1, 1, 1)
     noise = draw_noise(tuple(latents.shape), generator, like=states)
-    parts = model.unet, model.scheduler, noise, states, empty_states
-    yield from denoise(*parts, steps, guidance, latents, strength, places, generator)
+    parts = model.unet, model.scheduler, noise, states, negative_states
+    yield from denoise(*parts, steps, guidance, latents, strength, latent_mask, generator)
 
 
 def image_to_image(
@@ -130,10 +138,10 @@ def image_to_image(
     Raises:
         TypeError, ValueError: naming the argument, before anything is computed.
     """
-    found = image_to_latents(
+    drawing = image_to_latents(
         model, picture, prompt, strength, None, negative_prompt, steps, guidance, seed
     )
-    return _pictures(model, prompt, found)
+    return _pictures(model, prompt, drawing)
 
 
 def inpaint(
@@ -157,10 +165,10 @@ def inpaint(
     Raises:
         TypeError, ValueError: naming the argument, before anything is computed.
     """
-    found = image_to_latents(
+    drawing = image_to_latents(
         model, picture, prompt, strength, mask, negative_prompt, steps, guidance, seed
     )
-    return _pictures(model, prompt, found)
+    return _pictures(model, prompt, drawing)
 
 
 def or_defaults(model: Components, steps: int | None, guidance: float | None) -> tuple[int, float]:
@@ -171,14 +179,10 @@ def or_defaults(model: Components, steps: int | None, guidance: float | None) ->
     )
 
 
-def predictor(
-    model: Components, prompt: str, guidance: float = 1.0
-) -> Callable[[torch.Tensor, int], torch.Tensor]:
-    """The noise that the model predicts for a prompt, as a function of latents [n, c, h,
-    w] and t.
-    """
+def predictor(model: Components, prompt: str, guidance: float = 1.0) -> Predict:
+    """The noise that the model predicts for a prompt, as a function of latents and t."""
     number("guidance", guidance, 0, 100)
-    states, empty_states = _read(model, texts("prompt", prompt), "")
+    states, negative_states = _read(model, texts("prompt", prompt), "")
 
     @torch.no_grad()
     def said(latents: torch.Tensor, t: int, read: torch.Tensor) -> torch.Tensor:
@@ -188,8 +192,8 @@ def predictor(
         conditional = said(latents, t, states)
         if guidance == 1:
             return conditional
-        unconditional = said(latents, t, empty_states)
-        return unconditional + guidance * (conditional - unconditional)
+        unconditional = said(latents, t, negative_states)
+        return guided(unconditional, conditional, guidance)
 
     return predict
 
@@ -246,19 +250,19 @@ def _pictures(
 
 def _fitted(model: Components, name: str, picture: Image.Image | np.ndarray) -> Image.Image:
     """The picture as RGB, its sides the nearest that the U-Net can halve often enough."""
-    found = to_rgb(name, picture)
+    picture = to_rgb(name, picture)
     least = _least_side(model)
-    width, height = (_nearest(side, least) for side in found.size)
-    if (width, height) != found.size:
-        was = "×".join(map(str, found.size))
+    width, height = (_nearest(side, least) for side in picture.size)
+    if (width, height) != picture.size:
+        was = "×".join(map(str, picture.size))
         warnings.warn(
             f"{name}: {was} pixels, made {width}×{height}: sides are multiples of {least}",
             stacklevel=4,
         )
-    return found.resize((width, height), Image.Resampling.LANCZOS)
+    return picture.resize((width, height), Image.Resampling.LANCZOS)
 
 
-def _mask_places(
+def _latent_mask(
     model: Components, mask: Image.Image | np.ndarray, picture: Image.Image
 ) -> torch.Tensor:
     """The mask at the size of the latents: 1 where to draw, float [1, 1, h, w]."""
@@ -266,12 +270,12 @@ def _mask_places(
     chosen = torch.from_numpy(np.asarray(grey) >= 127.5).float()[None, None]
     if not chosen.any():
         raise ValueError(
-            "mask: at least one place lighter than middle grey, got none: there is nothing to draw"
+            "mask: at least one pixel lighter than middle grey, got none: there is nothing to draw"
         )
     size = tuple(side // model.factor for side in chosen.shape[-2:])
-    places = torch.nn.functional.interpolate(chosen, size)
-    if not places.any():
+    latent_mask = torch.nn.functional.interpolate(chosen, size)
+    if not latent_mask.any():
         raise ValueError(
             f"mask: too thin, no latent falls into it: a latent stands for {model.factor}² pixels"
         )
-    return places.to(model.device, model.dtype)
+    return latent_mask.to(model.device, model.dtype)

@@ -1,8 +1,8 @@
 """CLIP: texts and pictures as vectors in one space, compared by the angle between them.
 
 CLIP's text tower has two outputs, and they are easily mixed up. What is compared here is the
-*projected state of the end token*, one vector a text. What Stable Diffusion reads is every place's
-state, not projected: `sdlearn.text.encode_text`.
+*projected state of the end token*, one vector a text. What Stable Diffusion reads is every
+position's state, not projected: `sdlearn.text.encode_text`.
 """
 
 from __future__ import annotations

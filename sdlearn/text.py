@@ -1,4 +1,4 @@
-"""Text to what the U-Net reads: tokens, then one state for each of the 77 places."""
+"""Text to what the U-Net reads: tokens, then one state for each of the 77 positions."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from sdlearn.arguments import texts
+from sdlearn._support.arguments import texts
 
 
 @dataclass(frozen=True)
 class Token:
-    """One of the places that the text tower reads: its number and the piece of the text that it
+    """One of the positions that the text tower reads: its number and the piece of the text that it
     stands for.
     """
 
-    place: int
+    position: int
     id: int
     piece: str
     """As the vocabulary writes it: `</w>` ends a word, and a letter outside ASCII is written byte
@@ -30,8 +30,8 @@ class Token:
     """Where in the text the piece stands; empty for the start and end tokens."""
 
 
-def tokenize(tokenizer: CLIPTokenizer, prompts: str | list[str]) -> Int[Tensor, "n places"]:
-    """Start token, the text, end token, then end tokens up to the last place.
+def tokenize(tokenizer: CLIPTokenizer, prompts: str | list[str]) -> Int[Tensor, "n positions"]:
+    """Start token, the text, end token, then end tokens up to the last position.
 
     A text that is too long is cut, with a warning that quotes what was cut.
     """
@@ -49,7 +49,7 @@ def tokenize(tokenizer: CLIPTokenizer, prompts: str | list[str]) -> Int[Tensor, 
 
 def encode_text(
     tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel, prompts: str | list[str]
-) -> Float[Tensor, "n places width"]:
+) -> Float[Tensor, "n positions width"]:
     """The text tower's last hidden states: what Stable Diffusion reads. Neither pooled nor
     projected.
     """
@@ -65,38 +65,39 @@ def pieces(tokenizer: CLIPTokenizer, text: str) -> list[Token]:
     read = tokenizer(texts("text", text)[0], return_offsets_mapping=True, truncation=True)
     written = tokenizer.convert_ids_to_tokens(read.input_ids)
     return [
-        Token(*found)
-        for found in zip(
+        Token(*fields)
+        for fields in zip(
             range(len(written)), read.input_ids, written, read.offset_mapping, strict=True
         )
     ]
 
 
-def places_of(tokenizer: CLIPTokenizer, text: str, word: str) -> list[int]:
-    """The places of all pieces of a word, or of several words in a row, wherever the text says it.
+def positions_of(tokenizer: CLIPTokenizer, text: str, word: str) -> list[int]:
+    """The positions of all pieces of a word, or of several words in a row, wherever the text says
+    it.
 
     Raises:
         ValueError: a word that the text does not say, or that was cut off because the text is too
             long.
     """
     spans = [
-        found.span()
-        for found in re.finditer(rf"(?<!\w){re.escape(word.strip())}(?!\w)", text, re.IGNORECASE)
+        match.span()
+        for match in re.finditer(rf"(?<!\w){re.escape(word.strip())}(?!\w)", text, re.IGNORECASE)
     ]
     if not word.strip() or not spans:
         raise ValueError(f"word: {word!r} is not in the prompt {text!r}")
     read = pieces(tokenizer, text)[1:-1]
-    found = [
-        token.place
+    positions = [
+        token.position
         for token in read
         if any(token.span[0] < end and start < token.span[1] for start, end in spans)
     ]
-    if not found:
+    if not positions:
         raise ValueError(
             f"word: {word!r} was cut off: the prompt is longer than {tokenizer.model_max_length} "
-            "places"
+            "positions"
         )
-    return found
+    return positions
 
 
 def split_words(tokenizer: CLIPTokenizer, text: str) -> list[str]:

@@ -12,7 +12,7 @@ from diffusers import UNet2DConditionModel
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from sdlearn.hooks import of_this_thread
+from sdlearn._support.hooks import of_this_thread
 
 PARTS = {
     "conv_in": "input",
@@ -59,8 +59,8 @@ def time_embedding(
 def tour(
     unet: UNet2DConditionModel,
     latents: Float[Tensor, "n c h w"],
-    t: int,
-    states: Float[Tensor, "n places width"],
+    t: int | Int[Tensor, ""],
+    states: Float[Tensor, "n positions width"],
 ) -> Iterator[Stop]:
     """Run the U-Net once and yield its blocks in order of computation."""
     seen: list[Stop] = []
@@ -125,18 +125,7 @@ def without_skips(unet: UNet2DConditionModel, up_blocks: Collection[int]) -> Ite
         yield
 
 
-def parameters_by_part(unet: UNet2DConditionModel) -> dict[str, int]:
-    """How many numbers were learned in each part of the way: time, input, down, middle,
-    up, output.
-    """
-    counts = dict.fromkeys(PARTS.values(), 0)
-    for name, part in unet.named_children():
-        if name in PARTS:
-            counts[PARTS[name]] += sum(p.numel() for p in part.parameters())
-    return counts
-
-
-KINDS = {
+LAYER_KINDS = {
     "resnets": "ResNet blocks",
     "attn1": "self-attention",
     "attn2": "cross-attention",
@@ -148,8 +137,11 @@ KINDS = {
 
 def parameters_by_kind(unet: UNet2DConditionModel) -> dict[str, int]:
     """How many of them are in each kind of layer."""
-    counts = dict.fromkeys([*KINDS.values(), "everything else"], 0)
+    counts = dict.fromkeys([*LAYER_KINDS.values(), "everything else"], 0)
     for name, parameter in unet.named_parameters():
-        kind = next((KINDS[part] for part in name.split(".") if part in KINDS), "everything else")
+        kind = next(
+            (LAYER_KINDS[part] for part in name.split(".") if part in LAYER_KINDS),
+            "everything else",
+        )
         counts[kind] += parameter.numel()
     return counts

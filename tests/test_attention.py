@@ -9,20 +9,21 @@ from diffusers import UNet2DModel
 from torch.testing import assert_close
 
 from sdlearn.attention import attention_layers, record
-from sdlearn.maps import Layer, Map, Maps, overlap, points_at
+from sdlearn.attention.maps import Layer, Map, Maps
+from sdlearn.evaluate.map_scores import overlap, points_at
 from sdlearn.pipeline import text_to_image, text_to_latents
-from sdlearn.text import places_of
+from sdlearn.text import positions_of
 
 PROMPT = "a red house in the snow"
 SHAPE = (4, 6, 10)
 
 
-def run(unet, n=1, places=77):
+def run(unet, n=1, positions=77):
     torch.manual_seed(1)
-    return unet(torch.randn(n, *SHAPE), 3, torch.randn(n, places, WIDTH)).sample
+    return unet(torch.randn(n, *SHAPE), 3, torch.randn(n, positions, WIDTH)).sample
 
 
-def recomputed(unet, path, n=1, places=77):
+def recomputed(unet, path, n=1, positions=77):
     """Probabilities of one attention from its own input, in float64: [n, heads, queries, keys]."""
     module, inputs = unet.get_submodule(path), {}
 
@@ -30,7 +31,7 @@ def recomputed(unet, path, n=1, places=77):
         inputs["hidden"], inputs["text"] = args[0], kwargs.get("encoder_hidden_states")
 
     handle = module.register_forward_pre_hook(keep, with_kwargs=True)
-    run(unet, n, places)
+    run(unet, n, positions)
     handle.remove()
     hidden = inputs["hidden"].double()
     text = hidden if inputs["text"] is None else inputs["text"].double()
@@ -65,7 +66,7 @@ def test_cross_attention_is_the_softmax_over_the_words(name, n):
 @pytest.mark.parametrize("name", PATHS)
 def test_self_attention_is_where_the_chosen_point_looks(name):
     unet = small_unet()
-    with record(unet, places=(), points=[(0.9, 0.4), (0.0, 0.99)], layers=[name]) as maps:
+    with record(unet, positions=(), points=[(0.9, 0.4), (0.0, 0.99)], layers=[name]) as maps:
         run(unet)
     (found,) = maps
     expected = recomputed(unet, PATHS[name] + "attn1")
@@ -118,17 +119,19 @@ def test_nothing_stays_hooked(random_model):
 
 
 def test_steps_and_timesteps_are_noted(random_model):
-    with record(random_model.unet, places=[1], layers=["mid.0"]) as maps:
+    with record(random_model.unet, positions=[1], layers=["mid.0"]) as maps:
         steps = list(text_to_latents(random_model, PROMPT, steps=4))
     assert [m.step for m in maps] == list(range(len(steps)))
     assert [m.t for m in maps] == [step.t for step in steps]
 
 
 def test_only_what_was_asked_for_is_kept(random_model):
-    with record(random_model.unet, places=[2, 5], largest=3) as small:
+    with record(random_model.unet, positions=[2, 5], largest=3) as small:
         text_to_image(random_model, PROMPT, steps=2)
     assert len(small) == 0
-    with record(random_model.unet, places=[2, 5], layers=["down.1.0", "mid.0"], largest=4) as maps:
+    with record(
+        random_model.unet, positions=[2, 5], layers=["down.1.0", "mid.0"], largest=4
+    ) as maps:
         text_to_image(random_model, PROMPT, steps=2)
     assert {m.layer.name for m in maps} == {"down.1.0", "mid.0"}
     assert {m.layer.kind for m in maps} == {"cross"}
@@ -138,18 +141,19 @@ def test_only_what_was_asked_for_is_kept(random_model):
 
 def test_a_words_map_adds_its_pieces_and_averages_the_rest(random_model):
     text = "a dragon and a red house"
-    places = places_of(random_model.tokenizer, text, "dragon")
+    positions = positions_of(random_model.tokenizer, text, "dragon")
     with record(random_model.unet) as maps:
         text_to_image(random_model, text, steps=2)
-    merged = maps.select(layers=["mid.0"]).of_words(places)
+    merged = maps.select(layers=["mid.0"]).of_words(positions)
     by_hand = torch.stack(
-        [m.values[:, :, places].sum(dim=2).mean(dim=1) for m in maps if m.layer.name == "mid.0"]
+        [m.values[:, :, positions].sum(dim=2).mean(dim=1) for m in maps if m.layer.name == "mid.0"]
     )
-    assert len(places) > 1
+    assert len(positions) > 1
     assert_close(merged, by_hand.mean(dim=0))
-    one_head = maps.select(layers=["mid.0"], steps=[0]).of_words(places, head=1)
+    one_head = maps.select(layers=["mid.0"], steps=[0]).of_words(positions, head=1)
     assert_close(
-        one_head, next(m for m in maps if m.layer.name == "mid.0").values[:, 1, places].sum(dim=1)
+        one_head,
+        next(m for m in maps if m.layer.name == "mid.0").values[:, 1, positions].sum(dim=1),
     )
 
 
@@ -171,9 +175,9 @@ def test_maps_are_bounded():
             ValueError,
             "layers: no up.9.9 in this U-Net, which has down.1.0, mid.0",
         ),
-        ({"places": (), "points": ()}, ValueError, "nothing to record"),
-        ({"places": [-1]}, ValueError, "places: a whole number"),
-        ({"places": ["house"]}, TypeError, "places: a whole number .*, got 'house'"),
+        ({"positions": (), "points": ()}, ValueError, "nothing to record"),
+        ({"positions": [-1]}, ValueError, "positions: a whole number"),
+        ({"positions": ["house"]}, TypeError, "positions: a whole number .*, got 'house'"),
         ({"points": [(1.5, 0)]}, ValueError, "points: a number from 0 to 1, got 1.5"),
         ({"pictures": 0}, ValueError, "pictures: a whole number"),
     ],
@@ -185,7 +189,10 @@ def test_a_recording_of_nothing_is_refused(arguments, error, message):
 
 def test_places_beyond_the_text_and_other_batches_are_refused():
     unet = small_unet()
-    with pytest.raises(ValueError, match="places: from 0 to 76, got 77"), record(unet, places=[77]):
+    with (
+        pytest.raises(ValueError, match="positions: from 0 to 76, got 77"),
+        record(unet, positions=[77]),
+    ):
         run(unet)
     announced = "pictures: 2 were announced, so a batch of 2 or 4; the U-Net got 3"
     with pytest.raises(ValueError, match=announced), record(unet, pictures=2):
@@ -237,7 +244,7 @@ def test_maps_of_half_precision_are_those_of_its_queries_and_keys_in_full():
     )
     expected = torch.softmax(q @ k.transpose(2, 3) * attention.scale, dim=-1)
     assert_close(
-        maps.found[0].values.flatten(3).transpose(2, 3).double(), expected, rtol=1e-3, atol=1e-5
+        next(iter(maps)).values.flatten(3).transpose(2, 3).double(), expected, rtol=1e-3, atol=1e-5
     )
 
 
@@ -245,14 +252,14 @@ def test_places_that_no_text_has_and_masks_without_a_place_are_named():
     unet = small_unet()
     with record(unet) as maps:
         run(unet)
-    for places, message in (
-        ([], "at least one place"),
+    for positions, message in (
+        ([], "at least one position"),
         ([-1], "from 0 to 76, got -1"),
         ([200], "from 0 to 76"),
     ):
-        with pytest.raises(ValueError, match=f"places: .*{message}"):
-            maps.of_words(places)
-    with pytest.raises(ValueError, match="mask: at least one place inside"):
+        with pytest.raises(ValueError, match=f"positions: .*{message}"):
+            maps.of_words(positions)
+    with pytest.raises(ValueError, match="mask: at least one pixel inside"):
         overlap(torch.rand(4, 4), torch.zeros(8, 8, dtype=torch.bool))
 
 
@@ -271,18 +278,18 @@ def test_the_pointing_game_and_the_overlap():
 
 def test_scores_are_of_the_true_masks(tiny, monkeypatch):
     """Maps that are a thing's mask point into it and cover it; its neighbour's do not."""
-    from sdlearn import map_scores
+    from sdlearn.evaluate import map_scores
     from sdlearn.picturebook import compose
 
     scene = compose([("red", "house"), ("blue", "tree")], "snow", "left of", rng=5)
     house, tree = torch.from_numpy(map_scores.masks(scene, 64))
-    read = {place: tree for place in places_of(tiny.tokenizer, scene.caption, "tree")}
-    read |= {place: house for place in places_of(tiny.tokenizer, scene.caption, "house")}
+    read = {position: tree for position in positions_of(tiny.tokenizer, scene.caption, "tree")}
+    read |= {position: house for position in positions_of(tiny.tokenizer, scene.caption, "house")}
 
     def perfect(exchanged):
         values = torch.zeros(1, 2, 77, 64, 64)
-        for place, mask in read.items():
-            values[:, :, place] = house + tree - mask if exchanged else mask
+        for position, mask in read.items():
+            values[:, :, position] = house + tree - mask if exchanged else mask
         return Maps(None, (), [Map(0, 250, Layer("mid.0", "cross", 2), values)])
 
     for exchanged, low, high in ((False, 0.9, 1.0), (True, 0.0, 0.1)):
@@ -295,7 +302,7 @@ def test_scores_are_of_the_true_masks(tiny, monkeypatch):
 
 
 def test_real_maps_are_scored_by_part_and_side(tiny):
-    from sdlearn.map_scores import score_maps
+    from sdlearn.evaluate.map_scores import score_maps
     from sdlearn.picturebook import random_scene
 
     scores = score_maps(tiny, [random_scene(seed) for seed in range(3)])

@@ -381,7 +381,7 @@ def test_lesson_05_goes_to_the_block_that_is_clicked(lab, page, tmp_path):
 def test_lesson_06_looks_into_a_drawing(lab, page, tmp_path):
     opened(lab, page, "06_attention_maps.ipynb")
     picked, over, below = (
-        "[aria-label='chosen place'] img",
+        "[aria-label='chosen point'] img",
         ".widget-image >> nth=0",
         ".widget-image >> nth=1",
     )
@@ -402,8 +402,8 @@ def test_lesson_06_looks_into_a_drawing(lab, page, tmp_path):
     clicked = wait_until_changed(page, before, below)
     page.keyboard.press("ArrowDown")
     wait_until_changed(page, clicked, below)
-    place = page.get_by_role("slider", name="chosen place")
-    assert place.get_attribute("aria-valuetext").startswith("10 percent from the left")
+    point = page.get_by_role("slider", name="chosen point")
+    assert point.get_attribute("aria-valuetext").startswith("10 percent from the left")
     handle = page.locator(".noUi-handle").first
     handle.focus()
     page.keyboard.press("PageDown")

@@ -12,7 +12,8 @@ import sys
 import nbformat
 import pytest
 
-from sdlearn import check, classroom
+from sdlearn import check
+from sdlearn.exercises import classroom
 
 LESSON = "04_forward_noising"
 NBGRADER = os.environ.get("SDLEARN_NBGRADER") or shutil.which("nbgrader")
@@ -130,9 +131,9 @@ def test_nbgrader_gives_full_marks_to_solutions_none_to_stubs_and_part_to_a_mixt
     solvable = [name for name in solutions if not name.endswith("-check")]
     students = {"ada": solvable, "ben": [], "cleo": solvable[:2]}
     for student, names in students.items():
-        place = folder / "submitted" / student / LESSON
-        place.mkdir(parents=True)
-        nbformat.write(filled(released, solutions, names), place / f"{LESSON}.ipynb")
+        folder = folder / "submitted" / student / LESSON
+        folder.mkdir(parents=True)
+        nbformat.write(filled(released, solutions, names), folder / f"{LESSON}.ipynb")
     nbgrader("autograde", LESSON)
     nbgrader("export", "--to", "grades.csv")
     rows = [line.split(",") for line in (folder / "grades.csv").read_text().splitlines()]

@@ -43,8 +43,8 @@ def test_scaling_and_its_undoing(random_model):
 
 
 def test_the_shipped_model_has_latents_of_unit_variance_and_48_times_fewer_numbers(tiny):
-    from sdlearn.drawing import draw_array
     from sdlearn.picturebook import random_scene
+    from sdlearn.picturebook.drawing import draw_array
 
     pixels = to_pixels(np.stack([draw_array(random_scene(seed), 256) for seed in range(4)]))
     latents = scale(tiny.vae, encode(tiny.vae, pixels).mean)
@@ -55,8 +55,8 @@ def test_the_shipped_model_has_latents_of_unit_variance_and_48_times_fewer_numbe
 
 
 def test_tiles_through_the_library_give_about_the_same_latents(tiny):
-    from sdlearn.drawing import draw_array
     from sdlearn.picturebook import random_scene
+    from sdlearn.picturebook.drawing import draw_array
 
     pixels = to_pixels(draw_array(random_scene(3), 768)[None])
     whole = encode(tiny.vae, pixels).mean

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sdlearn.drawing import RGB, draw, draw_array, masks
-from sdlearn.picturebook import COLOURS, KINDS, PLACES, compose, random_scene
+from sdlearn.picturebook import COLOURS, KINDS, SETTINGS, compose, random_scene
+from sdlearn.picturebook.drawing import RGB, draw, draw_array, masks
 
 
 def scenes(count):
@@ -82,7 +82,8 @@ def test_a_thing_shows_its_colour(colour):
 
 def test_places_look_different():
     pictures = [
-        draw_array(compose([("red", "car")], place, rng=5), 64).astype(float) for place in PLACES
+        draw_array(compose([("red", "car")], setting, rng=5), 64).astype(float)
+        for setting in SETTINGS
     ]
     for i, first in enumerate(pictures):
         for second in pictures[:i]:

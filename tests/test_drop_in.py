@@ -11,9 +11,9 @@ from diffusers import ControlNetModel, StableDiffusionControlNetPipeline, Stable
 from PIL import Image
 from torch.testing import assert_close
 
-from sdlearn.drawing import draw
 from sdlearn.loading import TINY
 from sdlearn.picturebook import compose
+from sdlearn.picturebook.drawing import draw
 
 PROMPT = "a red house in the snow"
 HOUSE, STAR = (

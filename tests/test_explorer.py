@@ -10,12 +10,12 @@ from torch.testing import assert_close
 
 import sdlearn.widgets.explorer as explorer_module
 from sdlearn.attention import record
+from sdlearn.attention.watching import GRID, REST, START, watch, words_of
 from sdlearn.images import to_jpeg
 from sdlearn.pipeline import latents_to_images, text_to_latents
 from sdlearn.plots import heat_over
-from sdlearn.watching import GRID, REST, START, watch, words_of
-from sdlearn.widgets.explorer import AttentionExplorer, place_view
-from sdlearn.widgets.place_picker import PlacePicker
+from sdlearn.widgets.explorer import AttentionExplorer, point_view
+from sdlearn.widgets.point_picker import PointPicker
 
 PROMPT = "a red house left of a blue tree"
 
@@ -67,7 +67,7 @@ def test_a_place_shares_its_attention_out_among_all_words(watched):
 
 def test_a_place_looks_where_its_own_self_attention_goes(random_model, watched):
     point = (0.9, 0.2)
-    with record(random_model.unet, places=(), points=[point], largest=GRID) as maps:
+    with record(random_model.unet, positions=(), points=[point], largest=GRID) as maps:
         list(text_to_latents(random_model, PROMPT, steps=3, guidance=3.0, seed=1))
     assert_close(watched[2].looks(point), maps.select(steps=[2]).of_point(0)[0])
     assert watched[2].looks(point).sum() == pytest.approx(watched[2].looks((0.1, 0.1)).sum())
@@ -106,10 +106,10 @@ def test_it_shows_the_last_step_and_the_longest_word(explorer):
     ("control", "value"), [("step_slider", 0), ("word_choice", "tree"), ("layer_choice", "mid.0")]
 )
 def test_every_control_shows_another_map(explorer, control, value):
-    before, place = explorer.image.value, explorer.place_image.value
+    before, position = explorer.image.value, explorer.point_image.value
     getattr(explorer, control).value = value
     assert explorer.image.value != before
-    assert explorer.place_image.value != place or control == "word_choice"
+    assert explorer.point_image.value != position or control == "word_choice"
     now = explorer.watched[explorer.step]
     expected = heat_over(now.picture, now.heat(explorer.word, explorer.layer))
     assert explorer.image.value == to_jpeg(expected)
@@ -123,9 +123,9 @@ def test_a_head_is_one_of_the_layers(explorer):
 
 
 def test_another_place_says_what_it_attends_to(explorer):
-    before, image = explorer.place_image.value, explorer.image.value
+    before, image = explorer.point_image.value, explorer.image.value
     explorer.picker.x = 0.05
-    assert explorer.place_image.value != before
+    assert explorer.point_image.value != before
     assert explorer.image.value == image
     assert explorer.point == (0.05, 0.5)
 
@@ -186,14 +186,14 @@ def test_it_leaves_a_picture_and_no_address(explorer):
 
 def test_bars_are_as_long_as_their_shares():
     picture, blue = Image.new("RGB", (64, 64)), (0, 114, 178)
-    view = np.asarray(place_view(picture, {"a": 0.2, "house": 0.6}, torch.rand(4, 4), (0.5, 0.5)))
+    view = np.asarray(point_view(picture, {"a": 0.2, "house": 0.6}, torch.rand(4, 4), (0.5, 0.5)))
     lengths = (view == blue).all(axis=2).sum(axis=1)
     short, long = sorted({length for length in lengths.tolist() if length})
     assert long == pytest.approx(3 * short, rel=0.02)
 
 
 def test_a_place_is_within_the_picture():
-    picker = PlacePicker(Image.new("RGB", (30, 20)), 30)
+    picker = PointPicker(Image.new("RGB", (30, 20)), 30)
     assert picker.point == (0.5, 0.5)
     with pytest.raises(Exception, match="x"):
         picker.x = 1.5

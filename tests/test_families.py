@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from sdlearn import families, sample_scores
+from sdlearn import families
+from sdlearn._support.paths import FAMILIES
+from sdlearn.evaluate import sample_scores
 from sdlearn.train import families as training
 
 NAMES = ("GAN", "VAE", "pixel diffusion", "latent diffusion")
@@ -26,13 +28,13 @@ def test_shipped_families_paint_pictures_that_a_seed_decides(trained, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_shipped_families_are_small_files(name):
-    assert (families.TRAINED / families.file_name(name)).stat().st_size < 3e6
+    assert (FAMILIES / families.file_name(name)).stat().st_size < 3e6
 
 
 def test_pages_are_of_the_six_sorts_and_reproducible():
     scenes = families.pages(60, seed=5)
-    assert {(scene.things[0].kind, scene.place) for scene in scenes} == {
-        (kind, place) for kind in families.KINDS for place in families.PLACES
+    assert {(scene.things[0].kind, scene.setting) for scene in scenes} == {
+        (kind, setting) for kind in families.SHOWN_KINDS for setting in families.SHOWN_SETTINGS
     }
     assert all(len(scene.things) == 1 for scene in scenes)
     assert scenes == families.pages(60, seed=5) != families.pages(60, seed=6)
@@ -44,16 +46,17 @@ def test_gan_learns_a_real_pages_score_from_a_forged_ones():
     losses = [gan.learn(page)["critic"] for _ in range(25)]
     assert losses[-1] < losses[0] / 3
     assert (
-        gan.critic(page).mean() > gan.critic(gan.painter(torch.randn(8, families.CODE))).mean() + 1
+        gan.critic(page).mean()
+        > gan.critic(gan.generator(torch.randn(8, families.CODE))).mean() + 1
     )
 
 
-def test_a_painters_step_leaves_the_critic_alone():
+def test_a_generators_step_leaves_the_critic_alone():
     torch.manual_seed(0)
     gan = families.GAN()
-    forged = gan.painter(torch.randn(4, families.CODE))
+    forged = gan.generator(torch.randn(4, families.CODE))
     before = [p.clone() for p in gan.critic.parameters()]
-    families._descend(gan._painting, torch.nn.functional.softplus(-gan.critic(forged)).mean())
+    families._descend(gan._generating, torch.nn.functional.softplus(-gan.critic(forged)).mean())
     assert_close(before, list(gan.critic.parameters()))
 
 
@@ -63,15 +66,15 @@ def test_vae_repaints_what_it_learned():
     for _ in range(150):
         vae.learn(page)
     vae.eval()
-    mean = vae.reader(page[:1]).chunk(2, dim=1)[0]
-    assert (vae.painter(mean) - page[:1]).abs().mean() < 0.1
+    mean = vae.encoder(page[:1]).chunk(2, dim=1)[0]
+    assert (vae.decoder(mean) - page[:1]).abs().mean() < 0.1
 
 
 def test_vae_adds_the_closed_form_of_the_divergence(monkeypatch):
     vae = families.VAE()
     mean, log_variance = torch.randn(4, families.CODE), torch.randn(4, families.CODE).clamp(-2, 2)
     read = torch.cat([mean, log_variance], dim=1).requires_grad_()
-    monkeypatch.setattr(vae.reader, "forward", lambda _: read)
+    monkeypatch.setattr(vae.encoder, "forward", lambda _: read)
     normal = torch.distributions.Normal(mean, (log_variance / 2).exp())
     expected = (
         torch.distributions.kl_divergence(normal, torch.distributions.Normal(0.0, 1.0))
@@ -96,7 +99,8 @@ def test_diffusion_asks_for_the_noise_that_it_added(monkeypatch):
 
         def forward(self, noisy, t):
             kept, added = (
-                values[t].reshape(-1, 1, 1, 1).float() for values in (schedule.kept, schedule.added)
+                values[t].reshape(-1, 1, 1, 1).float()
+                for values in (schedule.sqrt_alpha_bars, schedule.sqrt_one_minus_alpha_bars)
             )
             return type("Said", (), {"sample": (noisy - kept * clean) / added + 0 * self.unused})
 

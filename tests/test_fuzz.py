@@ -12,11 +12,11 @@ from PIL import Image
 from sdlearn import noising
 from sdlearn.compression import decode, encode, scale
 from sdlearn.denoising import draw_noise
-from sdlearn.drawing import draw
 from sdlearn.noising import Schedule
-from sdlearn.picturebook import COLOURS, KINDS, PLACES, compose
+from sdlearn.picturebook import COLOURS, KINDS, SETTINGS, compose
+from sdlearn.picturebook.drawing import draw
 from sdlearn.pipeline import image_to_image, inpaint, text_to_image
-from sdlearn.text import encode_text, pieces, places_of
+from sdlearn.text import encode_text, pieces, positions_of
 
 fuzzed = settings(
     max_examples=200,
@@ -121,9 +121,9 @@ def test_any_text_is_read(random_model, text):
 @pytest.mark.filterwarnings("ignore")
 def test_any_word_is_found_or_refused(random_model, prompt, word):
     found = result_or_named_error(
-        lambda: places_of(random_model.tokenizer, prompt, word), "word", "prompt"
+        lambda: positions_of(random_model.tokenizer, prompt, word), "word", "prompt"
     )
-    assert found is None or all(0 < place < 77 for place in found)
+    assert found is None or all(0 < position < 77 for position in found)
 
 
 SHAPES = st.lists(st.integers(1, 4), min_size=1, max_size=4).map(tuple)
@@ -132,9 +132,7 @@ TIMES = st.one_of(
 )
 WAYS = (
     noising.add_noise,
-    noising.add_noise_once,
     noising.clean_from_noise,
-    noising.noise_from_clean,
     noising.velocity,
     noising.clean_from_velocity,
 )
@@ -171,23 +169,23 @@ def test_any_latents(random_model, shape):
 
 
 WORDS = st.one_of(
-    st.sampled_from([*COLOURS, *KINDS, *PLACES, "left of", "above", "and", "small", "big"]), JUNK
+    st.sampled_from([*COLOURS, *KINDS, *SETTINGS, "left of", "above", "and", "small", "big"]), JUNK
 )
 
 
 @fuzzed
 @given(
     things=st.lists(st.tuples(WORDS, WORDS), max_size=4),
-    place=WORDS,
+    setting=WORDS,
     relation=WORDS,
     sizes=st.one_of(st.none(), st.lists(WORDS, max_size=3).map(tuple)),
     side=st.one_of(st.integers(1, 64), JUNK),
 )
-def test_any_scene(things, place, relation, sizes, side):
+def test_any_scene(things, setting, relation, sizes, side):
     scene = result_or_named_error(
-        lambda: compose(things, place, relation, sizes, rng=0),
+        lambda: compose(things, setting, relation, sizes, rng=0),
         "things",
-        "place",
+        "setting",
         "relation",
         "sizes",
     )
@@ -201,11 +199,11 @@ def test_any_scene(things, place, relation, sizes, side):
     first=st.sampled_from(COLOURS),
     second=st.sampled_from(COLOURS),
     kinds=st.tuples(st.sampled_from(KINDS), st.sampled_from(KINDS)),
-    place=st.sampled_from(list(PLACES)),
+    setting=st.sampled_from(list(SETTINGS)),
     seed=st.integers(0, 2**32),
 )
-def test_any_known_words_make_a_page(first, second, kinds, place, seed):
+def test_any_known_words_make_a_page(first, second, kinds, setting, seed):
     if (first, kinds[0]) == (second, kinds[1]):
         return
-    scene = compose([(first, kinds[0]), (second, kinds[1])], place, rng=seed)
+    scene = compose([(first, kinds[0]), (second, kinds[1])], setting, rng=seed)
     assert all(0 <= thing.x <= 1 and 0 <= thing.y <= 1 for thing in scene.things)

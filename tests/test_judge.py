@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from sdlearn.drawing import draw_array
 from sdlearn.evaluate import __main__ as command
 from sdlearn.evaluate import samples
+from sdlearn.evaluate.judge import Seen, judge_picture, load_judge
 from sdlearn.evaluate.samples import (
     Share,
     drawn,
@@ -25,12 +25,11 @@ from sdlearn.evaluate.samples import (
     verdicts,
     whole_by_count,
 )
-from sdlearn.evaluate.solvers import SETTINGS, SOLVERS, compare_solvers, with_solver
+from sdlearn.evaluate.solvers import SOLVERS, TRIALS, compare_solvers, with_solver
 from sdlearn.evaluate.table import as_table, marks, measure, write_into_card
 from sdlearn.images import contact_sheet, psnr, to_pictures, to_pixels
-from sdlearn.judge import Seen, judge_picture, load_judge
-from sdlearn.loading import TINY
-from sdlearn.picturebook import KINDS, PLACES, compose
+from sdlearn.picturebook import KINDS, SETTINGS, compose
+from sdlearn.picturebook.drawing import draw_array
 
 SCENE = compose([("red", "house"), ("blue", "tree")], "snow", "left of", rng=0)
 HOUSE, TREE = Seen("house", "red", 0.3, 0.7), Seen("tree", "blue", 0.7, 0.7)
@@ -43,9 +42,9 @@ def test_a_right_picture_is_right():
 
 
 @pytest.mark.parametrize(
-    ("place", "seen", "wrong"),
+    ("setting", "seen", "wrong"),
     [
-        ("night", [HOUSE, TREE], "place"),
+        ("night", [HOUSE, TREE], "setting"),
         ("snow", [HOUSE], "kinds"),
         ("snow", [HOUSE, Seen("boat", "blue", 0.7, 0.7)], "kinds"),
         ("snow", [HOUSE, Seen("tree", "green", 0.7, 0.7)], "colours"),
@@ -55,18 +54,18 @@ def test_a_right_picture_is_right():
         ("snow", [HOUSE, TREE, Seen("house", "red", 0.5, 0.7)], "nothing_else"),
     ],
 )
-def test_each_mistake_is_found_and_only_that_one(place, seen, wrong):
-    verdict = judge_picture(SCENE, place, seen)
+def test_each_mistake_is_found_and_only_that_one(setting, seen, wrong):
+    verdict = judge_picture(SCENE, setting, seen)
     assert not verdict.whole
     right = {
-        "place": verdict.place,
+        "setting": verdict.setting,
         "kinds": all(verdict.kinds),
         "colours": all(verdict.colours),
         "relation": verdict.relation,
         "nothing_else": verdict.nothing_else,
     }
     assert not right[wrong]
-    if wrong in ("place", "relation", "nothing_else"):
+    if wrong in ("setting", "relation", "nothing_else"):
         assert all(value for name, value in right.items() if name != wrong)
 
 
@@ -97,7 +96,7 @@ def test_two_things_of_a_kind_are_told_apart_by_colour():
 def test_shares_count_what_they_say():
     found = [judge_picture(SCENE, "snow", [HOUSE, TREE]), judge_picture(SCENE, "night", [HOUSE])]
     assert {name: (share.right, share.of) for name, share in shares(found).items()} == {
-        "place": (1, 2),
+        "setting": (1, 2),
         "kind": (3, 4),
         "colour": (3, 4),
         "relation": (1, 2),
@@ -129,7 +128,7 @@ def test_the_interval_holds_the_shares_that_explain_what_was_seen(right, of):
 
 
 def test_the_shipped_judge_reads_unseen_drawn_pictures():
-    judge = load_judge(TINY.parent / "judge")
+    judge = load_judge()
     for held_out in (False, True):
         scenes = unseen_scenes(60, held_out)
         found = shares(verdicts(judge, scenes, drawn(scenes, 256)))
@@ -137,12 +136,12 @@ def test_the_shipped_judge_reads_unseen_drawn_pictures():
 
 
 def test_the_shipped_judge_sees_a_wrong_picture():
-    judge = load_judge(TINY.parent / "judge")
+    judge = load_judge()
     for kind, other in zip(KINDS, KINDS[1:] + KINDS[:1], strict=True):
         asked = compose([("red", kind)], "meadow", rng=1)
         shown = compose([("red", other)], "meadow", rng=1)
         (verdict,) = verdicts(judge, [asked], drawn([shown], 256))
-        assert verdict.place
+        assert verdict.setting
         assert verdict.kinds == (False,)
 
 
@@ -179,7 +178,7 @@ def test_a_contact_sheet_keeps_reading_order():
 
 def test_grain_is_what_was_added_to_a_sky_and_a_thing_in_the_sky_does_not_count():
     plain = [
-        compose([("red", "house")], setting, rng=seed) for setting in PLACES for seed in range(4)
+        compose([("red", "house")], setting, rng=seed) for setting in SETTINGS for seed in range(4)
     ]
     starry = [compose([("red", "star")], "sunset", sizes=("big",), rng=seed) for seed in range(2)]
     pages = drawn(plain + starry, 128)
@@ -216,7 +215,7 @@ def test_generated_pictures_are_the_defaults_of_the_model_and_diffusers_are_its_
 
 
 def test_every_solver_is_what_it_is_called(tiny):
-    assert set(SETTINGS) == set(SOLVERS)
+    assert set(TRIALS) == set(SOLVERS)
     for name in SOLVERS:
         other = with_solver(tiny, name).scheduler
         assert torch.equal(other.betas, tiny.scheduler.betas)
@@ -234,12 +233,12 @@ def test_the_comparison_of_solvers_has_a_row_for_each_setting(tiny, monkeypatch)
         return drawn(unseen_scenes(len(prompts), False), 64)
 
     monkeypatch.setattr("sdlearn.evaluate.solvers.generate", picture)
-    rows = list(compare_solvers(tiny, load_judge(TINY.parent / "judge"), count=6))
-    settings = [(name, *setting) for name, of_name in SETTINGS.items() for setting in of_name]
+    rows = list(compare_solvers(tiny, load_judge(), count=6))
+    trials = [(name, *trial) for name, of_name in TRIALS.items() for trial in of_name]
     assert asked == [
-        (SOLVERS[name][0].__name__, steps, guidance) for name, steps, guidance, _ in settings
+        (SOLVERS[name][0].__name__, steps, guidance) for name, steps, guidance, _ in trials
     ]
-    for row, (name, steps, guidance, part) in zip(rows, settings, strict=True):
+    for row, (name, steps, guidance, part) in zip(rows, trials, strict=True):
         assert row[:5] == (
             name,
             str(steps),
@@ -260,7 +259,7 @@ def test_every_figure_of_the_shipped_model_is_measured(tiny, monkeypatch, tmp_pa
     monkeypatch.setattr("sdlearn.evaluate.table.generate", draw)
     monkeypatch.setattr("sdlearn.evaluate.table.generate_by_diffusers", draw)
     monkeypatch.setattr("sdlearn.evaluate.table.PAGES", 3)
-    rows = measure(tiny, load_judge(TINY.parent / "judge"), count=16, sheet=tmp_path / "sheet.png")
+    rows = measure(tiny, load_judge(), count=16, sheet=tmp_path / "sheet.png")
     measured = {figure: value for figure, value, _, _ in rows}
     assert len(measured) == len(rows) == 26
     for figure, value in measured.items():
@@ -274,7 +273,7 @@ def test_every_figure_of_the_shipped_model_is_measured(tiny, monkeypatch, tmp_pa
 
 def test_the_shipped_model_draws_what_unseen_captions_say(tiny):
     """At half the side, to be quick; the card has the figures for many more."""
-    judge, scenes = load_judge(TINY.parent / "judge"), unseen_scenes(20, held_out=False)
+    judge, scenes = load_judge(), unseen_scenes(20, held_out=False)
     for guidance in (None, 7.5):
         pixels = generate(tiny, samples.captions(scenes), seed=0, size=256, guidance=guidance)
         assert shares(verdicts(judge, scenes, pixels))["whole"].right >= 17
@@ -308,7 +307,7 @@ def test_what_cannot_be_written_is_said_before_anything_is_measured(
 
 
 def test_the_judge_shrinks_large_pictures():
-    judge = load_judge(TINY.parent / "judge")
+    judge = load_judge()
     scene = unseen_scenes(1, False)[0]
     small, large = (judge.read(to_pixels(draw_array(scene, size)[None]))[0] for size in (128, 512))
     assert small[0] == large[0]

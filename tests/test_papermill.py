@@ -14,8 +14,9 @@ FEW = 20
 """Steps of a lesson's live training."""
 HOOKED = """
 import torch
-modules = [m for part in vars(model).values() if isinstance(part, torch.nn.Module) for m in
-part.modules()] assert not [m for m in modules if m._forward_hooks or m._forward_pre_hooks]
+parts = [part for part in vars(model).values() if isinstance(part, torch.nn.Module)]
+modules = [module for part in parts for module in part.modules()]
+assert not [m for m in modules if m._forward_hooks or m._forward_pre_hooks]
 """
 
 

@@ -9,13 +9,13 @@ from sdlearn import picturebook
 from sdlearn.picturebook import (
     COLOURS,
     KINDS,
-    PLACES,
+    SETTINGS,
     SIZES,
     compose,
     is_held_out,
     random_scene,
-    twin,
 )
+from sdlearn.picturebook.pages import twin
 
 
 def scenes(count, held_out=False):
@@ -53,7 +53,7 @@ def test_captions_name_every_thing_in_order_and_the_place():
     for scene in scenes(200):
         at = [scene.caption.index(f"{thing.colour} {thing.kind}") for thing in scene.things]
         assert at == sorted(at) or len(set(pairs(scene))) < len(at)
-        assert PLACES[scene.place] in scene.caption
+        assert SETTINGS[scene.setting] in scene.caption
         if len(scene.things) == 2:
             assert f" {scene.relation} " in scene.caption
 
@@ -97,15 +97,15 @@ def test_things_stay_inside_and_apart():
 def test_a_twin_differs_from_its_scene_and_stays_in_the_training_part():
     for i, scene in enumerate(scenes(200)):
         other = twin(scene, np.random.default_rng(i))
-        before = (pairs(scene), scene.place, scene.relation)
-        assert (pairs(other), other.place, other.relation) != before
+        before = (pairs(scene), scene.setting, scene.relation)
+        assert (pairs(other), other.setting, other.relation) != before
         assert not is_held_out(pairs(other))
         assert len(other.things) == len(scene.things)
 
 
 def test_compose_takes_what_it_is_told():
     scene = compose([("red", "star"), ("blue", "house")], "snow", "above", ("small", "big"), rng=3)
-    assert (scene.place, scene.relation) == ("snow", "above")
+    assert (scene.setting, scene.relation) == ("snow", "above")
     assert [thing.side for thing in scene.things] == [SIZES["small"], SIZES["big"]]
 
 
@@ -115,7 +115,7 @@ def test_compose_takes_what_it_is_told():
         (([], "snow"), "1 to 3 things, got 0"),
         (([("red", "dragon")], "snow"), "unknown kind 'dragon'; the picture book has house, tree"),
         (([("beige", "house")], "snow"), "unknown colour 'beige'"),
-        (([("red", "house")], "moon"), "unknown place 'moon'"),
+        (([("red", "house")], "moon"), "unknown setting 'moon'"),
         (([("red", "house"), ("blue", "tree")], "snow", "above"), "relation: 'above' does not fit"),
         (([("red", "house")], "snow", None, ("huge",)), "sizes: one of"),
         (

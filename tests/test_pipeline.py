@@ -186,7 +186,7 @@ def test_a_picture_that_does_not_fit_is_made_to_fit_and_it_is_said(random_model)
         (
             {"mask": np.zeros((32, 32), np.uint8)},
             ValueError,
-            "mask: at least one place lighter than middle grey",
+            "mask: at least one pixel lighter than middle grey",
         ),
         ({"seed": 1.5}, TypeError, "seed: a whole number"),
         ({"prompt": None}, TypeError, "prompt: a text"),
@@ -218,8 +218,20 @@ def test_bad_pictures_are_refused_before_anything_is_computed(
             {"noise": torch.randn(1, 4, 4, 4).half()},
             "noise: torch.float32 on cpu like the U-Net, got torch.float16",
         ),
-        ({"noise": torch.randn(2, 4, 4, 4)}, r"states: shape \[2, places, 24\], got \(1, 77, 24\)"),
-        ({"empty_states": torch.randn(1, 77, 5)}, r"empty_states: shape \[1, places, 24\]"),
+        (
+            {"noise": torch.randn(2, 4, 4, 4)},
+            (
+                r"states: shape \[2, positions, 24\], got \(1, 77, "
+                r"24\)"
+            ),
+        ),
+        (
+            {"negative_states": torch.randn(1, 77, 5)},
+            (
+                r"negative_states: shape \[1, positions, "
+                r"24\]"
+            ),
+        ),
         ({"mask": torch.ones(1, 1, 4, 4)}, "mask: needs a start"),
         (
             {"start": torch.randn(1, 4, 4, 6)},
@@ -231,7 +243,7 @@ def test_latents_that_do_not_fit_are_refused(random_model, changes, message):
     good = {
         "noise": torch.randn(1, 4, 4, 4),
         "states": torch.randn(1, 77, 24),
-        "empty_states": torch.randn(1, 77, 24),
+        "negative_states": torch.randn(1, 77, 24),
     }
     with pytest.raises(ValueError, match=message):
         next(

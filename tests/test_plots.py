@@ -36,7 +36,7 @@ def test_a_rung_shows_the_noised_values():
     )
     figure = plots.rung(schedule, 7, torch.zeros(3, 16, 24), torch.zeros(4, 2, 3), noises)
     shown = figure.axes[1].images[0].get_array()
-    assert np.allclose(shown, schedule.added[7] * noises[1][0], atol=1e-6)
+    assert np.allclose(shown, schedule.sqrt_one_minus_alpha_bars[7] * noises[1][0], atol=1e-6)
     assert f"ᾱ = {schedule.alpha_bars[7]:.3f}" in texts_of(figure)
 
 

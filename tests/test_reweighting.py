@@ -10,8 +10,8 @@ from conftest import WIDTH, small_unet
 from torch.testing import assert_close
 
 from sdlearn.attention import record
+from sdlearn.attention.reweighting import reweight
 from sdlearn.pipeline import text_to_image, text_to_latents
-from sdlearn.reweighting import reweight
 
 PROMPT = "a red house in the snow"
 
@@ -24,7 +24,7 @@ def run(unet, n=1, **options):
 def recorded(unet, n=1, pictures=1, **options):
     with record(unet, layers=["down.1.0"], pictures=pictures) as maps:
         run(unet, n, **options)
-    return maps.found[0].values
+    return next(iter(maps)).values
 
 
 @pytest.mark.parametrize("factor", [0, 0.25, 3])
@@ -40,8 +40,8 @@ def test_the_words_get_so_many_times_the_weight_and_weights_still_sum_to_one(fac
 
 
 def test_the_picture_is_the_one_of_the_changed_weights():
-    """Hiding every place but one leaves that place's value alone: the same as a text of that state
-    only.
+    """Hiding every position but one leaves that position's value alone: the same as a text of that
+    state only.
     """
     unet = small_unet()
     with reweight(unet, [p for p in range(9) if p != 4], 0):
@@ -89,7 +89,7 @@ def test_nothing_stays_hooked_also_after_an_exception(random_model):
         (([2], -1), ValueError, "factor: a number from 0"),
         (([2], float("nan")), ValueError, "factor: a number from 0"),
         (([2], "3"), TypeError, "factor: a number from 0"),
-        (([-1], 2), ValueError, "places: a whole number from 0"),
+        (([-1], 2), ValueError, "positions: a whole number from 0"),
         (([2], 2, 0), ValueError, "pictures: a whole number from 1"),
     ],
 )
@@ -100,7 +100,7 @@ def test_bad_arguments_are_refused_before_the_unet_runs(arguments, error, messag
 
 def test_places_beyond_the_text_and_other_batches_are_refused():
     unet = small_unet()
-    with pytest.raises(ValueError, match="places: from 0 to 8, got 9"), reweight(unet, [9], 2):
+    with pytest.raises(ValueError, match="positions: from 0 to 8, got 9"), reweight(unet, [9], 2):
         run(unet)
     with (
         pytest.raises(ValueError, match="pictures: 1 were announced, .* a batch of 3"),
@@ -127,6 +127,6 @@ def test_what_another_thread_draws_is_neither_changed_nor_recorded(random_model)
 def test_hiding_every_place_is_refused(random_model):
     with (
         reweight(random_model.unet, range(77), 0),
-        pytest.raises(ValueError, match="places: with factor 0"),
+        pytest.raises(ValueError, match="positions: with factor 0"),
     ):
         text_to_image(random_model, "a house", steps=1)

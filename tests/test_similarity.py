@@ -13,7 +13,7 @@ from sdlearn.similarity import (
     temperature,
     text_vectors,
 )
-from sdlearn.text import encode_text, pieces, places_of, tokenize
+from sdlearn.text import encode_text, pieces, positions_of, tokenize
 
 PROMPTS = ["a red house", "a blue tree in the snow", "a red tree"]
 
@@ -79,7 +79,7 @@ def test_the_two_outputs_of_the_text_tower_differ(random_model, clip):
 def test_pieces_stand_where_they_say(random_model):
     text = "A Red dragon, a 龙"
     found = pieces(random_model.tokenizer, text)
-    assert [token.place for token in found] == list(range(len(found)))
+    assert [token.position for token in found] == list(range(len(found)))
     assert found[0].span == found[-1].span == (0, 0)
     said = "".join(text[slice(*token.span)] for token in found if not token.piece.startswith("ð"))
     assert said.startswith("ARed")
@@ -91,26 +91,26 @@ def test_a_words_places_are_all_of_its_pieces(random_model):
     text = "a red house, a dragon and a blue House"
     read = pieces(tokenizer, text)
 
-    def said(places):
-        return "".join(read[place].piece for place in places)
+    def said(positions):
+        return "".join(read[position].piece for position in positions)
 
-    assert said(places_of(tokenizer, text, "house")) == "house</w>house</w>"
-    assert said(places_of(tokenizer, text, "dragon")) == "dragon</w>"
-    assert len(places_of(tokenizer, text, "dragon")) > 1
-    assert said(places_of(tokenizer, text, "red house")) == "red</w>house</w>"
+    assert said(positions_of(tokenizer, text, "house")) == "house</w>house</w>"
+    assert said(positions_of(tokenizer, text, "dragon")) == "dragon</w>"
+    assert len(positions_of(tokenizer, text, "dragon")) > 1
+    assert said(positions_of(tokenizer, text, "red house")) == "red</w>house</w>"
 
 
 @pytest.mark.parametrize("word", ["tree", "hous", "", "red tree"])
 def test_a_word_that_is_not_said_is_an_error(random_model, word):
     with pytest.raises(ValueError, match="word: .* is not in the prompt 'a red house'"):
-        places_of(random_model.tokenizer, "a red house", word)
+        positions_of(random_model.tokenizer, "a red house", word)
 
 
 def test_a_word_that_was_cut_off_is_an_error(random_model):
     with pytest.raises(
-        ValueError, match="word: 'tree' was cut off: the prompt is longer than 77 places"
+        ValueError, match="word: 'tree' was cut off: the prompt is longer than 77 positions"
     ):
-        places_of(random_model.tokenizer, "house " * 80 + "tree", "tree")
+        positions_of(random_model.tokenizer, "house " * 80 + "tree", "tree")
 
 
 @pytest.mark.parametrize(
@@ -132,8 +132,8 @@ def test_a_loss_of_what_are_no_pairs_is_refused(similarity, temperature, message
 
 
 def test_the_shipped_clip_finds_its_captions(tiny):
-    from sdlearn.drawing import draw
     from sdlearn.picturebook import compose
+    from sdlearn.picturebook.drawing import draw
 
     scenes = [
         compose([(colour, kind)], "meadow")

@@ -19,11 +19,12 @@ from torch.testing import assert_close
 
 from sdlearn.loading import load
 from sdlearn.noising import Schedule, add_noise
+from sdlearn.picturebook.pages import JUDGE, TRAIN, TWIN, scene_at
 from sdlearn.pipeline import text_to_image
 from sdlearn.train import plans
 from sdlearn.train import unet as unet_training
 from sdlearn.train.clip import Objective as ClipObjective
-from sdlearn.train.data import JUDGE, TRAIN, TWIN, how_often, pictures, scene_at
+from sdlearn.train.data import how_often, pictures
 from sdlearn.train.judge import targets
 from sdlearn.train.loop import KernelMuon, Moment, Recipe, fit, learning_rate_at, make_optimizers
 from sdlearn.train.plans import ON_CPU, ON_GPU, plan_for
@@ -266,9 +267,10 @@ def test_the_noise_loss_is_the_squared_error_where_it_counts():
     assert losses["error"] == pytest.approx(1, abs=0.03)
     assert losses["loss"] == pytest.approx(1, abs=0.03)
     assert_close(
-        objective.weight[900] / objective.weight[100], (schedule.kept[100] / schedule.kept[900])
+        objective.weight[900] / objective.weight[100],
+        (schedule.sqrt_alpha_bars[100] / schedule.sqrt_alpha_bars[900]),
     )
-    weight = schedule.snr.clamp(max=5) / schedule.snr / schedule.kept
+    weight = schedule.snr.clamp(max=5) / schedule.snr / schedule.sqrt_alpha_bars
     easy = schedule.snr > 20
     expected = (weight[easy].sum() / weight.sum()).item()
     assert easy[drawn[0]].float().mean() == pytest.approx(expected, abs=0.01)

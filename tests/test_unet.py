@@ -12,7 +12,7 @@ from diffusers import UNet2DConditionModel
 from torch.testing import assert_close
 
 from sdlearn.attention import attention_layers
-from sdlearn.unet import parameters_by_kind, parameters_by_part, time_embedding, tour, without_skips
+from sdlearn.unet import parameters_by_kind, time_embedding, tour, without_skips
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +70,12 @@ def test_the_time_embedding_is_sinusoids_and_what_the_unet_makes_of_them():
 def test_parameters_add_up():
     unet = small_unet()
     total = sum(p.numel() for p in unet.parameters())
-    assert sum(parameters_by_part(unet).values()) == sum(parameters_by_kind(unet).values()) == total
+    assert sum(parameters_by_kind(unet).values()) == total
     assert all(parameters_by_kind(unet).values())
 
 
 def test_sd15_has_its_published_number_of_parameters(sd15):
-    assert sum(parameters_by_part(sd15).values()) == 859_520_964
+    assert sum(parameters_by_kind(sd15).values()) == 859_520_964
 
 
 def test_sd15_has_16_self_and_16_cross_attentions(sd15):
@@ -113,14 +113,6 @@ def test_sd15s_shapes_are_those_of_the_paper(sd15):
     kinds = [stop.kind for stop in stops]
     assert kinds.count("ResnetBlock2D") == 22
     assert kinds.count("Transformer2DModel") == 16
-
-
-def test_parameters_are_counted_where_they_are():
-    unet = small_unet()
-    found = parameters_by_part(unet)
-    assert found["middle"] == sum(p.numel() for p in unet.mid_block.parameters())
-    assert found["up"] == sum(p.numel() for p in unet.up_blocks.parameters())
-    assert found["time"] == sum(p.numel() for p in unet.time_embedding.parameters())
 
 
 def test_cut_skips_carry_zeros_into_their_block_only():

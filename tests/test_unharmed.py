@@ -28,7 +28,7 @@ DRAW = (
 )
 SOLVE = """
 from sdlearn import check
-from sdlearn.progress import read_done
+from sdlearn.exercises.progress import read_done
 print(check.min_snr(lambda snr, most: snr.clamp(max=most) / snr))
 print(sorted(read_done()))
 """
@@ -136,8 +136,9 @@ for losses in families.train(families.VAE(), families.drawn(families.pages(8)), 
     pass
 """
 AFTER = """
-hooked = [name for name, m in model.unet.named_modules() if m._forward_hooks or
-m._forward_pre_hooks] again = sdlearn.text_to_image(model, "a red house", size=128, steps=2)
+named = model.unet.named_modules()
+hooked = [name for name, m in named if m._forward_hooks or m._forward_pre_hooks]
+again = sdlearn.text_to_image(model, "a red house", size=128, steps=2)
 print("hooked:", hooked, "same:", bool((np.asarray(again) == np.asarray(first)).all()))
 """
 

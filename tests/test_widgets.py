@@ -347,7 +347,7 @@ def test_an_interrupt_of_the_wait_stops_live_work(monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(live._thread, "join", interrupted)
+        patch.setattr(live._work.thread, "join", interrupted)
         with pytest.raises(KeyboardInterrupt):
             live.wait()
     gate.set()

@@ -1,9 +1,10 @@
 """`python -m sdlearn.evaluate`: how good the small model is, measured on scenes that it has never
 seen.
 
-Prints a table and, with `--card`, writes it into the model card. The judge (`sdlearn.judge`) was
-trained on drawn pictures only; its own accuracy stands in the table's first lines, so that its word
-can be weighed. Beside each share stands where the share of all prompts lies with 95 % confidence.
+Prints a table and, with `--card`, writes it into the model card. The judge
+(`sdlearn.evaluate.judge`) was trained on drawn pictures only; its own accuracy stands in the
+table's first lines, so that its word can be weighed. Beside each share stands where the share of
+all prompts lies with 95 % confidence.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from pathlib import Path
 
 import torch
 
+from sdlearn._support.paths import ASSETS
+from sdlearn.evaluate.judge import load_judge
 from sdlearn.evaluate.solvers import HEAD, compare_solvers
 from sdlearn.evaluate.table import as_table, marks, measure, write_into_card
-from sdlearn.judge import load_judge
-from sdlearn.loading import TINY, Components, load
+from sdlearn.loading import Components, load
 from sdlearn.pipeline import text_to_image
 from sdlearn.plots import strip
 
@@ -82,7 +84,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--bfloat16", action="store_true", help="the U-Net in bfloat16: faster on many CPUs"
     )
-    parser.add_argument("--judge", type=Path, default=TINY.parent / "judge")
+    parser.add_argument("--judge", type=Path, default=ASSETS / "judge")
     parser.add_argument(
         "--count", type=_count, default=100, help="prompts of each sort; the card has 300"
     )

@@ -14,13 +14,13 @@ from diffusers import StableDiffusionPipeline
 from tqdm.auto import tqdm
 
 from sdlearn.compression import decode
-from sdlearn.drawing import draw_array
+from sdlearn.evaluate.judge import Judge, Verdict, judge_picture
 from sdlearn.images import to_pixels
-from sdlearn.judge import Judge, Verdict, judge_picture
 from sdlearn.loading import Components
-from sdlearn.picturebook import GROUND_KINDS, Scene, compose
+from sdlearn.picturebook.drawing import draw_array
+from sdlearn.picturebook.pages import TEST, scene_at
+from sdlearn.picturebook.scenes import GROUND_KINDS, Scene, compose
 from sdlearn.pipeline import text_to_latents
-from sdlearn.train.data import TEST, scene_at
 
 AT_ONCE = 4
 """Pictures that are drawn in one batch."""
@@ -48,14 +48,14 @@ def generate(model: Components, prompts: list[str], seed: int, **options) -> tor
     options: size, steps and guidance of `sdlearn.text_to_image`; the model's own where they are not
         given.
     """
-    found = []
+    drawn = []
     for first in tqdm(range(0, len(prompts), AT_ONCE), desc=f"drawing {len(prompts)} prompts"):
         for step in text_to_latents(
             model, prompts[first : first + AT_ONCE], seed=seed + first, **options
         ):
             last = step
-        found += [decode(model.vae, z).float().cpu() for z in last.latents.split(1)]
-    return torch.cat(found)
+        drawn += [decode(model.vae, z).float().cpu() for z in last.latents.split(1)]
+    return torch.cat(drawn)
 
 
 def generate_by_diffusers(model: Components, prompts: list[str], seed: int) -> torch.Tensor:
@@ -73,14 +73,14 @@ def generate_by_diffusers(model: Components, prompts: list[str], seed: int) -> t
     )
     pipeline = StableDiffusionPipeline(*parts, requires_safety_checker=False)
     pipeline.set_progress_bar_config(disable=True)
-    found = []
+    drawn = []
     for first in tqdm(
         range(0, len(prompts), AT_ONCE), desc=f"drawing {len(prompts)} prompts by diffusers"
     ):
         noise = torch.Generator().manual_seed(seed + first)
         made = pipeline(prompts[first : first + AT_ONCE], generator=noise, output_type="pt").images
-        found.append(made.float().cpu() * 2 - 1)
-    return torch.cat(found)
+        drawn.append(made.float().cpu() * 2 - 1)
+    return torch.cat(drawn)
 
 
 def verdicts(judge: Judge, scenes: list[Scene], pixels: torch.Tensor) -> list[Verdict]:
@@ -124,23 +124,25 @@ def share_of(answers: Iterable[bool]) -> Share:
     return Share(sum(listed), len(listed))
 
 
-def shares(found: list[Verdict]) -> dict[str, Share]:
+def shares(verdicts: list[Verdict]) -> dict[str, Share]:
     """The share of right answers for every part of the prompts."""
     return {
-        "place": share_of(verdict.place for verdict in found),
-        "kind": share_of(right for verdict in found for right in verdict.kinds),
-        "colour": share_of(right for verdict in found for right in verdict.colours),
-        "relation": share_of(verdict.relation for verdict in found if verdict.relation is not None),
-        "nothing else": share_of(verdict.nothing_else for verdict in found),
-        "whole": share_of(verdict.whole for verdict in found),
+        "setting": share_of(verdict.setting for verdict in verdicts),
+        "kind": share_of(right for verdict in verdicts for right in verdict.kinds),
+        "colour": share_of(right for verdict in verdicts for right in verdict.colours),
+        "relation": share_of(
+            verdict.relation for verdict in verdicts if verdict.relation is not None
+        ),
+        "nothing else": share_of(verdict.nothing_else for verdict in verdicts),
+        "whole": share_of(verdict.whole for verdict in verdicts),
     }
 
 
-def whole_by_count(scenes: list[Scene], found: list[Verdict]) -> dict[int, Share]:
+def whole_by_count(scenes: list[Scene], verdicts: list[Verdict]) -> dict[int, Share]:
     """The share of prompts drawn right to the letter, for prompts that ask for one, two and three
     things.
     """
-    pairs = list(zip(scenes, found, strict=True))
+    pairs = list(zip(scenes, verdicts, strict=True))
     return {
         count: share_of(verdict.whole for scene, verdict in pairs if len(scene.things) == count)
         for count in (1, 2, 3)
@@ -174,7 +176,7 @@ def _redrawn(scene: Scene, seed: int) -> Scene:
     things = [(thing.colour, thing.kind) for thing in scene.things]
     return compose(
         things,
-        scene.place,
+        scene.setting,
         scene.relation,
         rng=np.random.default_rng((5, seed, int(scene.things[0].x * 1e9))),
     )

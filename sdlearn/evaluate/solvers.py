@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, PNDMScheduler
 
+from sdlearn.evaluate.judge import Judge
 from sdlearn.evaluate.samples import captions, generate, grain, shares, unseen_scenes, verdicts
-from sdlearn.judge import Judge
 from sdlearn.loading import Components
 
 SOLVERS = {
@@ -27,7 +27,7 @@ SOLVERS = {
 }
 """Each solver's class, and how it is configured; the schedule of noise stays the model's."""
 
-SETTINGS = {
+TRIALS = {
     "DDIM, trailing": ((10, 3, 1), (12, 3, 1), (12, 7.5, 1)),
     "DDIM, trailing, ending at t = 0": ((12, 3, 3),),
     "DPM-Solver++ 2M, trailing": ((12, 3, 3), (12, 7.5, 3)),
@@ -49,9 +49,9 @@ def with_solver(model: Components, name: str) -> Components:
 def compare_solvers(model: Components, judge: Judge, count: int) -> Iterator[tuple[str, ...]]:
     """A row of the table for every setting, as soon as it is measured."""
     scenes = unseen_scenes(count, held_out=False)
-    for name, settings in SETTINGS.items():
+    for name, trials in TRIALS.items():
         other = with_solver(model, name)
-        for steps, guidance, part in settings:
+        for steps, guidance, part in trials:
             asked = scenes[: max(1, count // part)]
             pixels = generate(other, captions(asked), seed=0, steps=steps, guidance=guidance)
             whole = shares(verdicts(judge, asked, pixels))["whole"]

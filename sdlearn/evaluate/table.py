@@ -8,6 +8,8 @@ import torch
 from PIL import Image
 
 from sdlearn.compression import decode
+from sdlearn.evaluate.judge import Judge
+from sdlearn.evaluate.map_scores import of_different_kinds, score_maps
 from sdlearn.evaluate.samples import (
     Share,
     captions,
@@ -23,11 +25,9 @@ from sdlearn.evaluate.samples import (
     whole_by_count,
 )
 from sdlearn.images import contact_sheet, psnr, to_pictures
-from sdlearn.judge import Judge
 from sdlearn.loading import Components
-from sdlearn.map_scores import of_different_kinds, score_maps
-from sdlearn.picturebook import Scene
-from sdlearn.train.data import TEST, scene_at
+from sdlearn.picturebook.pages import TEST, scene_at
+from sdlearn.picturebook.scenes import Scene
 
 CHOICES = 64
 PAGES = 64
@@ -74,7 +74,7 @@ def rows_of_parts(model: Components, judge: Judge, scenes: list[Scene]) -> list[
     worst = [_worst(shares(verdicts(judge, scenes, pixels))) for pixels in (pictures, restored)]
     return [
         (
-            "judge on drawn pictures: worst of place, kind, colour, relation",
+            "judge on drawn pictures: worst of setting, kind, colour, relation",
             str(worst[0]),
             "99 %",
             "",
@@ -95,11 +95,11 @@ def rows_of_samples(
     if sheet:
         save_sheet(first, scenes, sheet)
         save_sheet(unseen, held_out, sheet.with_stem(sheet.stem + "-held-out"))
-    found = verdicts(judge, scenes, first)
-    made, by_count = shares(found), whole_by_count(scenes, found)
+    read = verdicts(judge, scenes, first)
+    made, by_count = shares(read), whole_by_count(scenes, read)
     new = shares(verdicts(judge, held_out, unseen))
     return [
-        ("generated: place right", str(made["place"]), "99 %", "99 %"),
+        ("generated: setting right", str(made["setting"]), "99 %", "99 %"),
         ("… each thing's kind right", str(made["kind"]), "96 %", "99 %"),
         ("… each thing's colour right", str(made["colour"]), "95 %", "99 %"),
         ("… relation right", str(made["relation"]), "94 %", "98 %"),
@@ -174,7 +174,7 @@ def round_trip(model: Components, pixels: torch.Tensor) -> torch.Tensor:
 @torch.no_grad()
 def clip_accuracy(model: Components, rounds: int = 8) -> Share:
     """How often a picture finds its caption among 64 that all differ in things, colours
-    or place.
+    or setting.
     """
     right = []
     for number in range(rounds):
@@ -182,7 +182,7 @@ def clip_accuracy(model: Components, rounds: int = 8) -> Share:
         while len(scenes) < CHOICES:
             scene = scene_at(page, TEST)
             scenes.setdefault(
-                (frozenset((t.kind, t.colour) for t in scene.things), scene.place), scene
+                (frozenset((t.kind, t.colour) for t in scene.things), scene.setting), scene
             )
             page += 1
         chosen = list(scenes.values())
@@ -197,9 +197,9 @@ def clip_accuracy(model: Components, rounds: int = 8) -> Share:
     return share_of(right)
 
 
-def _worst(found: dict[str, Share]) -> Share:
+def _worst(shares: dict[str, Share]) -> Share:
     return min(
-        (found[name] for name in ("place", "kind", "colour", "relation")),
+        (shares[name] for name in ("setting", "kind", "colour", "relation")),
         key=lambda share: share.value,
     )
 

@@ -1,16 +1,18 @@
-"""What the exercises hand to the learner's functions: seeded numbers, the small model, and its
-judge.
-"""
+"""What the exercises hand to the learner's functions: numbers, pages, and the small model."""
 
 from __future__ import annotations
 
 from functools import cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from sdlearn.judge import Judge, load_judge
-from sdlearn.loading import TINY, Components, load
+from sdlearn.compression import decode, encode, scale
+from sdlearn.images import to_pictures, to_pixels
+from sdlearn.loading import Components, load
+from sdlearn.picturebook.drawing import draw_array
+from sdlearn.picturebook.scenes import Scene
 
 
 def numbers(*shape: int, seed: int = 0) -> Tensor:
@@ -24,7 +26,24 @@ def tiny() -> Components:
     return load("tiny", device="cpu")
 
 
-@cache
-def judge() -> Judge:
-    """The shipped judge, which reads pictures of the picture book."""
-    return load_judge(TINY.parent / "judge")
+def pixels_of(scene: Scene, size: int) -> Tensor:
+    """A page as pixels [1, 3, size, size]."""
+    return to_pixels(draw_array(scene, size)[None])
+
+
+def latents_of(pixels: Tensor) -> Tensor:
+    """What the small model's encoder makes of pixels, scaled."""
+    return scale(tiny().vae, encode(tiny().vae, pixels).mean)
+
+
+def picture_of(latents: object) -> np.ndarray:
+    """Latents [1, 4, h, w], perhaps a learner's, decoded by the small model: uint8 [H, W, 3]."""
+    return to_pictures(decode(tiny().vae, torch.as_tensor(latents).float()))[0]
+
+
+def toy_noise(latents: Tensor, t: int | Tensor) -> Tensor:
+    """A stand-in for a predicted noise that depends on the latents and on t, one or one
+    for each.
+    """
+    t = torch.as_tensor(t).reshape(-1, *[1] * (latents.ndim - 1))
+    return torch.tanh(latents * (0.5 + t / 1000)) + 0.1

@@ -5,29 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from numbers import Real
 
-import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from sdlearn import plots
-from sdlearn.check import Exercise, Mistake
-from sdlearn.compression import encode, scale
-from sdlearn.drawing import draw
-from sdlearn.exercises.given import numbers, tiny
-from sdlearn.images import to_pixels
+from sdlearn.exercises.engine import Lesson
+from sdlearn.exercises.given import latents_of, numbers, picture_of, pixels_of, tiny
 from sdlearn.noising import Schedule, add_noise, clean_from_noise, velocity
-from sdlearn.picturebook import compose
-from sdlearn.pipeline import latents_to_images
+from sdlearn.picturebook.scenes import compose
 from sdlearn.text import encode_text
 
-LESSON = "11_the_real_thing"
+lesson = Lesson("11_the_real_thing")
 
 # --- parameters of a block ------------------------------------------------------------------------
-
-
-def resnet_parameters(c_in: int, c_out: int, time_width: int) -> int:
-    return _count(c_in, c_out, time_width)
 
 
 def _count(
@@ -66,55 +57,37 @@ def _bars(answer: Callable) -> Figure:
     axes = figure.subplots()
     for offset, (count, name) in enumerate(((answer, "yours"), (resnet_parameters, "target"))):
         values = [count(*shape) / 1e6 for shape in SHAPES[1:]]
-        places = [place + 0.4 * offset for place in range(len(values))]
-        axes.bar(places, values, 0.38, color=plots.LINES[offset], label=name)
+        xs = [x + 0.4 * offset for x in range(len(values))]
+        axes.bar(xs, values, 0.38, color=plots.LINES[offset], label=name)
     axes.set_xticks([0.2, 1.2, 2.2], [f"{c_in} → {c_out}" for c_in, c_out, _ in SHAPES[1:]])
     axes.set_ylabel("million parameters")
     axes.legend(fontsize=8, frameon=False)
     return figure
 
 
-RESNET_PARAMETERS = Exercise(
-    LESSON,
-    "resnet_parameters",
-    resnet_parameters,
-    lambda: list(SHAPES),
-    (
-        Mistake(
-            "the biases are missing: one for each output channel",
-            lambda a, b, t: _count(a, b, t, biases=0),
-        ),
-        Mistake(
-            "the GroupNorms are missing: 2 numbers a channel",
-            lambda a, b, t: _count(a, b, t, norms=0),
-        ),
-        Mistake(
-            "the shortcut's bias is missing: it is a convolution too",
-            lambda a, b, t: _count(a, b, t) - (a != b) * b,
-        ),
-        Mistake(
-            "the second GroupNorm is over c_out channels",
-            lambda a, b, t: _count(a, b, t) + 2 * a - 2 * b,
-        ),
-        Mistake(
-            "the shortcut is counted always; it has parameters only where c_in and c_out differ",
-            lambda a, b, t: _count(a, b, t, shortcut=True),
-        ),
-        Mistake(
-            "the shortcut is never counted; where c_in and c_out differ it is a 1×1 convolution",
-            lambda a, b, t: _count(a, b, t, shortcut=False),
-        ),
-        Mistake(
-            "the linear layer for the time is missing",
-            lambda a, b, t: _count(a, b, t) - t * b - b,
-        ),
-        Mistake(
-            "the 3×3 kernels are missing: a convolution has 9 weights for each pair of channels",
-            lambda a, b, t: _count(a, b, t) - 8 * a * b - 8 * b * b,
-        ),
-    ),
-    _bars,
-    near=_same_number,
+@lesson.exercise(cases=lambda: list(SHAPES), picture=_bars, near=_same_number)
+def resnet_parameters(c_in: int, c_out: int, time_width: int) -> int:
+    """The parameters of one of Stable Diffusion's ResNet blocks."""
+    return _count(c_in, c_out, time_width)
+
+
+resnet_parameters.mistakes(
+    "the biases are missing: one for each output channel",
+    lambda a, b, t: _count(a, b, t, biases=0),
+    "the GroupNorms are missing: 2 numbers a channel",
+    lambda a, b, t: _count(a, b, t, norms=0),
+    "the shortcut's bias is missing: it is a convolution too",
+    lambda a, b, t: _count(a, b, t) - (a != b) * b,
+    "the second GroupNorm is over c_out channels",
+    lambda a, b, t: _count(a, b, t) + 2 * a - 2 * b,
+    "the shortcut is counted always; it has parameters only where c_in and c_out differ",
+    lambda a, b, t: _count(a, b, t, shortcut=True),
+    "the shortcut is never counted; where c_in and c_out differ it is a 1×1 convolution",
+    lambda a, b, t: _count(a, b, t, shortcut=False),
+    "the linear layer for the time is missing",
+    lambda a, b, t: _count(a, b, t) - t * b - b,
+    "the 3×3 kernels are missing: a convolution has 9 weights for each pair of channels",
+    lambda a, b, t: _count(a, b, t) - 8 * a * b - 8 * b * b,
 )
 
 # --- bytes ----------------------------------------------------------------------------------------
@@ -123,15 +96,9 @@ PER_PARAMETER = 4
 """The weight, its gradient, and AdamW's averages of the gradient and of its square."""
 
 
-def training_memory(parameters: int, bits: int) -> float:
-    return PER_PARAMETER * parameters * bits / 8 / 1e9
-
-
 def _sizes(answer: Callable) -> Figure:
-    figure, parts = (
-        plots.new_figure(2.6),
-        {"text encoder": 123_060_480, "U-Net": 859_520_964, "VAE": 83_653_863},
-    )
+    parts = {"text encoder": 123_060_480, "U-Net": 859_520_964, "VAE": 83_653_863}
+    figure = plots.new_figure(2.6)
     axes = figure.subplots()
     for row, bits in enumerate((32, 16)):
         left = 0.0
@@ -145,43 +112,30 @@ def _sizes(answer: Callable) -> Figure:
     return figure
 
 
-TRAINING_MEMORY = Exercise(
-    LESSON,
-    "training_memory",
-    training_memory,
-    lambda: [(1_000_000_000, 32), (859_520_964, 16), (12_000_000_000, 8)],
-    (
-        Mistake(
-            "these are gigabits: a byte has 8 bits", lambda count, bits: 4 * count * bits / 1e9
-        ),
-        Mistake(
-            "this is GiB, of 1024³ bytes; a GB is 10⁹ bytes",
-            lambda count, bits: 4 * count * bits / 8 / 1024**3,
-        ),
-        Mistake("these are bytes; divide by 10⁹", lambda count, bits: 4 * count * bits / 8),
-        Mistake(
-            "this is the file alone; training keeps more",
-            lambda count, bits: count * bits / 8 / 1e9,
-        ),
-        Mistake("AdamW's two averages are missing", lambda count, bits: 2 * count * bits / 8 / 1e9),
-        Mistake(
-            "one number is missing: a weight, its gradient, and *two* averages",
-            lambda count, bits: 3 * count * bits / 8 / 1e9,
-        ),
-    ),
-    _sizes,
+@lesson.exercise(
+    cases=lambda: [(1_000_000_000, 32), (859_520_964, 16), (12_000_000_000, 8)], picture=_sizes
+)
+def training_memory(parameters: int, bits: int) -> float:
+    """GB that training needs for weights, gradients and AdamW's averages."""
+    return PER_PARAMETER * parameters * bits / 8 / 1e9
+
+
+training_memory.mistakes(
+    "these are gigabits: a byte has 8 bits",
+    lambda count, bits: 4 * count * bits / 1e9,
+    "this is GiB, of 1024³ bytes; a GB is 10⁹ bytes",
+    lambda count, bits: 4 * count * bits / 8 / 1024**3,
+    "these are bytes; divide by 10⁹",
+    lambda count, bits: 4 * count * bits / 8,
+    "this is the file alone; training keeps more",
+    lambda count, bits: count * bits / 8 / 1e9,
+    "AdamW's two averages are missing",
+    lambda count, bits: 2 * count * bits / 8 / 1e9,
+    "one number is missing: a weight, its gradient, and *two* averages",
+    lambda count, bits: 3 * count * bits / 8 / 1e9,
 )
 
 # --- what a network predicts ----------------------------------------------------------------------
-
-
-def clean_estimate(
-    noisy: Tensor, predicted: Tensor, alpha_bar: float, prediction_type: str
-) -> Tensor:
-    kept, added = alpha_bar**0.5, (1 - alpha_bar) ** 0.5
-    if prediction_type == "v_prediction":
-        return kept * noisy - added * predicted
-    return (noisy - added * predicted) / kept
 
 
 def _with_v(of_v: Callable) -> Callable:
@@ -205,79 +159,61 @@ def _two_ways(answer: Callable) -> Figure:
     model, t = tiny(), 600
     schedule = Schedule.of(model.scheduler)
     scene = compose([("red", "house")], "meadow", rng=4)
-    clean = scale(model.vae, encode(model.vae, to_pixels(np.asarray(draw(scene, 256))[None])).mean)
+    clean = latents_of(pixels_of(scene, 256))
     noisy = add_noise(schedule, clean, t, numbers(*clean.shape))
-    noise = model.unet(
-        noisy, t, encode_text(model.tokenizer, model.text_encoder, scene.caption)
-    ).sample
-    v = velocity(schedule, clean_from_noise(schedule, noisy, t, noise), t, noise)
-    alpha_bar = schedule.alpha_bars[t].item()
-    found = {"noised to t = 600": noisy, "target": clean_from_noise(schedule, noisy, t, noise)}
-    for name, predicted, kind in (
-        ("from the noise", noise, "epsilon"),
-        ("from v", v, "v_prediction"),
-    ):
-        found[f"yours, {name}"] = torch.as_tensor(
-            answer(noisy.clone(), predicted.clone(), alpha_bar, kind)
-        ).float()
-    return plots.strip(
-        [latents_to_images(model, latents)[0] for latents in found.values()], list(found), columns=4
-    )
+    states = encode_text(model.tokenizer, model.text_encoder, scene.caption)
+    noise = model.unet(noisy, t, states).sample
+    target = clean_from_noise(schedule, noisy, t, noise)
+    v, alpha_bar = velocity(schedule, target, t, noise), schedule.alpha_bars[t].item()
+    shown = {
+        "noised to t = 600": noisy,
+        "target": target,
+        "yours, from the noise": answer(noisy.clone(), noise.clone(), alpha_bar, "epsilon"),
+        "yours, from v": answer(noisy.clone(), v.clone(), alpha_bar, "v_prediction"),
+    }
+    return plots.strip([picture_of(latents) for latents in shown.values()], list(shown), columns=4)
 
 
-CLEAN_ESTIMATE = Exercise(
-    LESSON,
-    "clean_estimate",
-    clean_estimate,
-    lambda: [
+@lesson.exercise(
+    cases=lambda: [
         (torch.tensor([1.1]), torch.tensor([0.5]), 0.64, "epsilon"),
         (torch.tensor([1.1]), torch.tensor([-0.2]), 0.64, "v_prediction"),
         (numbers(2, 3), numbers(2, 3, seed=1), 0.3, "epsilon"),
         (numbers(1, 4, 3, 5), numbers(1, 4, 3, 5, seed=1), 0.3, "v_prediction"),
     ],
-    (
-        Mistake(
-            "v is taken for the noise; what the configuration calls v_prediction needs a formula "
-            "of its own",
-            _with_v(lambda x, v, kept, added: (x - added * v) / kept),
-        ),
-        Mistake(
-            "√ᾱ and √(1 - ᾱ) are exchanged for v",
-            _with_v(lambda x, v, kept, added: added * x - kept * v),
-        ),
-        Mistake(
-            "for v the sign is wrong: v points away from x₀",
-            _with_v(lambda x, v, kept, added: kept * x + added * v),
-        ),
-        Mistake(
-            "this is the noise that follows from v; x̂₀ was asked for",
-            _with_v(lambda x, v, kept, added: kept * v + added * x),
-        ),
-        Mistake(
-            "this v is that of flow matching; Stable Diffusion 2's is √ᾱ·ε - √(1-ᾱ)·x₀",
-            _with_v(lambda x, v, kept, added: x - added * v),
-        ),
-        Mistake(
-            "for v there is one division too many: √ᾱ times √ᾱ and √(1-ᾱ) times √(1-ᾱ) add up to "
-            "1 already",
-            _with_v(lambda x, v, kept, added: (kept * x - added * v) / kept),
-        ),
-        Mistake(
-            "right for v; where the configuration says epsilon the network names the noise",
-            lambda x, e, bar, kind: clean_estimate(x, e, bar, "v_prediction"),
-        ),
-    ),
-    _two_ways,
+    picture=_two_ways,
+)
+def clean_estimate(
+    noisy: Tensor, predicted: Tensor, alpha_bar: float, prediction_type: str
+) -> Tensor:
+    """x̂₀ from a predicted noise or a predicted v, as the configuration says."""
+    signal, sigma = alpha_bar**0.5, (1 - alpha_bar) ** 0.5
+    if prediction_type == "v_prediction":
+        return signal * noisy - sigma * predicted
+    return (noisy - sigma * predicted) / signal
+
+
+clean_estimate.mistakes(
+    "v is taken for the noise; where it says v_prediction, another formula is needed",
+    _with_v(lambda x, v, kept, added: (x - added * v) / kept),
+    "√ᾱ and √(1 - ᾱ) are exchanged for v",
+    _with_v(lambda x, v, kept, added: added * x - kept * v),
+    "for v the sign is wrong: v points away from x₀",
+    _with_v(lambda x, v, kept, added: kept * x + added * v),
+    "this is the noise that follows from v; x̂₀ was asked for",
+    _with_v(lambda x, v, kept, added: kept * v + added * x),
+    "this v is that of flow matching; Stable Diffusion 2's is √ᾱ·ε - √(1-ᾱ)·x₀",
+    _with_v(lambda x, v, kept, added: x - added * v),
+    "for v there is one division too many: √ᾱ times √ᾱ and √(1-ᾱ) times √(1-ᾱ) add up to 1 already",
+    _with_v(lambda x, v, kept, added: (kept * x - added * v) / kept),
+    "right for v; where the configuration says epsilon the network names the noise",
+    lambda x, e, bar, kind: clean_estimate(x, e, bar, "v_prediction"),
 )
 
 # --- a step of a flow -----------------------------------------------------------------------------
 
 
-def flow_step(noisy: Tensor, velocity: Tensor, t: float, t_next: float) -> Tensor:
-    return noisy + (t_next - t) * velocity
-
-
-def _spiral(answer: Callable) -> Figure:
+def _ring(answer: Callable) -> Figure:
     """Points walk from noise to a ring, along the exact velocity of straight lines."""
     noise, angles = numbers(300, 2), torch.linspace(0, 6.28, 300)
     ring = torch.stack([angles.cos(), angles.sin()], dim=1)
@@ -289,44 +225,35 @@ def _spiral(answer: Callable) -> Figure:
             points = torch.as_tensor(answer(points, noise - ring, t, after)).float()
             t = after
         axes.plot(*points.T, ".", ms=2, color=plots.LINES[0])
-        axes.set(
-            xlim=(-3, 3), ylim=(-3, 3), xticks=[], yticks=[], title=f"t = {until:g}", aspect="equal"
-        )
+        axes.set(xlim=(-3, 3), ylim=(-3, 3), xticks=[], yticks=[], aspect="equal")
+        axes.set_title(f"t = {until:g}")
     return figure
 
 
-FLOW_STEP = Exercise(
-    LESSON,
-    "flow_step",
-    flow_step,
-    lambda: [
+@lesson.exercise(
+    cases=lambda: [
         (torch.tensor([0.7]), torch.tensor([2.0]), 0.8, 0.6),
         (numbers(2, 3), numbers(2, 3, seed=1), 1.0, 0.9),
         (numbers(1, 4, 3, 5), numbers(1, 4, 3, 5, seed=1), 0.25, 0.0),
     ],
-    (
-        Mistake(
-            "it walks towards the noise; drawing goes from t down to t_next: (t_next - t)",
-            lambda x, v, t, after: x + (t - after) * v,
-        ),
-        Mistake(
-            "all of the way is walked at once; walk only from t to t_next",
-            lambda x, v, t, after: x - t * v,
-        ),
-        Mistake(
-            "this mixes picture and noise; here you are on the line already, and walk along it",
-            lambda x, v, t, after: (1 - after) * x + after * v,
-        ),
-        Mistake("the length of the step is missing", lambda x, v, t, after: x - v),
-        Mistake(
-            "walked by t_next in place of the difference", lambda x, v, t, after: x + after * v
-        ),
-        Mistake(
-            "this is diffusion's arc; on a flow's line nothing is rescaled",
-            lambda x, v, t, after: (1 - after) ** 0.5 * x + after**0.5 * v,
-        ),
-    ),
-    _spiral,
+    picture=_ring,
 )
+def flow_step(noisy: Tensor, velocity: Tensor, t: float, t_next: float) -> Tensor:
+    """One Euler step along the velocity of a straight line (Liu et al. 2022, Algorithm 1)."""
+    return noisy + (t_next - t) * velocity
 
-EXERCISES = (RESNET_PARAMETERS, TRAINING_MEMORY, CLEAN_ESTIMATE, FLOW_STEP)
+
+flow_step.mistakes(
+    "it walks towards the noise; drawing goes from t down to t_next: (t_next - t)",
+    lambda x, v, t, after: x + (t - after) * v,
+    "all of the way is walked at once; walk only from t to t_next",
+    lambda x, v, t, after: x - t * v,
+    "this mixes picture and noise; here you are on the line already, and walk along it",
+    lambda x, v, t, after: (1 - after) * x + after * v,
+    "the length of the step is missing",
+    lambda x, v, t, after: x - v,
+    "walked by t_next in place of the difference",
+    lambda x, v, t, after: x + after * v,
+    "this is diffusion's arc; on a flow's line nothing is rescaled",
+    lambda x, v, t, after: (1 - after) ** 0.5 * x + after**0.5 * v,
+)

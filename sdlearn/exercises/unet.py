@@ -11,114 +11,79 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from sdlearn import plots
-from sdlearn.attention import attention_layers
-from sdlearn.check import Exercise, Mistake, OpenExercise
+from sdlearn.attention.recording import attention_layers
+from sdlearn.exercises import pictures
+from sdlearn.exercises.engine import Case, Lesson, Unmet
 from sdlearn.exercises.given import numbers
-from sdlearn.unet import tour
+from sdlearn.unet import Stop, tour
 
-LESSON = "05_unet"
+lesson = Lesson("05_unet")
 
 
-def _two_maps(yours: Tensor, target: Tensor, titles: tuple[str, str]) -> Figure:
-    figure = plots.new_figure(2.6)
-    for axes, values, title in zip(figure.subplots(1, 2), (yours, target), titles, strict=True):
-        axes.imshow(torch.as_tensor(values).float(), cmap="viridis", aspect="auto")
-        axes.set_title(title, fontsize=9)
-    return figure
+def _two_maps(answer: Callable, target: Callable, case: Case, what: str) -> Figure:
+    """What both make of one case, as maps; more dimensions than two are laid in rows."""
+    shown = {f"yours: {what}": answer(*case), "target": target(*case)}
+    flat = {name: torch.as_tensor(x).squeeze(0).flatten(1) for name, x in shown.items()}
+    return pictures.heats(flat, aspect="auto")
 
 
 # --- the time embedding ---------------------------------------------------------------------------
 
 
-def sinusoids(t: Tensor, width: int) -> Tensor:
-    half = width // 2
-    angles = t.double()[:, None] * torch.exp(-math.log(10_000) * torch.arange(half).double() / half)
-    return torch.cat([angles.cos(), angles.sin()], dim=1)
-
-
 def _angles(t: Tensor, width: int, period: float = 10_000.0, over: int | None = None) -> Tensor:
+    """t times frequencies that fall from 1 to nearly 1/period: [n, width / 2]."""
     half = width // 2
-    return t.double()[:, None] * torch.exp(
-        -math.log(period) * torch.arange(half).double() / (over or half)
-    )
+    exponents = torch.arange(half).double() / (over or half)
+    return t.double()[:, None] * torch.exp(-math.log(period) * exponents)
 
 
 def _both(angles: Tensor) -> Tensor:
     return torch.cat([angles.cos(), angles.sin()], dim=1)
 
 
-SINUSOIDS = Exercise(
-    LESSON,
-    "sinusoids",
-    sinusoids,
-    lambda: [(torch.tensor([1]), 4), (torch.tensor([0, 7, 999]), 8), (torch.tensor([10, 500]), 32)],
-    (
-        Mistake(
-            "cosines come first, then sines; yours are the other way round",
-            lambda t, width: torch.cat([_angles(t, width).sin(), _angles(t, width).cos()], dim=1),
-        ),
-        Mistake(
-            "the frequencies fall too slowly: there are only half as many as numbers, so divide "
-            "k by width / 2",
-            lambda t, width: _both(_angles(t, width, over=width)),
-        ),
-        Mistake(
-            "cosine and sine alternate in yours; here all cosines come first, then all sines",
-            lambda t, width: torch.stack(
-                [_angles(t, width).cos(), _angles(t, width).sin()], dim=2
-            ).flatten(1),
-        ),
-        Mistake(
-            "sine and cosine alternate, as in the paper; diffusers puts all cosines first, then "
-            "all sines",
-            lambda t, width: torch.stack(
-                [_angles(t, width).sin(), _angles(t, width).cos()], dim=2
-            ).flatten(1),
-        ),
-        Mistake(
-            "these are the angles; their cosines and sines are missing",
-            lambda t, w: torch.cat([_angles(t, w)] * 2, dim=1),
-        ),
-        Mistake(
-            "k counts from 1 in yours; it starts at 0, so that the first frequency is 1",
-            lambda t, w: _both(_angles(t, w + 2, over=w // 2)[:, 1:]),
-        ),
-        Mistake(
-            "k is divided by width / 2 - 1; divide by width / 2",
-            lambda t, w: _both(_angles(t, w, over=w // 2 - 1)),
-        ),
-        Mistake(
-            "the exponent's sign is wrong: frequencies fall from 1 to nearly 1/10,000",
-            lambda t, width: _both(_angles(t, width, period=1e-4)),
-        ),
+@lesson.exercise(
+    cases=lambda: [
+        (torch.tensor([1]), 4),
+        (torch.tensor([0, 7, 999]), 8),
+        (torch.tensor([10, 500]), 32),
+    ],
+    picture=lambda answer: _two_maps(
+        answer, sinusoids, (torch.arange(0, 1000, 10), 32), "t down, numbers across"
     ),
-    lambda answer: _two_maps(
-        answer(torch.arange(0, 1000, 10), 32),
-        sinusoids(torch.arange(0, 1000, 10), 32),
-        ("yours: t down, numbers across", "target"),
-    ),
+)
+def sinusoids(t: Tensor, width: int) -> Tensor:
+    """t as cosines, then sines, of falling frequency (Vaswani et al. 2017, Section 3.5)."""
+    return _both(_angles(t, width))
+
+
+sinusoids.mistakes(
+    "cosines come first, then sines; yours are the other way round",
+    lambda t, width: torch.cat([_angles(t, width).sin(), _angles(t, width).cos()], dim=1),
+    "the frequencies fall too slowly: there are width / 2 of them, so divide k by width / 2",
+    lambda t, width: _both(_angles(t, width, over=width)),
+    "cosine and sine alternate in yours; here all cosines come first, then all sines",
+    lambda t, w: torch.stack([_angles(t, w).cos(), _angles(t, w).sin()], dim=2).flatten(1),
+    "sine and cosine alternate, as in the paper; diffusers puts all cosines first, then all sines",
+    lambda t, w: torch.stack([_angles(t, w).sin(), _angles(t, w).cos()], dim=2).flatten(1),
+    "these are the angles; their cosines and sines are missing",
+    lambda t, w: torch.cat([_angles(t, w)] * 2, dim=1),
+    "k counts from 1 in yours; it starts at 0, so that the first frequency is 1",
+    lambda t, w: _both(_angles(t, w + 2, over=w // 2)[:, 1:]),
+    "k is divided by width / 2 - 1; divide by width / 2",
+    lambda t, w: _both(_angles(t, w, over=w // 2 - 1)),
+    "the exponent's sign is wrong: frequencies fall from 1 to nearly 1/10,000",
+    lambda t, width: _both(_angles(t, width, period=1e-4)),
 )
 
 # --- attention ------------------------------------------------------------------------------------
-
-
-def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    return (q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5).softmax(dim=-1) @ v
 
 
 def _scores(q: Tensor, k: Tensor) -> Tensor:
     return q @ k.transpose(-1, -2)
 
 
-def _by_values_width(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    return (_scores(q, k) / v.shape[-1] ** 0.5).softmax(-1) @ v
-
-
-ATTENTION = Exercise(
-    LESSON,
-    "attention",
-    attention,
-    lambda: [
+@lesson.exercise(
+    cases=lambda: [
         (
             torch.tensor([[1.0, 0.0, 1.0, 0.0]]),
             torch.tensor([[4.0, 0.0, 0.0, 0.0], [0.0, 2.0, 0.0, 0.0]]),
@@ -127,146 +92,107 @@ ATTENTION = Exercise(
         (numbers(5, 4), numbers(3, 4, seed=1), numbers(3, 6, seed=2)),
         (numbers(2, 3, 7, 16), numbers(2, 3, 7, 16, seed=1), numbers(2, 3, 7, 16, seed=2)),
     ],
-    (
-        Mistake(
-            "divided by d; it is √d", lambda q, k, v: (_scores(q, k) / q.shape[-1]).softmax(-1) @ v
-        ),
-        Mistake("the division by √d is missing", lambda q, k, v: _scores(q, k).softmax(-1) @ v),
-        Mistake(
-            "divided by the root of the values' width; it is that of the queries' and keys'",
-            _by_values_width,
-        ),
-        Mistake(
-            "multiplied by √d; divide",
-            lambda q, k, v: (_scores(q, k) * q.shape[-1] ** 0.5).softmax(-1) @ v,
-        ),
-        Mistake(
-            "softmax over the queries; for every *query* the weights of all keys must sum up to "
-            "1: dim=-1",
-            lambda q, k, v: (_scores(q, k) / q.shape[-1] ** 0.5).softmax(-2) @ v,
-        ),
-        Mistake(
-            "the softmax is missing: weights have to be positive and sum up to 1",
-            lambda q, k, v: _scores(q, k) / q.shape[-1] ** 0.5 @ v,
-        ),
-        Mistake(
-            "these are the weights; they still have to mix the values v",
-            lambda q, k, v: (_scores(q, k) / q.shape[-1] ** 0.5).softmax(-1),
-        ),
+    picture=lambda answer: _two_maps(
+        answer,
+        attention,
+        (numbers(12, 8), numbers(9, 8, seed=1), torch.eye(9)),
+        "queries down, keys across",
     ),
-    lambda answer: _two_maps(
-        answer(numbers(12, 8), numbers(9, 8, seed=1), torch.eye(9)),
-        attention(numbers(12, 8), numbers(9, 8, seed=1), torch.eye(9)),
-        ("yours: queries down, keys across", "target"),
-    ),
+)
+def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """softmax(QKᵀ/√d) V (Vaswani et al. 2017, Eq. 1)."""
+    return (_scores(q, k) / q.shape[-1] ** 0.5).softmax(dim=-1) @ v
+
+
+attention.mistakes(
+    "divided by d; it is √d",
+    lambda q, k, v: (_scores(q, k) / q.shape[-1]).softmax(-1) @ v,
+    "the division by √d is missing",
+    lambda q, k, v: _scores(q, k).softmax(-1) @ v,
+    "divided by the root of the values' width; it is that of the queries' and keys'",
+    lambda q, k, v: (_scores(q, k) / v.shape[-1] ** 0.5).softmax(-1) @ v,
+    "multiplied by √d; divide",
+    lambda q, k, v: (_scores(q, k) * q.shape[-1] ** 0.5).softmax(-1) @ v,
+    "softmax over the queries; for every *query* the weights of all keys must sum up to 1: dim=-1",
+    lambda q, k, v: (_scores(q, k) / q.shape[-1] ** 0.5).softmax(-2) @ v,
+    "the softmax is missing: weights have to be positive and sum up to 1",
+    lambda q, k, v: _scores(q, k) / q.shape[-1] ** 0.5 @ v,
+    "these are the weights; they still have to mix the values v",
+    lambda q, k, v: (_scores(q, k) / q.shape[-1] ** 0.5).softmax(-1),
 )
 
 # --- heads ----------------------------------------------------------------------------------------
 
 
-def split_heads(states: Tensor, heads: int) -> Tensor:
-    return states.unflatten(2, (heads, -1)).transpose(1, 2)
-
-
-SPLIT_HEADS = Exercise(
-    LESSON,
-    "split_heads",
-    split_heads,
-    lambda: [
+@lesson.exercise(
+    cases=lambda: [
         (torch.arange(8.0).reshape(1, 2, 4), 2),
         (numbers(2, 5, 12), 3),
         (numbers(3, 4, 16), 4),
     ],
-    (
-        Mistake(
-            "the numbers are in the wrong places: first cut the *width* into heads, then "
-            "exchange two dimensions",
-            lambda s, heads: s.reshape(len(s), heads, s.shape[1], -1),
-        ),
-        Mistake(
-            "heads and places are still exchanged: n×heads×places×d was asked for",
-            lambda s, heads: s.unflatten(2, (heads, -1)),
-        ),
-        Mistake(
-            "the width is cut the wrong way: the *first* d numbers are the first head's, not "
-            "every second one",
-            lambda s, heads: s.unflatten(2, (-1, heads)).permute(0, 3, 1, 2),
-        ),
-        Mistake(
-            "the last two dimensions are exchanged",
-            lambda s, heads: split_heads(s, heads).transpose(2, 3),
-        ),
+    picture=lambda answer: _two_maps(
+        answer, split_heads, (torch.arange(48.0).reshape(1, 4, 12), 3), "a row for each head"
     ),
-    lambda answer: _two_maps(
-        answer(torch.arange(48.0).reshape(1, 4, 12), 3)[0].flatten(1),
-        split_heads(torch.arange(48.0).reshape(1, 4, 12), 3)[0].flatten(1),
-        ("yours: a row for each head", "target"),
-    ),
+)
+def split_heads(states: Tensor, heads: int) -> Tensor:
+    """n×positions×width to n×heads×positions×d."""
+    return states.unflatten(2, (heads, -1)).transpose(1, 2)
+
+
+split_heads.mistakes(
+    "the numbers are in the wrong order: first cut the *width*, then exchange two dimensions",
+    lambda s, heads: s.reshape(len(s), heads, s.shape[1], -1),
+    "heads and positions are still exchanged: n×heads×positions×d was asked for",
+    lambda s, heads: s.unflatten(2, (heads, -1)),
+    "the width is cut the wrong way: the *first* d numbers are the first head's",
+    lambda s, heads: s.unflatten(2, (-1, heads)).permute(0, 3, 1, 2),
+    "the last two dimensions are exchanged",
+    lambda s, heads: split_heads(s, heads).transpose(2, 3),
 )
 
 # --- cross-attention ------------------------------------------------------------------------------
 
 
+def _square(positions: int, words: int, width: int, seed: int) -> Case:
+    matrices = (numbers(width, width, seed=seed + i) / width**0.5 for i in range(3))
+    picture, text = numbers(positions, width, seed=seed + 3), numbers(words, width, seed=seed + 4)
+    return picture, text, *matrices
+
+
+@lesson.exercise(
+    cases=lambda: [_square(3, 3, 2, 0), _square(4, 4, 8, 10), _square(6, 6, 4, 20)],
+    picture=lambda answer: _two_maps(
+        answer, cross_attention, _square(8, 8, 8, 5), "positions down"
+    ),
+)
 def cross_attention(
     picture: Tensor, text: Tensor, to_q: Tensor, to_k: Tensor, to_v: Tensor
 ) -> Tensor:
+    """Attention whose queries come from the picture, and keys and values from the text."""
     return attention(picture @ to_q, text @ to_k, text @ to_v)
 
 
-def _square(places: int, words: int, width: int, seed: int) -> tuple:
-    matrices = (numbers(width, width, seed=seed + i) / width**0.5 for i in range(3))
-    return (numbers(places, width, seed=seed + 3), numbers(words, width, seed=seed + 4), *matrices)
-
-
-CROSS_ATTENTION = Exercise(
-    LESSON,
-    "cross_attention",
-    cross_attention,
-    lambda: [_square(3, 3, 2, 0), _square(4, 4, 8, 10), _square(6, 6, 4, 20)],
-    (
-        Mistake(
-            "this is self-attention: keys and values have to come from the text",
-            lambda x, c, q, k, v: attention(x @ q, x @ k, x @ v),
-        ),
-        Mistake(
-            "the values still come from the picture; they come from the text",
-            lambda x, c, q, k, v: attention(x @ q, c @ k, x @ v),
-        ),
-        Mistake(
-            "the keys still come from the picture; they come from the text",
-            lambda x, c, q, k, v: attention(x @ q, x @ k, c @ v),
-        ),
-        Mistake(
-            "turned round: here the *picture* asks (queries) and the text answers (keys and "
-            "values)",
-            lambda x, c, q, k, v: attention(c @ q, x @ k, x @ v),
-        ),
-        Mistake(
-            "the division by √d is missing",
-            lambda x, c, q, k, v: ((x @ q) @ (c @ k).T).softmax(-1) @ (c @ v),
-        ),
-        Mistake(
-            "to_v is not used: values are the text *times* to_v",
-            lambda x, c, q, k, v: attention(x @ q, c @ k, c),
-        ),
-        Mistake(
-            "the matrices are turned over; here a row times the matrix as it is: `picture @ to_q`",
-            lambda x, c, q, k, v: attention(x @ q.T, c @ k.T, c @ v.T),
-        ),
-        Mistake(
-            "the picture is added to the result; that comes later, in the transformer block",
-            lambda x, c, q, k, v: x + attention(x @ q, c @ k, c @ v),
-        ),
-        Mistake(
-            "to_k and to_v are exchanged", lambda x, c, q, k, v: attention(x @ q, c @ v, c @ k)
-        ),
-        Mistake("the three matrices are not used", lambda x, c, q, k, v: attention(x, c, c)),
-    ),
-    lambda answer: _two_maps(
-        answer(*_square(8, 8, 8, 5)),
-        cross_attention(*_square(8, 8, 8, 5)),
-        ("yours: places down", "target"),
-    ),
+cross_attention.mistakes(
+    "this is self-attention: keys and values have to come from the text",
+    lambda x, c, q, k, v: attention(x @ q, x @ k, x @ v),
+    "the values still come from the picture; they come from the text",
+    lambda x, c, q, k, v: attention(x @ q, c @ k, x @ v),
+    "the keys still come from the picture; they come from the text",
+    lambda x, c, q, k, v: attention(x @ q, x @ k, c @ v),
+    "turned round: here the *picture* asks (queries) and the text answers (keys and values)",
+    lambda x, c, q, k, v: attention(c @ q, x @ k, x @ v),
+    "the division by √d is missing",
+    lambda x, c, q, k, v: ((x @ q) @ (c @ k).T).softmax(-1) @ (c @ v),
+    "to_v is not used: values are the text *times* to_v",
+    lambda x, c, q, k, v: attention(x @ q, c @ k, c),
+    "the matrices are turned over; here a row times the matrix as it is: `picture @ to_q`",
+    lambda x, c, q, k, v: attention(x @ q.T, c @ k.T, c @ v.T),
+    "the picture is added to the result; that comes later, in the transformer block",
+    lambda x, c, q, k, v: x + attention(x @ q, c @ k, c @ v),
+    "to_k and to_v are exchanged",
+    lambda x, c, q, k, v: attention(x @ q, c @ v, c @ k),
+    "the three matrices are not used",
+    lambda x, c, q, k, v: attention(x, c, c),
 )
 
 # --- a U-Net of one's own -------------------------------------------------------------------------
@@ -276,54 +202,20 @@ MOST = 3_000_000
 FEWEST_ATTENTIONS = 6
 
 
-def _measure_unet(answer: Callable[[], UNet2DConditionModel]) -> dict | str:
+@lesson.open_exercise(picture=plots.unet_ladder)
+def own_unet(answer: Callable[[], UNet2DConditionModel]) -> list[Stop]:
+    """A small U-Net that reads the text in enough layers and gives latents back."""
     unet = answer()
     if not isinstance(unet, UNet2DConditionModel):
-        return f"a UNet2DConditionModel was expected, got {type(unet).__name__}"
+        raise Unmet(f"a UNet2DConditionModel was expected, got {type(unet).__name__}")
     stops = list(tour(unet.eval(), torch.randn(LATENTS), 500, torch.randn(STATES)))
-    return {
-        "stops": stops,
-        "parameters": sum(p.numel() for p in unet.parameters()),
-        "cross": [layer.kind for layer in attention_layers(unet)].count("cross"),
-    }
-
-
-def _is_a_unet(measured: dict | str) -> str | None:
-    return measured if isinstance(measured, str) else None
-
-
-def _gives_latents_back(measured: dict) -> str | None:
-    shape = measured["stops"][-1].after
-    if shape != LATENTS[1:]:
-        return (
-            f"4×32×32 has to come out, got {'×'.join(map(str, shape))}: set in_channels and "
-            "out_channels"
-        )
-    return None
-
-
-def _is_small(measured: dict) -> str | None:
-    if measured["parameters"] >= MOST:
-        return f"it has {measured['parameters']:,} parameters; fewer than {MOST:,} were asked for"
-    return None
-
-
-def _reads_the_text(measured: dict) -> str | None:
-    if measured["cross"] < FEWEST_ATTENTIONS:
-        count = measured["cross"]
-        return (
-            f"cross-attentions, with the one in the middle: {count}; at least "
-            f"{FEWEST_ATTENTIONS} were asked for"
-        )
-    return None
-
-
-OWN_UNET = OpenExercise(
-    LESSON,
-    "own_unet",
-    _measure_unet,
-    (_is_a_unet, _gives_latents_back, _is_small, _reads_the_text),
-    lambda measured: plots.unet_ladder(measured["stops"]),
-)
-
-EXERCISES = (SINUSOIDS, ATTENTION, SPLIT_HEADS, CROSS_ATTENTION, OWN_UNET)
+    if (shape := stops[-1].after) != LATENTS[1:]:
+        came = "×".join(map(str, shape))
+        raise Unmet(f"4×32×32 has to come out, got {came}: set in_channels and out_channels")
+    if (count := sum(p.numel() for p in unet.parameters())) >= MOST:
+        raise Unmet(f"it has {count:,} parameters; fewer than {MOST:,} were asked for")
+    cross = [layer.kind for layer in attention_layers(unet)].count("cross")
+    if cross < FEWEST_ATTENTIONS:
+        least = f"at least {FEWEST_ATTENTIONS} were asked for"
+        raise Unmet(f"cross-attentions, with the one in the middle: {cross}; {least}")
+    return stops

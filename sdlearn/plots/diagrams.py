@@ -69,12 +69,12 @@ def pipeline(model: Components, lit: str | None = None) -> Figure:
 
 def _box(
     axes,
-    place: tuple[float, float, float, float],
+    box: tuple[float, float, float, float],
     stage: tuple[str, str],
     shape: str,
     lit: str | None,
 ) -> None:
-    x, y, w, h = place
+    x, y, w, h = box
     colour, name = stage
     axes.add_patch(FancyBboxPatch((x, y), w, h, "round,pad=0.5", fc=colour, ec=INK, lw=1.0))
     axes.text(
@@ -105,20 +105,20 @@ def unet_ladder(stops: Sequence[Stop], lit: int | None = None) -> Figure:
     where they change.
 
     Dashed lines are skip connections, one for each height. Below, for each block, its parameters,
-    and parameters times places: about the multiplications that it costs, those of attention's own
-    products apart. Stops without a side (the time embedding) are left out. The block `lit`, counted
-    among the bars, stands out and is named.
+    and parameters times positions: about the multiplications that it costs, those of attention's
+    own products apart. Stops without a side (the time embedding) are left out. The block `lit`,
+    counted among the bars, stands out and is named.
     """
     shown = blocks_of(stops)
     figure = new_figure(4.6, layout=None)
     axes = figure.add_axes((0, 0.36, 1, 0.58))
     tallest = max(max(stop.after[1:]) for stop in shown)
     heights = [np.sqrt(max(stop.after[1:]) / tallest) for stop in shown]
-    for place, (stop, height) in enumerate(zip(shown, heights, strict=True)):
+    for index, (stop, height) in enumerate(zip(shown, heights, strict=True)):
         hatch = "///" if stop.kind == "Transformer2DModel" else None
         axes.add_patch(
             Rectangle(
-                (place - 0.4, -height / 2),
+                (index - 0.4, -height / 2),
                 0.8,
                 height,
                 fc=PART_COLOURS[stop.part],
@@ -126,18 +126,18 @@ def unet_ladder(stops: Sequence[Stop], lit: int | None = None) -> Figure:
                 hatch=hatch,
             )
         )
-    for shape, run in groupby(range(len(shown)), key=lambda place: shown[place].after):
-        places = list(run)
-        top = heights[places[0]] / 2 + 0.03
+    for shape, run in groupby(range(len(shown)), key=lambda index: shown[index].after):
+        indices = list(run)
+        top = heights[indices[0]] / 2 + 0.03
         axes.text(
-            np.mean(places), top, f"{shape[0]}", ha="center", fontsize=7.5, color=INK, bbox=BLANK
+            np.mean(indices), top, f"{shape[0]}", ha="center", fontsize=7.5, color=INK, bbox=BLANK
         )
     for (height, width), run in groupby(
-        range(len(shown)), key=lambda place: shown[place].after[1:]
+        range(len(shown)), key=lambda index: shown[index].after[1:]
     ):
-        places = list(run)
-        bottom = -heights[places[0]] / 2 - 0.09
-        axes.text(np.mean(places), bottom, f"{height}×{width}", ha="center", fontsize=8, color=INK)
+        indices = list(run)
+        bottom = -heights[indices[0]] / 2 - 0.09
+        axes.text(np.mean(indices), bottom, f"{height}×{width}", ha="center", fontsize=8, color=INK)
     for start, end in _skips(shown):
         axes.plot(
             [start + 0.4, end - 0.4],
@@ -170,11 +170,11 @@ def unet_ladder(stops: Sequence[Stop], lit: int | None = None) -> Figure:
     work = [count * np.prod(stop.after[1:]) for count, stop in zip(parameters, shown, strict=True)]
     for bottom, name, values in (
         (0.19, "parameters", parameters),
-        (0.01, "parameters × places", work),
+        (0.01, "parameters × positions", work),
     ):
         below = figure.add_axes((0, bottom, 1, 0.12))
         colours = [PART_COLOURS[stop.part] for stop in shown]
-        edges = [LIT if place == lit else INK for place in range(len(shown))]
+        edges = [LIT if index == lit else INK for index in range(len(shown))]
         below.bar(range(len(shown)), values, 0.8, color=colours, edgecolor=edges)
         below.text(-0.6, max(values), name, fontsize=8, color=INK, va="top")
     for axes in figure.axes:
@@ -191,7 +191,7 @@ def blocks_of(stops: Sequence[Stop]) -> list[Stop]:
 def ladder_marks(stops: Sequence[Stop]) -> list[float]:
     """Where the bars of the ladder stand, from 0 (left) to 1."""
     count = len(blocks_of(stops))
-    return [(place + 1) / (count + 1) for place in range(count)]
+    return [(index + 1) / (count + 1) for index in range(count)]
 
 
 def _skips(shown: Sequence[Stop]) -> list[tuple[int, int]]:

@@ -17,7 +17,8 @@ from accelerate import PartialState
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTextModel, CLIPTokenizer
 
 from sdlearn.images import to_pixels
-from sdlearn.train.data import TRAIN, TWIN, captions, how_often, pictures
+from sdlearn.picturebook.pages import TRAIN, TWIN
+from sdlearn.train.data import captions, how_often, pictures
 from sdlearn.train.loop import Batch, Moment, Recipe, fit
 from sdlearn.train.shipping import save_half
 from sdlearn.train.tokenizer import save as save_tokenizer
@@ -39,12 +40,12 @@ def make(tokenizer: CLIPTokenizer) -> CLIPModel:
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    places = tokenizer.model_max_length
+    positions = tokenizer.model_max_length
     text = dict(
         **tower,
         **ends,
         vocab_size=len(tokenizer),
-        max_position_embeddings=places,
+        max_position_embeddings=positions,
         projection_dim=WIDTH,
     )
     vision = dict(**tower, image_size=IMAGE_SIDE, patch_size=PATCH_SIDE, projection_dim=WIDTH)
@@ -72,12 +73,12 @@ class Objective(torch.nn.Module):
         with torch.no_grad():
             self.clip.logit_scale.clamp_(max=MAX_LOGIT_SCALE)
         output = self.clip(input_ids=tokens, pixel_values=pixels, return_loss=True)
-        found = output.logits_per_image.argmax(dim=1) == torch.arange(
+        hits = output.logits_per_image.argmax(dim=1) == torch.arange(
             len(pixels), device=pixels.device
         )
         return {
             "loss": output.loss,
-            "found": found.float(),
+            "top1": hits.float(),
             "temperature": 1 / self.clip.logit_scale.exp(),
         }
 

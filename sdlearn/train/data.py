@@ -14,26 +14,10 @@ import numpy as np
 from accelerate import PartialState
 from tqdm.auto import tqdm
 
-from sdlearn.drawing import draw_array
-from sdlearn.picturebook import Scene, random_scene, twin
-
-TRAIN, JUDGE, TEST, TWIN = 1, 2, 3, 4
-"""Which book a scene is from: its seed is (book, page), so books never share a page's random
-numbers.
-"""
-
+from sdlearn.picturebook.drawing import draw_array
+from sdlearn.picturebook.pages import TRAIN, scene_at
 
 IN_ORDER = ("left of", "right of")
-
-
-def scene_at(page: int, book: int = TRAIN, held_out: bool = False) -> Scene:
-    """One page of a book: always the same scene for the same numbers. A twin differs from its page
-    by one change.
-    """
-    rng = np.random.default_rng((book, page, held_out))
-    if book == TWIN:
-        return twin(scene_at(page), rng)
-    return random_scene(rng, held_out or (book == JUDGE and page % 4 == 0))
 
 
 @cache

@@ -12,10 +12,11 @@ import torch
 import torch.nn.functional as F
 from accelerate import PartialState
 
+from sdlearn.evaluate.judge import SIDE, STRIDE, Judge, save
 from sdlearn.images import to_pixels
-from sdlearn.judge import SIDE, STRIDE, Judge, save
-from sdlearn.picturebook import COLOURS, KINDS, PLACES, Scene
-from sdlearn.train.data import JUDGE, pictures, scene_at
+from sdlearn.picturebook.pages import JUDGE, scene_at
+from sdlearn.picturebook.scenes import COLOURS, KINDS, SETTINGS, Scene
+from sdlearn.train.data import pictures
 from sdlearn.train.loop import Batch, Moment, Recipe, fit
 
 RECIPE = Recipe(steps=800, batch=32, learning_rate=2e-3, weight_decay=1e-3)
@@ -25,7 +26,7 @@ NO_COLOUR = -100
 
 def targets(scene: Scene) -> tuple[np.ndarray, np.ndarray, int]:
     """Maps to learn: a round bump of height 1 at each thing's centre, its colour there, and the
-    place.
+    setting.
     """
     centres = (np.arange(GRID) + 0.5) / GRID
     kinds = np.zeros((len(KINDS), GRID, GRID), np.float32)
@@ -38,12 +39,12 @@ def targets(scene: Scene) -> tuple[np.ndarray, np.ndarray, int]:
         colours[max(0, row - 1) : row + 2, max(0, column - 1) : column + 2] = COLOURS.index(
             thing.colour
         )
-    return kinds, colours, list(PLACES).index(scene.place)
+    return kinds, colours, list(SETTINGS).index(scene.setting)
 
 
 class Objective(torch.nn.Module):
     """Focal loss for the centres (Zhou et al. 2019, Eq. 1), cross-entropy for colours
-    and places.
+    and settings.
     """
 
     def __init__(self, judge: Judge):
@@ -51,17 +52,26 @@ class Objective(torch.nn.Module):
         self.judge = judge
 
     def forward(
-        self, pixels: torch.Tensor, kinds: torch.Tensor, colours: torch.Tensor, places: torch.Tensor
+        self,
+        pixels: torch.Tensor,
+        kinds: torch.Tensor,
+        colours: torch.Tensor,
+        settings: torch.Tensor,
     ) -> Batch:
-        kind_map, colour_map, place = self.judge(disturb(pixels))
+        kind_map, colour_map, setting = self.judge(disturb(pixels))
         sure = kind_map.sigmoid().clamp(1e-4, 1 - 1e-4)
         at_centre = kinds == 1
         hit = -((1 - sure) ** 2 * sure.log())[at_centre].sum()
         miss = -((1 - kinds) ** 4 * sure**2 * (1 - sure).log())[~at_centre].sum()
         centre = (hit + miss) / at_centre.sum()
         colour = F.cross_entropy(colour_map, colours, ignore_index=NO_COLOUR)
-        where = F.cross_entropy(place, places)
-        return {"loss": centre + colour + where, "centre": centre, "colour": colour, "place": where}
+        where = F.cross_entropy(setting, settings)
+        return {
+            "loss": centre + colour + where,
+            "centre": centre,
+            "colour": colour,
+            "setting": where,
+        }
 
 
 def disturb(pixels: torch.Tensor) -> torch.Tensor:
@@ -81,14 +91,14 @@ def pages_with_targets(store: np.ndarray, batch: int, moment: Moment) -> Batch:
     pages = np.random.default_rng((14, moment.step, moment.process)).integers(
         len(store), size=batch
     )
-    kinds, colours, places = zip(
+    kinds, colours, settings = zip(
         *[targets(scene_at(int(page), JUDGE)) for page in pages], strict=True
     )
     return {
         "pixels": to_pixels(store[pages]),
         "kinds": torch.from_numpy(np.stack(kinds)),
         "colours": torch.from_numpy(np.stack(colours)),
-        "places": torch.tensor(places),
+        "settings": torch.tensor(settings),
     }
 
 

@@ -308,11 +308,11 @@ def _resume(accelerator: Accelerator, work: Path) -> int:
     if accelerator.is_main_process:
         shutil.rmtree(work / "unfinished", ignore_errors=True)
     accelerator.wait_for_everyone()
-    found = _checkpoints(work)
-    if not found:
+    saved = _checkpoints(work)
+    if not saved:
         return 0
-    accelerator.load_state(str(found[-1]))
-    return int(found[-1].name.removeprefix("step-"))
+    accelerator.load_state(str(saved[-1]))
+    return int(saved[-1].name.removeprefix("step-"))
 
 
 def _checkpoints(work: Path) -> list[Path]:

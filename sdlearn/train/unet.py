@@ -31,8 +31,9 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from sdlearn.images import contact_sheet, to_pixels
 from sdlearn.loading import DEFAULTS
 from sdlearn.noising import Schedule
+from sdlearn.picturebook.pages import TEST, scene_at
 from sdlearn.train.clip import make_image_processor
-from sdlearn.train.data import TEST, captions, draw_all, how_often, scene_at
+from sdlearn.train.data import captions, draw_all, how_often
 from sdlearn.train.loop import Batch, Moment, fit
 from sdlearn.train.plans import Plan
 from sdlearn.train.shipping import save_half
@@ -96,7 +97,11 @@ class Objective(torch.nn.Module):
             "weight": weight / (weight * often).sum(),
             "no_caption": no_caption,
         }
-        for name, values in {**numbers, "kept": schedule.kept, "added": schedule.added}.items():
+        for name, values in {
+            **numbers,
+            "kept": schedule.sqrt_alpha_bars,
+            "added": schedule.sqrt_one_minus_alpha_bars,
+        }.items():
             self.register_buffer(name, values, persistent=False)
 
     def forward(self, mean: torch.Tensor, spread: torch.Tensor, states: torch.Tensor) -> Batch:
@@ -160,15 +165,15 @@ def encode_captions(
     tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel, texts: list[str]
 ) -> torch.Tensor:
     """Text states of every caption: float16 [count, 77, width]."""
-    found = []
+    states = []
     for first in tqdm(range(0, len(texts), 256), desc="encoding captions"):
         tokens = tokenizer(
             texts[first : first + 256], padding="max_length", truncation=True, return_tensors="pt"
         )
-        found.append(
+        states.append(
             text_encoder(tokens.input_ids.to(text_encoder.device)).last_hidden_state.half().cpu()
         )
-    return torch.cat(found)
+    return torch.cat(states)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from diffusers import AutoencoderKL
 from PIL import Image
 
 from sdlearn.images import contact_sheet, psnr, to_pictures, to_pixels
-from sdlearn.train.data import TEST, pictures
+from sdlearn.picturebook.pages import TEST
+from sdlearn.train.data import pictures
 from sdlearn.train.loop import Batch, Moment, Recipe, fit
 from sdlearn.train.shipping import save_half
 
@@ -94,14 +95,14 @@ def crops(store: np.ndarray, batch: int, moment: Moment) -> Batch:
     picture.
     """
     rng = np.random.default_rng((11, moment.step, moment.process))
-    found = []
+    pieces = []
     for page in rng.integers(len(store), size=batch):
         shrink = int(rng.choice([1, 2, 4], p=[0.3, 0.3, 0.4]))
         side = CROP * shrink
         top, left = rng.integers(0, store.shape[1] - side + 1, size=2)
         piece = store[page, top : top + side, left : left + side].astype(np.float32)
-        found.append(piece.reshape(CROP, shrink, CROP, shrink, 3).mean(axis=(1, 3)))
-    pixels = to_pixels(np.stack(found))
+        pieces.append(piece.reshape(CROP, shrink, CROP, shrink, 3).mean(axis=(1, 3)))
+    pixels = to_pixels(np.stack(pieces))
     return {"pixels": pixels.contiguous(memory_format=torch.channels_last)}
 
 

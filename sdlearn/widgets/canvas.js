@@ -69,18 +69,18 @@ function render({ model, el }) {
       model.save_changes();
     }, "image/png");
   }
-  function place(event) {
+  function position(event) {
     const frame = canvas.getBoundingClientRect();
     return { x: ((event.clientX - frame.left) / frame.width) * width, y: ((event.clientY - frame.top) / frame.height) * height };
   }
   canvas.addEventListener("pointerdown", (event) => {
     canvas.setPointerCapture(event.pointerId);
-    at = place(event);
+    at = position(event);
     stroke(at, at);
   });
   canvas.addEventListener("pointermove", (event) => {
     if (!canvas.hasPointerCapture(event.pointerId)) return;
-    const next = place(event);
+    const next = position(event);
     stroke(at, next);
     at = next;
   });

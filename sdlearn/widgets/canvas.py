@@ -11,8 +11,8 @@ import numpy as np
 import traitlets
 from PIL import Image
 
-from sdlearn.drawing import RGB
 from sdlearn.images import to_jpeg, to_rgb
+from sdlearn.picturebook.drawing import RGB
 from sdlearn.widgets.static import with_picture
 
 SHOWN = 440

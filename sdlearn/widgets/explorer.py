@@ -1,4 +1,4 @@
-"""A drawing whose attention can be looked into: by step, word, layer and head, and from any place
+"""A drawing whose attention can be looked into: by step, word, layer and head, and from any point
 of the picture.
 """
 
@@ -18,32 +18,32 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from sdlearn import plots
+from sdlearn.attention.watching import START, Watched, watch
 from sdlearn.images import to_jpeg
 from sdlearn.loading import Components
 from sdlearn.pipeline import or_defaults
-from sdlearn.watching import START, Watched, watch
 from sdlearn.widgets.latest import DrawingBox, Latest
-from sdlearn.widgets.place_picker import PlacePicker
+from sdlearn.widgets.point_picker import PointPicker
 
 SIDE = 376
 """Of the two pictures, in pixels."""
 ALL = "all"
-PLACE_VIEW = (900, 320, 28, 130)
-"""Of the view of a place, in pixels: width, height, what its titles take, and what its words take.
+POINT_VIEW = (900, 320, 28, 130)
+"""Of the view of a point, in pixels: width, height, what its titles take, and what its words take.
 """
 
 
-def place_view(
+def point_view(
     picture: Image.Image,
     shares: Mapping[str, float],
     looks: Float[Tensor, "h w"],
     point: tuple[float, float],
 ) -> Image.Image:
-    """What a place of the picture listens to, as bars, and where it looks, over the picture.
+    """What a point of the picture listens to, as bars, and where it looks, over the picture.
 
     Drawn without a Figure: quick enough to follow a slider.
     """
-    width, height, top, left = PLACE_VIEW
+    width, height, top, left = POINT_VIEW
     sheet = Image.new("RGB", (width, height), plots.PAPER)
     pen, side = ImageDraw.Draw(sheet), height - top
     row = min(22.0, side / len(shares))
@@ -60,8 +60,8 @@ def place_view(
     x, y = point[0] * side, point[1] * side
     ImageDraw.Draw(over).ellipse((x - 6, y - 6, x + 6, y + 6), outline="white", width=3)
     sheet.paste(over, (width - side, top))
-    pen.text((left, 4), "which words this place listens to (cross-attention)", plots.INK, _font(14))
-    pen.text((width - side, 4), "which places it looks at (self)", plots.INK, _font(14))
+    pen.text((left, 4), "which words this point listens to (cross-attention)", plots.INK, _font(14))
+    pen.text((width - side, 4), "where it looks (self)", plots.INK, _font(14))
     return sheet
 
 
@@ -78,8 +78,8 @@ def _telling(word: str) -> int:
 class AttentionExplorer(DrawingBox):
     """Draws a prompt, and keeps the attention of every step.
 
-    Left the growing picture, in which a place can be chosen by a click or the arrow keys; right the
-    map of a word over it; below what the chosen place attends to. `watched` is the list of steps;
+    Left the growing picture, in which a point can be chosen by a click or the arrow keys; right the
+    map of a word over it; below what the chosen point attends to. `watched` is the list of steps;
     `step`, `word`, `layer`, `head` and `point` say what is shown, and the first four can be set
     through the controls of the same names.
     """
@@ -120,10 +120,10 @@ class AttentionExplorer(DrawingBox):
         self.head_choice = ipywidgets.Dropdown(description="Head")
         self.said = ipywidgets.HTML()
         grey = Image.new("RGB", (SIDE, SIDE), "#8c8c8c")
-        self.picker = PlacePicker(grey, SIDE)
+        self.picker = PointPicker(grey, SIDE)
         self.image = ipywidgets.Image(format="jpeg", width=SIDE, height=SIDE, value=to_jpeg(grey))
-        self.place_image = ipywidgets.Image(
-            format="jpeg", value=to_jpeg(Image.new("RGB", PLACE_VIEW[:2], "#eeeeee"))
+        self.point_image = ipywidgets.Image(
+            format="jpeg", value=to_jpeg(Image.new("RGB", POINT_VIEW[:2], "#eeeeee"))
         )
         super().__init__(
             [
@@ -134,7 +134,7 @@ class AttentionExplorer(DrawingBox):
                 ipywidgets.HBox([self.layer_choice, self.head_choice]),
                 self.said,
                 ipywidgets.HBox([self.picker, self.image]),
-                self.place_image,
+                self.point_image,
             ]
         )
         self.text.observe(lambda _: self.draw(), names="value")
@@ -143,7 +143,7 @@ class AttentionExplorer(DrawingBox):
         for control in (self.step_slider, self.word_choice, self.head_choice):
             control.observe(lambda _: self._show(), names="value")
         self.layer_choice.observe(lambda _: self._offer_heads(), names="value")
-        self.picker.observe(lambda _: self._show_place(), names=["x", "y"])
+        self.picker.observe(lambda _: self._show_point(), names=["x", "y"])
 
     @property
     def step(self) -> int:
@@ -247,16 +247,16 @@ class AttentionExplorer(DrawingBox):
                 f"{heat.min():.1%} to {heat.max():.1%} of the attention, {heat.mean():.1%} on "
                 "average"
             )
-            self._show_place()
+            self._show_point()
 
-    def _show_place(self) -> None:
+    def _show_point(self) -> None:
         with self._lock:
             if self._quiet or not self.watched:
                 return
             now = self.watched[self.step]
             shares = now.shares(self.point, self.layer, self.head)
-            view = place_view(now.picture, shares, now.looks(self.point), self.point)
-            self.place_image.value = to_jpeg(view)
+            view = point_view(now.picture, shares, now.looks(self.point), self.point)
+            self.point_image.value = to_jpeg(view)
 
     def _still(self) -> bytes:
         return to_jpeg(self.as_picture())

@@ -18,7 +18,7 @@ class Latest:
     and each function shows what was found. None is called once its work was stopped.
 
     Args:
-        failed: is given the exception that ended the work.
+        failed: is given the exception that ended the work, unless newer work has begun.
         busy: is given True when work starts, and False after the latest was finished, stopped or
             failed.
     """
@@ -57,7 +57,7 @@ class Latest:
                     show()
         except Exception as error:
             with self._lock:
-                if not stop.is_set():
+                if stop is self._stop:
                     self._failed(error)
         with self._lock:
             if stop is self._stop:
@@ -81,8 +81,12 @@ class DrawingBox(PictureBox):
         self._work.stop()
 
     def wait(self, timeout: float | None = None) -> None:
-        """Wait until the drawing has ended: for scripts and tests."""
-        self._work.wait(timeout)
+        """Wait until the drawing has ended. A kernel that waits reads no clicks: interrupt it."""
+        try:
+            self._work.wait(timeout)
+        except KeyboardInterrupt:
+            self.stop()
+            raise
 
     def _failed(self, error: Exception) -> None:
         self.error = error

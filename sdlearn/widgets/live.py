@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import html
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
 from sdlearn.images import figure_to_picture, to_jpeg
-from sdlearn.widgets.static import PictureBox
+from sdlearn.widgets.latest import DrawingBox, Latest
 
 
 @dataclass(frozen=True, repr=False)
@@ -30,22 +29,20 @@ class Shown:
         return f"Shown after {self.done}: {self.text}"
 
 
-class Live(PictureBox):
+class Live(DrawingBox):
     """Runs a generator of `Shown` on a thread of its own; the notebook stays free.
 
     Stop ends it at the next thing shown, and Go on continues from there. One runs at a time:
     whichever starts stops the one before, so a cell that is run twice does not train the same
     network on two threads. `shown` is the latest, `error` what went wrong; `wait()` blocks until
-    the work has ended or was stopped; a kernel that waits reads no clicks, so an interrupt of it
-    stops the work.
+    the work has ended or was stopped.
     """
 
     _latest: ClassVar[Live | None] = None
 
     def __init__(self, work: Iterator[Shown], total: int, start: bool = True):
-        self._work = work
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._steps = work
+        self._work = Latest(self._failed, self._busy)
         self.shown: Shown | None = None
         self.error: Exception | None = None
         self.finished = False
@@ -61,52 +58,34 @@ class Live(PictureBox):
         if start:
             self.go_on()
 
-    @property
-    def running(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
-
     def go_on(self) -> None:
         """Start, or continue after Stop; nothing happens while it runs or once it has ended."""
         if self.running or self.finished:
             return
-        self._stop.clear()
-        self.go_button.disabled, self.stop_button.disabled = True, False
         before, Live._latest = Live._latest, self
-        self._thread = threading.Thread(target=self._run, args=(before,), daemon=True)
-        self._thread.start()
+        self._work.start(self._go_on_after(before))
 
-    def stop(self) -> None:
-        """End at the next thing shown; what has been done stays."""
-        self._stop.set()
-
-    def wait(self, timeout: float | None = None) -> None:
-        if self._thread:
-            try:
-                self._thread.join(timeout)
-            except KeyboardInterrupt:
-                self.stop()
-                raise
-
-    def _run(self, before: Live | None) -> None:
+    def _go_on_after(self, before: Live | None) -> Iterator[Callable[[], None]]:
         if before not in (None, self):
             before.stop()
             before.wait()
-        try:
-            for shown in self._work:
-                self._show(shown)
-                if self._stop.is_set():
-                    break
-            else:
-                self.finished = True
-        except Exception as error:
-            self.error, self.finished = error, True
-            self._say(f"<b>{type(error).__name__}</b>: {html.escape(str(error))}")
-        self.stop_button.disabled, self.go_button.disabled = True, self.finished
+        for shown in self._steps:
+            self._show(shown)
+            yield _rest
+        self.finished = True
+
+    def _failed(self, error: Exception) -> None:
+        super()._failed(error)
+        self.finished = True
+
+    def _busy(self, busy: bool) -> None:
+        super()._busy(busy)
+        self.go_button.disabled = busy or self.finished
 
     def _show(self, shown: Shown) -> None:
-        picture = (
-            figure_to_picture(shown.picture) if isinstance(shown.picture, Figure) else shown.picture
-        )
+        picture = shown.picture
+        if isinstance(picture, Figure):
+            picture = figure_to_picture(picture)
         self.shown = shown
         self.progress.value = shown.done
         self._say(html.escape(shown.text))
@@ -114,6 +93,10 @@ class Live(PictureBox):
 
     def __repr__(self) -> str:
         return f"Live({self.progress.value} of {self.progress.max})"
+
+
+def _rest() -> None:
+    """Nothing to show: between two steps is where a stop takes effect."""
 
 
 def _before() -> Image.Image:

@@ -22,8 +22,8 @@ QUALITY = 80
 class Scrubber(anywidget.AnyWidget):
     """Pictures behind a slider, a label for each.
 
-    `index` is the place of the slider, from 0, and `label` its label: both can be read, and `index`
-    can be set.
+    `index` is the position of the slider, from 0, and `label` its label: both can be read, and
+    `index` can be set.
 
     Args:
         pictures: PIL pictures or Figures, all of one size.

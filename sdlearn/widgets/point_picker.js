@@ -1,4 +1,4 @@
-// A picture in which a place can be chosen: by a click, or with the arrow keys.
+// A picture in which a point can be chosen: by a click, or with the arrow keys.
 const STEP = 1 / 16;
 
 function render({ model, el }) {
@@ -29,10 +29,10 @@ function render({ model, el }) {
     const text = `${Math.round(100 * x)} percent from the left, ${Math.round(100 * y)} percent from the top`;
     ring.style.left = `${100 * x}%`;
     ring.style.top = `${100 * y}%`;
-    box.setAttribute("aria-label", "chosen place");
+    box.setAttribute("aria-label", "chosen point");
     box.setAttribute("aria-valuenow", Math.round(100 * x));
     box.setAttribute("aria-valuetext", text);
-    image.alt = `the picture, chosen place: ${text}`;
+    image.alt = `the picture, chosen point: ${text}`;
   }
   function choose(x, y) {
     const within = (value) => Math.min(Math.max(value, STEP / 2), 1 - STEP / 2);

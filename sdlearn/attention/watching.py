@@ -12,15 +12,15 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from sdlearn.attention import record
+from sdlearn.attention.maps import CROSS, Layer, Maps
+from sdlearn.attention.recording import record
 from sdlearn.loading import Components
-from sdlearn.maps import CROSS, Layer, Maps
 from sdlearn.pipeline import latents_to_images, text_to_latents
-from sdlearn.text import places_of
+from sdlearn.text import positions_of
 
 START, REST = "‹start›", "‹the rest›"
 GRID = 16
-"""Self-attention is recorded for GRID × GRID places of the picture, and in maps of at most that
+"""Self-attention is recorded for GRID × GRID points of the picture, and in maps of at most that
 side.
 """
 LARGEST = 32
@@ -37,7 +37,7 @@ class Watched:
     picture: Image.Image
     """x̂₀, decoded: what the picture would be if the noise predicted now were exact."""
     words: dict[str, list[int]]
-    """The words of the prompt, and the start token, with their places in the text."""
+    """The words of the prompt, and the start token, with their positions in the text."""
     cross: Maps
     own: Maps
     """Self-attention."""
@@ -61,15 +61,15 @@ class Watched:
     def shares(
         self, point: tuple[float, float], layer: str | None = None, head: int | None = None
     ) -> dict[str, float]:
-        """How a place of the picture divides its attention among the words; the shares sum to 1."""
-        found = {}
+        """How a point of the picture divides its attention among the words; the shares sum to 1."""
+        shares = {}
         for word in self.words:
             heat = self.heat(word, layer, head)
-            found[word] = heat[_row_and_column(point, heat.shape)].item()
-        return {**found, REST: 1 - sum(found.values())}
+            shares[word] = heat[_row_and_column(point, heat.shape)].item()
+        return {**shares, REST: 1 - sum(shares.values())}
 
     def looks(self, point: tuple[float, float]) -> Float[Tensor, "h w"]:
-        """Where in the picture a place looks, over all recorded layers and heads."""
+        """Where in the picture a point looks, over all recorded layers and heads."""
         row, column = _row_and_column(point, (GRID, GRID))
         return self.own.of_point(row * GRID + column)[0]
 
@@ -84,15 +84,15 @@ def watch(
     `sdlearn.text_to_image`.
     """
     words = words_of(model, prompt)
-    places = sorted({place for found in words.values() for place in found})
+    positions = sorted({position for of_word in words.values() for position in of_word})
     points = [
         ((column + 0.5) / GRID, (row + 0.5) / GRID) for row in range(GRID) for column in range(GRID)
     ]
     drawing = text_to_latents(model, prompt, steps=steps, guidance=guidance, seed=seed)
     while True:
         with (  # only around a step: what the U-Net is asked in between is not recorded
-            record(model.unet, places, largest=LARGEST) as cross,
-            record(model.unet, places=(), points=points, largest=GRID) as own,
+            record(model.unet, positions, largest=LARGEST) as cross,
+            record(model.unet, positions=(), points=points, largest=GRID) as own,
         ):
             step = next(drawing, None)
         if step is None:
@@ -109,16 +109,16 @@ def watch(
 
 
 def words_of(model: Components, prompt: str) -> dict[str, list[int]]:
-    """The start token and every word of the prompt that is read, in order, with the places of its
-    tokens.
+    """The start token and every word of the prompt that is read, in order, with the positions of
+    its tokens.
     """
-    found = {START: [0]}
+    words = {START: [0]}
     for word in dict.fromkeys(re.findall(r"\w+", prompt.lower())):
         try:
-            found[word] = places_of(model.tokenizer, prompt, word)
+            words[word] = positions_of(model.tokenizer, prompt, word)
         except ValueError:  # cut off: the prompt is too long, which the tokenizer has said
             continue
-    return found
+    return words
 
 
 def _row_and_column(point: tuple[float, float], size: tuple[int, int]) -> tuple[int, int]:

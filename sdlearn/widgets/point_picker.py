@@ -1,4 +1,4 @@
-"""A picture in which a place can be chosen."""
+"""A picture in which a point can be chosen."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from PIL import Image
 from sdlearn.images import to_jpeg
 
 
-class PlacePicker(anywidget.AnyWidget):
-    """Shows a picture; a click or the arrow keys choose a place in it.
+class PointPicker(anywidget.AnyWidget):
+    """Shows a picture; a click or the arrow keys choose a point in it.
 
     `x` and `y`, both in [0, 1) from the top left corner, can be read, set and observed.
     """
 
-    _esm = Path(__file__).with_name("place_picker.js")
+    _esm = Path(__file__).with_name("point_picker.js")
     picture = traitlets.Bytes().tag(sync=True)
     width = traitlets.Int().tag(sync=True)
     x = traitlets.Float(0.5, min=0, max=1).tag(sync=True)
@@ -34,4 +34,4 @@ class PlacePicker(anywidget.AnyWidget):
         self.picture = to_jpeg(picture)
 
     def __repr__(self) -> str:
-        return f"PlacePicker at ({self.x:.2f}, {self.y:.2f})"
+        return f"PointPicker at ({self.x:.2f}, {self.y:.2f})"

@@ -15,8 +15,8 @@ from matplotlib.path import Path
 from matplotlib.transforms import Affine2D
 from PIL import Image
 
-from sdlearn.picturebook import SKY_KINDS, Scene, Thing
-from sdlearn.things import SHAPES, Paint
+from sdlearn.picturebook.scenes import SKY_KINDS, Scene, Thing
+from sdlearn.picturebook.things import SHAPES, Paint
 
 RGB = {
     "red": (0.86, 0.16, 0.16),
@@ -101,11 +101,11 @@ def masks(scene: Scene, size: int = 512) -> np.ndarray:
     caption's order.
     """
     _check_size(size)
-    found = np.zeros((len(scene.things), size, size), np.float32)
-    for mask, thing in zip(found, scene.things, strict=True):
+    covered = np.zeros((len(scene.things), size, size), np.float32)
+    for mask, thing in zip(covered, scene.things, strict=True):
         layer, top, left = _layer(thing, size)
         mask[top : top + len(layer), left : left + layer.shape[1]] = layer[..., 3]
-    return found
+    return covered
 
 
 def _check_size(size: int) -> None:
@@ -146,11 +146,11 @@ def _layer(thing: Thing, size: int) -> tuple[np.ndarray, int, int]:
     pen.set_linewidth(0.022 * side)
     pen.set_joinstyle("round")
     pen.set_snap(False)  # else small drawings have their boxes moved to whole pixels
-    place = Affine2D().scale(side).translate(cx - left, bottom - cy)
+    transform = Affine2D().scale(side).translate(cx - left, bottom - cy)
     for path, paint in _parts(thing.kind):
         fill = _paint(paint, thing.colour)
         pen.set_foreground(tuple(0.58 * np.array(fill)), isRGBA=False)
-        renderer.draw_path(pen, path, place, fill)
+        renderer.draw_path(pen, path, transform, fill)
     layer = np.asarray(renderer.buffer_rgba()).astype(np.float32) / 255
     x = (np.arange(left, right, dtype=np.float32) + 0.5 - cx) / side
     y = (np.arange(top, bottom, dtype=np.float32)[:, None] + 0.5 - cy) / side
@@ -177,15 +177,15 @@ def _cast_shadow(canvas: np.ndarray, thing: Thing) -> None:
 def _backdrop(scene: Scene, size: int) -> np.ndarray:
     """Sky, sun or moon, clouds or stars, far hills and ground: float32 [size, size, 3]."""
     a, b, c, d = scene.backdrop
-    high, low, hill, near, bottom = np.array(BACKDROPS[scene.place], np.float32)
+    high, low, hill, near, bottom = np.array(BACKDROPS[scene.setting], np.float32)
     grid = (np.arange(size, dtype=np.float32) + 0.5) / size
     x, y = grid, grid[:, None]
     horizon = 0.56 + 0.10 * a
 
     canvas = np.empty((size, size, 3), np.float32)
     canvas[:] = _mix(high, low, (y / horizon) ** 1.2)[:, :]
-    _lights_of_the_sky(canvas, scene.place, x, y, horizon, c, d)
-    if scene.place == "beach":
+    _lights_of_the_sky(canvas, scene.setting, x, y, horizon, c, d)
+    if scene.setting == "beach":
         ridge = np.full(size, horizon - 0.07, np.float32)
     else:
         wave = np.sin(2 * np.pi * (1.3 * x + b)) + 0.6 * np.sin(2 * np.pi * (2.3 * x + d))
@@ -196,18 +196,18 @@ def _backdrop(scene: Scene, size: int) -> np.ndarray:
     return canvas
 
 
-def _lights_of_the_sky(canvas, place, x, y, horizon, c, d) -> None:
-    if place == "night":
+def _lights_of_the_sky(canvas, setting, x, y, horizon, c, d) -> None:
+    if setting == "night":
         _disc(canvas, x, y, 0.12 + 0.76 * c, 0.13, 0.065, (0.97, 0.95, 0.82))
         for k in range(7):
             along, up = (d + 0.618 * k) % 1, 0.06 + 0.34 * ((c + 0.414 * k) % 1)
             _disc(canvas, x, y, along, up, 0.008, (0.92, 0.93, 0.85))
-    elif place == "sunset":
+    elif setting == "sunset":
         _disc(canvas, x, y, 0.2 + 0.6 * c, horizon - 0.07, 0.12, (1.0, 0.86, 0.50))
-    elif place == "desert":
+    elif setting == "desert":
         _disc(canvas, x, y, 0.12 + 0.76 * c, 0.14, 0.075, (1.0, 0.95, 0.65))
     else:
-        white = {"meadow": 0.99, "beach": 0.98, "snow": 0.95}[place]
+        white = {"meadow": 0.99, "beach": 0.98, "snow": 0.95}[setting]
         for along, up in ((c, 0.10 + 0.05 * d), ((c + 0.45 + 0.2 * d) % 1, 0.27 - 0.06 * d)):
             for dx, dy, r in ((-0.07, 0.012, 0.038), (0.0, 0.0, 0.052), (0.07, 0.014, 0.036)):
                 _disc(canvas, x, y, along + dx, up + dy, r, (white, white, white))

@@ -1,6 +1,4 @@
-"""Attention maps as values: selected by layer, head, step and size, merged into one picture, scored
-against masks.
-"""
+"""Attention maps as values: selected by layer, head, step and size, and merged into one picture."""
 
 from __future__ import annotations
 
@@ -9,10 +7,10 @@ from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
-from sdlearn.arguments import whole_number
+from sdlearn._support.arguments import whole_number
 
 CROSS, SELF = "cross", "self"
 
@@ -32,9 +30,9 @@ class Layer:
 class Map:
     """What one layer attended to in one run of the U-Net.
 
-    values: cross-attention: [n, heads, words, h, w], the share of each place's attention that goes
+    values: cross-attention: [n, heads, words, h, w], the share of each patch's attention that goes
         to each
-    recorded place of the text. Self-attention: [n, heads, points, h, w], where each chosen point
+    recorded position of the text. Self-attention: [n, heads, points, h, w], where each chosen point
     looks.
     """
 
@@ -54,15 +52,15 @@ class Map:
 class Maps:
     """All maps of a recording, in order of computation."""
 
-    places: tuple[int, ...] | None
+    positions: tuple[int, ...] | None
     points: tuple[tuple[float, float], ...]
-    found: list[Map] = field(default_factory=list)
+    maps: list[Map] = field(default_factory=list)
 
     def __len__(self) -> int:
-        return len(self.found)
+        return len(self.maps)
 
     def __iter__(self) -> Iterator[Map]:
-        return iter(self.found)
+        return iter(self.maps)
 
     def __repr__(self) -> str:
         steps, layers = len({m.step for m in self}), len({m.layer for m in self})
@@ -88,18 +86,19 @@ class Maps:
             and (steps is None or m.step in steps)
             and (side is None or max(m.values.shape[-2:]) == side)
         ]
-        return Maps(self.places, self.points, kept)
+        return Maps(self.positions, self.points, kept)
 
-    def of_words(self, places: Sequence[int], head: int | None = None) -> Float[Tensor, "n h w"]:
-        """The share of attention that goes to these places of the text, as one picture [n, h, w].
+    def of_words(self, positions: Sequence[int], head: int | None = None) -> Float[Tensor, "n h w"]:
+        """The share of attention that goes to these positions of the text, as one picture [n, h,
+        w].
 
         The pieces of a word are added up; heads (or one `head`), layers and steps are averaged,
-        smaller maps enlarged to the largest. `sdlearn.text.places_of` gives a word's places.
+        smaller maps enlarged to the largest. `sdlearn.text.positions_of` gives a word's positions.
         """
-        if len(places) == 0:
-            raise ValueError("places: at least one place of the text, got none")
-        maps = self.select(kind=CROSS).found
-        columns = [self._column(place) for place in places]
+        if len(positions) == 0:
+            raise ValueError("positions: at least one position of the text, got none")
+        maps = self.select(kind=CROSS).maps
+        columns = [self._column(position) for position in positions]
         return _merge([m.values[:, :, columns].sum(dim=2) for m in maps], head)
 
     def of_point(self, point: int = 0, head: int | None = None) -> Float[Tensor, "n h w"]:
@@ -107,13 +106,15 @@ class Maps:
         whole_number("point", point, 0, len(self.points) - 1)
         return _merge([m.values[:, :, point] for m in self.select(kind=SELF)], head)
 
-    def _column(self, place: int) -> int:
-        if self.places is None:
+    def _column(self, position: int) -> int:
+        if self.positions is None:
             read = min((m.values.shape[2] for m in self if m.layer.kind == CROSS), default=1)
-            return whole_number("places", place, 0, read - 1)
-        if place not in self.places:
-            raise ValueError(f"places: {place} was not recorded; recorded are {list(self.places)}")
-        return self.places.index(place)
+            return whole_number("positions", position, 0, read - 1)
+        if position not in self.positions:
+            raise ValueError(
+                f"positions: {position} was not recorded; recorded are {list(self.positions)}"
+            )
+        return self.positions.index(position)
 
 
 def _merge(maps: list[Float[Tensor, "n heads h w"]], head: int | None) -> Float[Tensor, "n h w"]:
@@ -128,29 +129,3 @@ def _merge(maps: list[Float[Tensor, "n heads h w"]], head: int | None) -> Float[
     size = max((m.shape[-2:] for m in chosen), key=lambda s: s[0] * s[1])
     enlarged = [F.interpolate(m[:, None].float(), size, mode="bilinear")[:, 0] for m in chosen]
     return torch.stack(enlarged).mean(dim=0)
-
-
-def points_at(heat: Float[Tensor, "h w"], mask: Bool[Tensor, "H W"]) -> bool:
-    """The pointing game of Zhang et al. (2016): is the centre of the strongest place inside the
-    thing?
-    """
-    row, column = divmod(int(heat.argmax()), heat.shape[1])
-    y, x = (row + 0.5) / heat.shape[0], (column + 0.5) / heat.shape[1]
-    return bool(mask[int(y * mask.shape[0]), int(x * mask.shape[1])])
-
-
-def overlap(heat: Float[Tensor, "h w"], mask: Bool[Tensor, "H W"]) -> float:
-    """Intersection over union of the mask and the map's strongest places, as many as the
-    mask has.
-    """
-    if not mask.any():
-        raise ValueError("mask: at least one place inside, got none")
-    enlarged = _enlarge(heat, mask.shape).flatten()
-    strongest = torch.zeros_like(enlarged, dtype=torch.bool)
-    strongest[enlarged.topk(int(mask.sum())).indices] = True
-    mask = mask.flatten().to(strongest.device)
-    return ((strongest & mask).sum() / (strongest | mask).sum()).item()
-
-
-def _enlarge(heat: Float[Tensor, "h w"], size: tuple[int, int]) -> Float[Tensor, "H W"]:
-    return F.interpolate(heat[None, None].float(), tuple(size), mode="bilinear")[0, 0]

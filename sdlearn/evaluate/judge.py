@@ -16,7 +16,8 @@ from jaxtyping import Float
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from sdlearn.picturebook import COLOURS, KINDS, PLACES, Scene
+from sdlearn._support.paths import ASSETS
+from sdlearn.picturebook.scenes import COLOURS, KINDS, SETTINGS, Scene
 
 SIDE, STRIDE, WIDTH = 128, 4, 48
 SURE = 0.4
@@ -39,7 +40,7 @@ class Verdict:
     direction.
     """
 
-    place: bool
+    setting: bool
     kinds: tuple[bool, ...]
     colours: tuple[bool, ...]
     relation: bool | None
@@ -47,7 +48,9 @@ class Verdict:
 
     @property
     def whole(self) -> bool:
-        return self.place and all(self.colours) and self.relation is not False and self.nothing_else
+        return (
+            self.setting and all(self.colours) and self.relation is not False and self.nothing_else
+        )
 
 
 class Block(nn.Module):
@@ -64,7 +67,7 @@ class Block(nn.Module):
 
 class Judge(nn.Module):
     """Pictures in [-1, 1] of 128² pixels (larger ones are shrunk) to maps of kinds, maps of colours
-    and places.
+    and settings.
     """
 
     def __init__(self):
@@ -79,27 +82,27 @@ class Judge(nn.Module):
             nn.Conv2d(WIDTH, len(KINDS), 1),
             nn.Conv2d(WIDTH, len(COLOURS), 1),
         )
-        self.places = nn.Linear(2 * WIDTH, len(PLACES))
+        self.settings = nn.Linear(2 * WIDTH, len(SETTINGS))
         nn.init.constant_(self.kinds.bias, -4.0)
 
     def forward(self, pixels: Float[Tensor, "n 3 h w"]) -> tuple[Tensor, Tensor, Tensor]:
         features = self.body(self.stem(shrink(pixels)))
         summary = torch.cat([features.mean(dim=(2, 3)), features.amax(dim=(2, 3))], dim=1)
         features = F.relu(features)
-        return self.kinds(features), self.colours(features), self.places(summary)
+        return self.kinds(features), self.colours(features), self.settings(summary)
 
     @torch.no_grad()
     def read(self, pixels: Float[Tensor, "n 3 h w"]) -> list[tuple[str, list[Seen]]]:
-        """The place and the things of every picture, the surest thing first."""
-        kinds, colours, places = self(pixels)
-        return [_decode(*maps) for maps in zip(kinds.sigmoid(), colours, places, strict=True)]
+        """The setting and the things of every picture, the surest thing first."""
+        kinds, colours, settings = self(pixels)
+        return [_decode(*maps) for maps in zip(kinds.sigmoid(), colours, settings, strict=True)]
 
 
 def shrink(pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 128 128"]:
     return F.adaptive_avg_pool2d(pixels, SIDE)
 
 
-def _decode(kinds: Tensor, colours: Tensor, places: Tensor) -> tuple[str, list[Seen]]:
+def _decode(kinds: Tensor, colours: Tensor, settings: Tensor) -> tuple[str, list[Seen]]:
     strongest, kind = kinds.max(dim=0)
     peak = F.max_pool2d(strongest[None], 7, stride=1, padding=3)[0]
     rows, columns = ((strongest == peak) & (strongest > SURE)).nonzero(as_tuple=True)
@@ -116,11 +119,11 @@ def _decode(kinds: Tensor, colours: Tensor, places: Tensor) -> tuple[str, list[S
         )
         for r, c in zip(rows.tolist(), columns.tolist(), strict=True)
     ]
-    things.sort(key=lambda found: -found[0])
-    return list(PLACES)[places.argmax()], [thing for _, thing in things]
+    things.sort(key=lambda scored: -scored[0])
+    return list(SETTINGS)[settings.argmax()], [thing for _, thing in things]
 
 
-def judge_picture(scene: Scene, place: str, seen: list[Seen]) -> Verdict:
+def judge_picture(scene: Scene, setting: str, seen: list[Seen]) -> Verdict:
     """Compare what was seen with what the scene asks for. Every thing seen answers for one thing
     asked.
     """
@@ -137,7 +140,7 @@ def judge_picture(scene: Scene, place: str, seen: list[Seen]) -> Verdict:
                 matches[i] = fits[0]
                 left.remove(fits[0])
     return Verdict(
-        place=place == scene.place,
+        setting=setting == scene.setting,
         kinds=tuple(match is not None for match in matches),
         colours=tuple(
             match is not None and match.colour == thing.colour
@@ -175,7 +178,8 @@ def save(judge: Judge, folder: Path) -> None:
     )
 
 
-def load_judge(folder: Path) -> Judge:
+def load_judge(folder: Path = ASSETS / "judge") -> Judge:
+    """The shipped judge, or another one, ready to read pictures."""
     judge = Judge()
     judge.load_state_dict(
         {name: value.float() for name, value in load_file(folder / "judge.safetensors").items()}

@@ -1,5 +1,5 @@
-"""For instructors: `python -m sdlearn.classroom FOLDER` makes a course folder for nbgrader of the
-lessons.
+"""For instructors: `python -m sdlearn.exercises.classroom FOLDER` makes a course folder for
+nbgrader of the lessons.
 
 Every exercise becomes a cell to be solved and a check worth one point. The instructor's version in
 `source` holds the solutions between nbgrader's marks; `nbgrader generate_assignment LESSON`, run in
@@ -18,7 +18,8 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
-NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+from sdlearn._support.paths import NOTEBOOKS
+
 CHECK = re.compile(r"^check\.(\w+)\(\1\)$", re.MULTILINE)
 FOLDED = r"<details><summary>\w+ solution of {name}</summary>\n(.*?)</details>\n?"
 CONFIG = """c = get_config()  # noqa: F821
@@ -42,9 +43,9 @@ def make(folder: Path, notebooks: Path = NOTEBOOKS) -> list[str]:
     for file in sorted(notebooks.glob("*.ipynb")):
         lesson = for_class(nbformat.read(file, 4))
         if any("nbgrader" in cell.metadata for cell in lesson.cells):
-            place = folder / "source" / file.stem / file.name
-            place.parent.mkdir(parents=True)
-            nbformat.write(lesson, place)
+            target = folder / "source" / file.stem / file.name
+            target.parent.mkdir(parents=True)
+            nbformat.write(lesson, target)
             made.append(file.stem)
     (folder / "nbgrader_config.py").write_text(CONFIG)
     return made
@@ -102,7 +103,7 @@ def _graded(source: str, name: str, solution: bool) -> NotebookNode:
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m sdlearn.classroom",
+        prog="python -m sdlearn.exercises.classroom",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -9,17 +9,17 @@ from contextlib import ExitStack, contextmanager
 from diffusers import UNet2DConditionModel
 from torch import Tensor
 
-from sdlearn.arguments import number, whole_number
-from sdlearn.attention import find_attentions
-from sdlearn.hooks import of_this_thread
-from sdlearn.maps import CROSS
+from sdlearn._support.arguments import number, whole_number
+from sdlearn._support.hooks import of_this_thread
+from sdlearn.attention.maps import CROSS
+from sdlearn.attention.recording import find_attentions
 
 
 @contextmanager
 def reweight(
-    unet: UNet2DConditionModel, places: Collection[int], factor: float, pictures: int = 1
+    unet: UNet2DConditionModel, positions: Collection[int], factor: float, pictures: int = 1
 ) -> Iterator[None]:
-    """Within the block, these places of the text get `factor` times the weight in every
+    """Within the block, these positions of the text get `factor` times the weight in every
     cross-attention.
 
     log(factor) is added to their scores before the softmax, through the library's own attention
@@ -28,17 +28,17 @@ def reweight(
     changed.
 
     Args:
-        places: of the text, as from `sdlearn.text.places_of`.
+        positions: of the text, as from `sdlearn.text.positions_of`.
         factor: 0 hides the words, 1 changes nothing.
         pictures: how many are drawn at once; a U-Net batch of twice as many is a guided one.
 
     Raises:
-        TypeError, ValueError: naming the argument, before the U-Net runs; a place beyond the text,
-            when it runs.
+        TypeError, ValueError: naming the argument, before the U-Net runs; a position beyond the
+            text, when it runs.
     """
     number("factor", factor, 0, 1e6)
     whole_number("pictures", pictures, 1, 10_000)
-    chosen = [whole_number("places", place, 0, 10_000) for place in places]
+    chosen = [whole_number("positions", position, 0, 10_000) for position in positions]
     bias = math.log(factor) if factor else -math.inf
 
     def add(module, args, kwargs) -> tuple[tuple, dict]:
@@ -56,7 +56,7 @@ def reweight(
 def _added(
     text: Tensor, mask: Tensor | None, chosen: list[int], bias: float, pictures: int
 ) -> Tensor:
-    """The mask [batch, 1, places] with the bias added at the chosen places of the
+    """The mask [batch, 1, positions] with the bias added at the chosen positions of the
     conditional half.
     """
     if len(text) not in (pictures, 2 * pictures):
@@ -64,10 +64,11 @@ def _added(
             f"pictures: {pictures} were announced, the U-Net got a batch of {len(text)}"
         )
     if max(chosen, default=0) >= text.shape[1]:
-        raise ValueError(f"places: from 0 to {text.shape[1] - 1}, got {max(chosen)}")
+        raise ValueError(f"positions: from 0 to {text.shape[1] - 1}, got {max(chosen)}")
     if bias == -math.inf and len(set(chosen)) == text.shape[1]:
         raise ValueError(
-            "places: with factor 0 at least one place of the text has to be left, got all of them"
+            "positions: with factor 0 at least one position of the text has to be left, got all "
+            "of them"
         )
     added = text.new_zeros(len(text), 1, text.shape[1]) if mask is None else mask.clone()
     added[-pictures:, :, chosen] += bias

@@ -1,4 +1,4 @@
-"""Attention maps: where every word is looked for in the picture, and where a place of the picture
+"""Attention maps: where every word is looked for in the picture, and where a patch of the picture
 looks.
 
 `record` watches a U-Net at work. The library's own attention computes the picture, untouched;
@@ -23,9 +23,9 @@ from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from jaxtyping import Float
 from torch import Tensor
 
-from sdlearn.arguments import number, whole_number
-from sdlearn.hooks import of_this_thread
-from sdlearn.maps import CROSS, SELF, Layer, Map, Maps
+from sdlearn._support.arguments import number, whole_number
+from sdlearn._support.hooks import of_this_thread
+from sdlearn.attention.maps import CROSS, SELF, Layer, Map, Maps
 
 LIMIT = 2**30
 """Bytes that the maps of one recording may take, unless told otherwise."""
@@ -42,18 +42,18 @@ def find_attentions(
     """Every attention with the transformer that it is part of and its module, in order of
     computation.
     """
-    found = []
+    attentions = []
     for path, transformer in unet.named_modules():
         if not isinstance(transformer, Transformer2DModel):
             continue
         for depth, block in enumerate(transformer.transformer_blocks):
             for kind, module in ((SELF, block.attn1), (CROSS, block.attn2)):
                 if isinstance(module, Attention):
-                    found.append(
+                    attentions.append(
                         (Layer(_short(path, depth), kind, module.heads), transformer, module)
                     )
     return sorted(
-        found, key=lambda watched: ("down", "mid", "up").index(watched[0].name.split(".")[0])
+        attentions, key=lambda watched: ("down", "mid", "up").index(watched[0].name.split(".")[0])
     )
 
 
@@ -68,7 +68,7 @@ def _short(path: str, depth: int) -> str:
 @contextmanager
 def record(
     unet: UNet2DConditionModel,
-    places: Sequence[int] | None = None,
+    positions: Sequence[int] | None = None,
     points: Sequence[tuple[float, float]] = (),
     layers: Collection[str] | None = None,
     largest: int | None = None,
@@ -78,9 +78,9 @@ def record(
     """Record the attention of every run of the U-Net within the block, on this thread.
 
     Args:
-        places: places of the text whose cross-attention is wanted; None for all of them, () for
-            none.
-        points: places of the picture, (x, y) in [0, 1), whose self-attention is wanted.
+        positions: positions of the text whose cross-attention is wanted; None for all of them, ()
+            for none.
+        points: points of the picture, (x, y) in [0, 1), whose self-attention is wanted.
         layers: names from `attention_layers`; None for all.
         largest: leave out maps with a longer side than this.
         pictures: how many pictures are made at once; a U-Net batch of twice as many is a guided
@@ -88,13 +88,13 @@ def record(
         limit: bytes that the maps may take.
 
     Raises:
-        ValueError: a layer, place or point that does not exist, or nothing to record at all.
+        ValueError: a layer, position or point that does not exist, or nothing to record at all.
         MemoryError: maps beyond the limit; what was recorded until then is kept.
     """
-    watcher = _Watcher(unet, places, points, largest, pictures, limit)
+    watcher = _Watcher(unet, positions, points, largest, pictures, limit)
     known = find_attentions(unet)
     _check_layers(layers, known)
-    kinds = [CROSS] * (places is None or len(places) > 0) + [SELF] * (len(points) > 0)
+    kinds = [CROSS] * (positions is None or len(positions) > 0) + [SELF] * (len(points) > 0)
     wanted = [w for w in known if w[0].kind in kinds and (layers is None or w[0].name in layers)]
     if not wanted:
         raise ValueError(
@@ -124,14 +124,14 @@ class _Watcher:
     asked for.
     """
 
-    def __init__(self, unet, places, points, largest, pictures, limit):
+    def __init__(self, unet, positions, points, largest, pictures, limit):
         self.unet, self.largest, self.limit = unet, largest, limit
         self.pictures = whole_number("pictures", pictures, 1, 10_000)
-        for place in places or ():
-            whole_number("places", place, 0, 10_000)
+        for position in positions or ():
+            whole_number("positions", position, 0, 10_000)
         for x, y in points:
             number("points", x, 0, 1), number("points", y, 0, 1)
-        self.maps = Maps(None if places is None else tuple(places), tuple(points))
+        self.maps = Maps(None if positions is None else tuple(positions), tuple(points))
         self.step, self.t, self.size, self.kept_bytes = -1, -1, (0, 0), 0
         self.queries: Tensor | None = None
         self.keys: Tensor | None = None
@@ -187,8 +187,8 @@ class _Watcher:
         self._store(layer, scores.softmax(dim=-1))
 
     def _conditional(
-        self, states: Float[Tensor, "batch places width"]
-    ) -> Float[Tensor, "n places width"]:
+        self, states: Float[Tensor, "batch positions width"]
+    ) -> Float[Tensor, "n positions width"]:
         """The second half of a guided batch, all of an unguided one."""
         if len(states) not in (self.pictures, 2 * self.pictures):
             raise ValueError(
@@ -205,26 +205,26 @@ class _Watcher:
     def _store(self, layer: Layer, probabilities: Float[Tensor, "n heads queries keys"]) -> None:
         if layer.kind == CROSS:
             probabilities = probabilities.transpose(2, 3)
-            if self.maps.places is not None:
-                _check_places(self.maps.places, probabilities.shape[2])
-                probabilities = probabilities[:, :, list(self.maps.places)]
+            if self.maps.positions is not None:
+                _check_positions(self.maps.positions, probabilities.shape[2])
+                probabilities = probabilities[:, :, list(self.maps.positions)]
         values = probabilities.unflatten(3, self.size).contiguous()
         self.kept_bytes += values.nbytes
         if self.kept_bytes > self.limit:
             raise MemoryError(
-                f"the maps take more than {self.limit / 1e6:.0f} MB: ask for fewer places, "
+                f"the maps take more than {self.limit / 1e6:.0f} MB: ask for fewer positions, "
                 "layers or steps, set "
                 "`largest`, or raise `limit`"
             )
-        self.maps.found.append(Map(self.step, self.t, layer, values))
+        self.maps.maps.append(Map(self.step, self.t, layer, values))
 
 
-def _check_places(places: tuple[int, ...], count: int) -> None:
-    if max(places) >= count:
-        raise ValueError(f"places: from 0 to {count - 1}, got {max(places)}")
+def _check_positions(positions: tuple[int, ...], count: int) -> None:
+    if max(positions) >= count:
+        raise ValueError(f"positions: from 0 to {count - 1}, got {max(positions)}")
 
 
 def _heads(
-    states: Float[Tensor, "n places width"], heads: int
-) -> Float[Tensor, "n heads places d"]:
+    states: Float[Tensor, "n positions width"], heads: int
+) -> Float[Tensor, "n heads positions d"]:
     return states.unflatten(2, (heads, -1)).transpose(1, 2)

@@ -61,8 +61,8 @@ def read_done() -> set[str]:
 
 
 def write_done(names: Collection[str]) -> None:
-    """Save the solved exercises, the whole file or nothing of it; a place that cannot be written to
-    is only said.
+    """Save the solved exercises, the whole file or nothing of it; a folder that cannot be written
+    to is only said.
     """
     file = progress_file()
     try:

@@ -1,31 +1,20 @@
-"""The picture book: the small world that the small model knows, as scenes with captions.
+"""Scenes of the picture book: what is in a picture, where it stands, and the caption that says so.
 
-A scene says what is in a picture and where; `sdlearn.drawing` paints it. Scene and caption are made
-together, so every caption is true of its picture.
-
-Held out of training, so that generalisation can be measured (`is_held_out`):
-
-- colour-thing pairs with ``(3 * kind + colour) % 8 == 0``, each counted from 0 in `KINDS` and
-`COLOURS`:
-  one colour of every kind is never seen;
-- scenes holding two kinds with ``(kind + other kind) % 6 == 5``: twelve of the 66 pairs of
-different kinds.
+Scene and caption are made together, so every caption is true of its picture.
+`sdlearn.picturebook.drawing` paints a scene.
 """
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 
 import numpy as np
-
-from sdlearn.arguments import whole_number
 
 GROUND_KINDS = ("house", "tree", "car", "cat", "mushroom", "boat", "fish", "flower")
 SKY_KINDS = ("star", "heart", "balloon", "kite")
 KINDS = GROUND_KINDS + SKY_KINDS
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "white")
-PLACES = {
+SETTINGS = {
     "meadow": "in a meadow",
     "desert": "in the desert",
     "snow": "in the snow",
@@ -40,10 +29,10 @@ SIDE_BY_SIDE = ("left of", "right of", "beside", "and")
 STACKED = ("above", "below")
 RELATIONS = SIDE_BY_SIDE + STACKED
 WORDINGS = (
-    "{things} {place}",
-    "{place}, {things}",
-    "a picture of {things} {place}",
-    "{things}, {place}",
+    "{things} {setting}",
+    "{setting}, {things}",
+    "a picture of {things} {setting}",
+    "{things}, {setting}",
 )
 
 MARGIN = 0.03
@@ -74,71 +63,10 @@ class Scene:
 
     things: tuple[Thing, ...]
     relation: str | None
-    place: str
+    setting: str
     caption: str
     backdrop: tuple[float, ...]
     """Four numbers in [0, 1) that move the horizon, the hills, the sun and the clouds."""
-
-
-def is_held_out(things: list[tuple[str, str]]) -> bool:
-    """True if these (colour, kind) pairs must never appear together in training."""
-    pairs = [(COLOURS.index(colour), KINDS.index(kind)) for colour, kind in things]
-    unseen_pair = any((3 * kind + colour) % 8 == 0 for colour, kind in pairs)
-    unseen_company = any((a + b) % 6 == 5 for (_, a), (_, b) in itertools.combinations(pairs, 2))
-    return unseen_pair or unseen_company
-
-
-def random_scene(
-    rng: np.random.Generator | int, held_out: bool = False, count: int | None = None
-) -> Scene:
-    """A random scene of 1 to 3 things (or `count`) from the training part of the world, or the
-    held-out part.
-    """
-    rng = np.random.default_rng(rng)
-    drawn = (
-        int(rng.choice([1, 2, 3], p=[0.35, 0.45, 0.2]))
-        if count is None
-        else whole_number("count", count, 1, 3)
-    )
-    while True:
-        kinds = rng.choice(KINDS, drawn)
-        colours = rng.choice(COLOURS, drawn)
-        things = [(str(colour), str(kind)) for colour, kind in zip(colours, kinds, strict=True)]
-        if len(set(things)) == drawn and is_held_out(things) == held_out:
-            return compose(things, str(rng.choice(list(PLACES))), rng=rng)
-
-
-def twin(scene: Scene, rng: np.random.Generator) -> Scene:
-    """A scene whose caption differs in one thing only: two colours exchanged, the order turned
-    round, another word.
-    """
-    while True:
-        things = [(thing.colour, thing.kind) for thing in scene.things]
-        place, relation, which = scene.place, scene.relation, rng.integers(len(things))
-        change = rng.choice(
-            ["exchange", "turn", "colour", "kind", "place"], p=[0.3, 0.45, 0.1, 0.1, 0.05]
-        )
-        if change == "exchange" and len(things) > 1:
-            (a, first), (b, second), *others = things
-            things = [(b, first), (a, second), *others]
-        elif change == "turn" and relation in ("left of", "right of"):
-            relation = "right of" if relation == "left of" else "left of"
-        elif change == "colour":
-            things[which] = (str(rng.choice(COLOURS)), things[which][1])
-        elif change == "kind":
-            row = SKY_KINDS if things[which][1] in SKY_KINDS else GROUND_KINDS
-            things[which] = (things[which][0], str(rng.choice(row)))
-        elif change == "place":
-            place = str(rng.choice(list(PLACES)))
-        changed = (things, place, relation) != (
-            [(t.colour, t.kind) for t in scene.things],
-            scene.place,
-            scene.relation,
-        )
-        if changed and len(set(things)) == len(things) and not is_held_out(things):
-            return compose(
-                things, place, relation, tuple(thing.size for thing in scene.things), rng
-            )
 
 
 def possible_relations(kinds: list[str]) -> tuple[str, ...]:
@@ -155,12 +83,12 @@ def possible_relations(kinds: list[str]) -> tuple[str, ...]:
 
 def compose(
     things: list[tuple[str, str]],
-    place: str,
+    setting: str,
     relation: str | None = None,
     sizes: tuple[str, ...] | None = None,
     rng: np.random.Generator | int = 0,
 ) -> Scene:
-    """Lay out a scene of (colour, kind) pairs at a place; what is not said is drawn at random.
+    """Lay out a scene of (colour, kind) pairs at a setting; what is not said is drawn at random.
 
     >>> compose([("red", "house"), ("blue", "star")], "snow", "below", rng=0).relation
     'below'
@@ -170,7 +98,7 @@ def compose(
             in.
     """
     rng = np.random.default_rng(rng)
-    _check(things, place, relation, sizes)
+    _check(things, setting, relation, sizes)
     kinds = [kind for _, kind in things]
     if relation is None and len(things) > 1:
         relation = str(rng.choice(possible_relations(kinds)))
@@ -180,11 +108,11 @@ def compose(
         Thing(kind, colour, size, x, _row(rng, kind, size))
         for (colour, kind), size, x in zip(things, sizes, xs, strict=True)
     )
-    caption = _caption(rng, placed, relation, place)
-    return Scene(placed, relation, place, caption, tuple(rng.random(4)))
+    caption = _caption(rng, placed, relation, setting)
+    return Scene(placed, relation, setting, caption, tuple(rng.random(4)))
 
 
-def _check(things, place, relation, sizes) -> None:
+def _check(things, setting, relation, sizes) -> None:
     if not 1 <= len(things) <= 3:
         raise ValueError(f"things: a scene holds 1 to 3 things, got {len(things)}")
     for colour, kind in things:
@@ -193,9 +121,9 @@ def _check(things, place, relation, sizes) -> None:
                 raise ValueError(
                     f"things: unknown {name} {word!r}; the picture book has {', '.join(known)}"
                 )
-    if place not in PLACES:
+    if setting not in SETTINGS:
         raise ValueError(
-            f"place: unknown place {place!r}; the picture book has {', '.join(PLACES)}"
+            f"setting: unknown setting {setting!r}; the picture book has {', '.join(SETTINGS)}"
         )
     allowed = possible_relations([kind for _, kind in things])
     if relation is not None and relation not in allowed:
@@ -247,14 +175,14 @@ def _row(rng: np.random.Generator, kind: str, size: str) -> float:
 
 
 def _caption(
-    rng: np.random.Generator, things: tuple[Thing, ...], relation: str | None, place: str
+    rng: np.random.Generator, things: tuple[Thing, ...], relation: str | None, setting: str
 ) -> str:
     named = [_noun_phrase(thing, says_size=rng.random() < 0.4) for thing in things]
     phrase = (
         f"{named[0]}, {named[1]} and {named[2]}" if len(named) == 3 else f" {relation} ".join(named)
     )
     wording = WORDINGS[rng.choice(len(WORDINGS), p=[0.55, 0.15, 0.15, 0.15])]
-    return wording.format(things=phrase, place=PLACES[place])
+    return wording.format(things=phrase, setting=SETTINGS[setting])
 
 
 def _noun_phrase(thing: Thing, says_size: bool) -> str:
@@ -263,11 +191,7 @@ def _noun_phrase(thing: Thing, says_size: bool) -> str:
 
 
 def words() -> list[str]:
-    """Every word that captions are made of, in alphabetical order: all that the small model has
-    ever read.
-    """
-    phrases = [*KINDS, *COLOURS, *SIZES, *RELATIONS, *PLACES.values(), *WORDINGS, "a an"]
-    found = set(
-        " ".join(phrases).replace("{things}", "").replace("{place}", "").replace(",", " ").split()
-    )
-    return sorted(found)
+    """Every word that captions are made of, in order: all that the small model has ever read."""
+    phrases = [*KINDS, *COLOURS, *SIZES, *RELATIONS, *SETTINGS.values(), *WORDINGS, "a an"]
+    text = " ".join(phrases).replace("{things}", "").replace("{setting}", "").replace(",", " ")
+    return sorted(set(text.split()))

@@ -9,19 +9,20 @@ from collections.abc import Iterable
 
 import numpy as np
 import torch
-from jaxtyping import Float
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-from sdlearn.attention import record
+from sdlearn.attention.maps import Maps
+from sdlearn.attention.recording import record
 from sdlearn.compression import encode, scale
 from sdlearn.denoising import draw_noise
-from sdlearn.drawing import draw_array, masks
 from sdlearn.images import to_pixels
 from sdlearn.loading import Components
-from sdlearn.maps import Maps, overlap, points_at
 from sdlearn.noising import Schedule, add_noise
-from sdlearn.picturebook import Scene
-from sdlearn.text import encode_text, places_of
+from sdlearn.picturebook.drawing import draw_array, masks
+from sdlearn.picturebook.scenes import Scene
+from sdlearn.text import encode_text, positions_of
 
 T = 250
 """How much noise a page is given: two thirds of the variance is still picture."""
@@ -33,16 +34,16 @@ def score_maps(
     """For each group of layers, by the part of the U-Net and the side of the map: pointing accuracy
     and mean IoU.
     """
-    found = defaultdict(list)
+    scores = defaultdict(list)
     for number, scene in enumerate(of_different_kinds(scenes)):
         kinds = [thing.kind for thing in scene.things]
         maps = maps_of(model, scene, t, seed=number)
         true = torch.from_numpy(masks(scene, model.side)) > 0.5
         for group, chosen in _groups(maps).items():
             for kind, mask in zip(kinds, true, strict=True):
-                heat = chosen.of_words(places_of(model.tokenizer, scene.caption, kind))[0].cpu()
-                found[group].append((points_at(heat, mask), overlap(heat, mask)))
-    return {group: tuple(np.mean(scores, axis=0).tolist()) for group, scores in found.items()}
+                heat = chosen.of_words(positions_of(model.tokenizer, scene.caption, kind))[0].cpu()
+                scores[group].append((points_at(heat, mask), overlap(heat, mask)))
+    return {group: tuple(np.mean(pairs, axis=0).tolist()) for group, pairs in scores.items()}
 
 
 def of_different_kinds(scenes: Iterable[Scene]) -> list[Scene]:
@@ -81,3 +82,29 @@ def _groups(maps: Maps) -> dict[str, Maps]:
     for name, side in sides.items():
         names[f"{name.split('.')[0]} {side}²"].append(name)
     return {group: maps.select(layers=layers) for group, layers in names.items()}
+
+
+def points_at(heat: Float[Tensor, "h w"], mask: Bool[Tensor, "H W"]) -> bool:
+    """The pointing game of Zhang et al. (2016): is the centre of the strongest patch inside the
+    thing?
+    """
+    row, column = divmod(int(heat.argmax()), heat.shape[1])
+    y, x = (row + 0.5) / heat.shape[0], (column + 0.5) / heat.shape[1]
+    return bool(mask[int(y * mask.shape[0]), int(x * mask.shape[1])])
+
+
+def overlap(heat: Float[Tensor, "h w"], mask: Bool[Tensor, "H W"]) -> float:
+    """Intersection over union of the mask and the map's strongest patches, as many as the
+    mask has.
+    """
+    if not mask.any():
+        raise ValueError("mask: at least one pixel inside, got none")
+    enlarged = _enlarge(heat, mask.shape).flatten()
+    strongest = torch.zeros_like(enlarged, dtype=torch.bool)
+    strongest[enlarged.topk(int(mask.sum())).indices] = True
+    mask = mask.flatten().to(strongest.device)
+    return ((strongest & mask).sum() / (strongest | mask).sum()).item()
+
+
+def _enlarge(heat: Float[Tensor, "h w"], size: tuple[int, int]) -> Float[Tensor, "H W"]:
+    return F.interpolate(heat[None, None].float(), tuple(size), mode="bilinear")[0, 0]

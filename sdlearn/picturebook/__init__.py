@@ -1,0 +1,37 @@
+"""The picture book: the small world that the small model knows, with captions and masks.
+
+`scenes` says what a picture holds and where, `drawing` paints it from the shapes in `things`, and
+`pages` says which random scenes belong to training, to testing, or to neither.
+"""
+
+from sdlearn.picturebook.drawing import draw, draw_array, masks
+from sdlearn.picturebook.pages import is_held_out, random_scene, scene_at
+from sdlearn.picturebook.scenes import (
+    COLOURS,
+    KINDS,
+    RELATIONS,
+    SETTINGS,
+    SIZES,
+    Scene,
+    Thing,
+    compose,
+    words,
+)
+
+__all__ = [
+    "COLOURS",
+    "KINDS",
+    "RELATIONS",
+    "SETTINGS",
+    "SIZES",
+    "Scene",
+    "Thing",
+    "compose",
+    "draw",
+    "draw_array",
+    "is_held_out",
+    "masks",
+    "random_scene",
+    "scene_at",
+    "words",
+]

@@ -1,0 +1,60 @@
+"""Answers to the exercises of lesson 01_generated_content."""
+
+import torch
+import torch.nn.functional as F
+
+RIGHT = {
+    "critic_loss": (
+        lambda real, forged: -(real.sigmoid().log().mean() + (1 - forged.sigmoid()).log().mean()),
+        lambda real, forged: (
+            -F.logsigmoid(real.double()).mean() - F.logsigmoid(-forged.double()).mean()
+        ),
+    ),
+    "best_guess": (
+        lambda pictures: pictures.sum(dim=0) / len(pictures),
+        lambda pictures: torch.stack([x.double() for x in pictures]).mean(0),
+    ),
+    "covered": (
+        lambda real, made, radius: (
+            (torch.cdist(real, made).min(dim=1).values <= radius).float().mean()
+        ),
+        lambda real, made, radius: (
+            sum(any((r - m).norm() <= radius for m in made) for r in real) / len(real)
+        ),
+    ),
+}
+
+WRONG = {
+    "critic_loss": (
+        (lambda real, forged: F.softplus(real).mean() + F.softplus(-forged).mean(), "exchanged"),
+        (lambda real, forged: F.softplus(-real).mean(), "only the real pages count"),
+        (lambda real, forged: F.softplus(forged).mean(), "only the forged pages count"),
+        (
+            lambda real, forged: F.softplus(-real).mean() + F.softplus(-forged).mean(),
+            "painter's loss",
+        ),
+        (lambda real, forged: F.softplus(-real).sum() + F.softplus(forged).sum(), "summed"),
+    ),
+    "best_guess": (
+        (lambda pictures: pictures.median(dim=0).values, "median"),
+        (lambda pictures: pictures[0], "one of the pictures"),
+        (lambda pictures: pictures.sum(dim=0), "summed"),
+        (lambda pictures: pictures.mean(), "each pixel has its own"),
+    ),
+    "covered": (
+        (
+            lambda real, made, radius: (
+                (torch.cdist(made, real) <= radius).any(dim=1).float().mean()
+            ),
+            "fidelity",
+        ),
+        (
+            lambda real, made, radius: (torch.cdist(real, made) <= radius).float().mean(),
+            "all near pairs",
+        ),
+        (
+            lambda real, made, radius: (torch.cdist(real, made) <= radius).any(dim=1).sum(),
+            "divide by how many",
+        ),
+    ),
+}

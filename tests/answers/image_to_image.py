@@ -1,0 +1,168 @@
+"""Answers to the exercises of lesson 10_image_to_image."""
+
+import math
+
+import numpy as np
+import torch
+from PIL import Image
+
+import sdlearn
+from answers.denoising import ddim_by_velocity, ddim_in_place, loop_backwards, loop_by_scheduler
+from sdlearn.exercises.image_to_image import page
+from sdlearn.picturebook import compose
+
+
+def rungs_by_negative_index(timesteps, strength):
+    count = int(strength * len(timesteps))
+    return timesteps[-count:] if count else []
+
+
+def rungs_by_popping(timesteps, strength):
+    for _ in range(len(timesteps) - int(len(timesteps) * strength)):
+        timesteps.pop(0)
+    return timesteps
+
+
+def rungs_as_tensor(timesteps, strength):
+    return torch.tensor(timesteps)[len(timesteps) - int(len(timesteps) * strength) :]
+
+
+def redraw_step_by_step(predict, schedule, clean, noise, timesteps, strength):
+    rungs = rungs_by_negative_index(timesteps, strength)
+    kept = schedule.alpha_bars[rungs[0]]
+    return loop_by_scheduler(
+        predict, schedule, kept.sqrt() * clean + (1 - kept).sqrt() * noise, rungs
+    )
+
+
+def redraw_in_place(predict, schedule, clean, noise, timesteps, strength):
+    rungs = rungs_by_negative_index(timesteps, strength)
+    clean *= schedule.sqrt_alpha_bars[rungs[0]]
+    clean += schedule.sqrt_one_minus_alpha_bars[rungs[0]] * noise
+    return loop_backwards(predict, schedule, clean, rungs)
+
+
+def outside_by_where(drawn, clean, noise, mask, alpha_bar):
+    original = math.sqrt(alpha_bar) * clean.double() + math.sqrt(1 - alpha_bar) * noise.double()
+    return torch.where(mask.bool(), drawn.double(), original)
+
+
+def outside_by_lerp(drawn, clean, noise, mask, alpha_bar):
+    return torch.lerp(alpha_bar**0.5 * clean + (1 - alpha_bar) ** 0.5 * noise, drawn, mask)
+
+
+def inverted_in_place(predict, schedule, clean, timesteps):
+    before = 1.0
+    for t in timesteps:
+        after = schedule.alpha_bars[t].item()
+        clean = ddim_in_place(clean.clone(), predict(clean, t), before, after)
+        before = after
+    return clean
+
+
+def inverted_in_double(predict, schedule, clean, timesteps):
+    latents, kept = clean.double(), [1.0, *schedule.alpha_bars.double()[timesteps].tolist()]
+    for index, t in enumerate(timesteps):
+        latents = ddim_by_velocity(
+            latents, predict(latents.float(), t), kept[index], kept[index + 1]
+        )
+    return latents
+
+
+def painted_over(picture):
+    return pasted(picture, "yellow", "fish")
+
+
+def pasted(picture, colour, kind):
+    """A thing drawn by hand, not by the model, where the house was."""
+    drawn = sdlearn.draw(compose([(colour, kind)], "meadow", sizes=("big",), rng=4), 512)
+    house = page()
+    thing = house.things[0]
+    half = int(512 * thing.side * 0.55)
+    x, y = int(512 * thing.x), int(512 * thing.y)
+    edited = picture.copy()
+    edited.paste(drawn.crop((x - half, y - half, x + half, y + half)), (x - half, y - half))
+    return edited
+
+
+def redraw_from(start):
+    def run(predict, schedule, clean, noise, timesteps, strength):
+        rungs = rungs_by_negative_index(timesteps, strength)
+        return loop_by_scheduler(predict, schedule, start(schedule, clean, noise, timesteps), rungs)
+
+    return run
+
+
+RIGHT = {
+    "lower_rungs": (rungs_by_negative_index, rungs_as_tensor, rungs_by_popping),
+    "redraw": (redraw_step_by_step, redraw_in_place),
+    "kept_outside": (outside_by_where, outside_by_lerp),
+    "inverted": (inverted_in_place, inverted_in_double),
+    "own_edit": (painted_over, lambda picture: np.asarray(painted_over(picture))),
+}
+
+WRONG = {
+    "lower_rungs": (
+        (lambda ts, strength: ts[: int(strength * len(ts))], "the *upper* rungs"),
+        (lambda ts, strength: ts[int(strength * len(ts)) :], "upside down"),
+        (
+            lambda ts, strength: ts[len(ts) - math.ceil(strength * len(ts)) :],
+            "rounded the other way",
+        ),
+        (lambda ts, strength: int(strength * len(ts)), "the number of rungs"),
+        (lambda ts, strength: ts.clear() or ts, "shape 2 was expected, got 0"),
+    ),
+    "redraw": (
+        (redraw_from(lambda schedule, clean, noise, ts: noise), "pure noise"),
+        (redraw_from(lambda schedule, clean, noise, ts: clean), "without noise"),
+        (
+            redraw_from(
+                lambda s, clean, noise, ts: (
+                    s.sqrt_alpha_bars[ts[0]] * clean + s.sqrt_one_minus_alpha_bars[ts[0]] * noise
+                )
+            ),
+            "*whole* ladder",
+        ),
+        (
+            lambda p, s, clean, noise, ts, strength: redraw_from(lambda *_: clean + noise)(
+                p, s, clean, noise, ts, strength
+            ),
+            "just added",
+        ),
+    ),
+    "kept_outside": (
+        (
+            lambda drawn, clean, noise, mask, bar: outside_by_where(
+                drawn, clean, noise, 1 - mask, bar
+            ),
+            "wrong way round",
+        ),
+        (
+            lambda drawn, clean, noise, mask, bar: torch.where(mask.bool(), drawn, clean),
+            "without noise",
+        ),
+        (lambda drawn, clean, noise, mask, bar: drawn * mask, "nothing now"),
+    ),
+    "inverted": (
+        (lambda p, s, clean, ts: loop_backwards(p, s, clean, ts[::-1]), "downwards"),
+        (lambda p, s, clean, ts: s.sqrt_alpha_bars[ts[-1]] * clean, "only made smaller"),
+        (lambda p, s, clean, ts: clean + p(clean, ts[0]), "largest difference"),
+    ),
+    "own_edit": (
+        (lambda picture: picture, "still sees a red house"),
+        (
+            lambda picture: sdlearn.draw(
+                compose([("blue", "house")], "meadow", sizes=("big",), rng=4), 512
+            ),
+            "another *kind* of thing",
+        ),
+        (lambda picture: pasted(picture, "yellow", "cat"), "a cat was drawn in the lesson already"),
+        (lambda picture: 3, "was expected back, got int"),
+        (lambda picture: picture.resize((64, 64)), "got (64, 64)"),
+        (
+            lambda picture: sdlearn.draw(compose([("blue", "boat")], "night", rng=3)),
+            "picture changed",
+        ),
+        (lambda picture: Image.new("RGB", (512, 512)), "the judge sees nothing"),
+    ),
+}
