@@ -137,7 +137,6 @@ def ddim_inversion(
     return clean
 
 
-@torch.no_grad()
 def denoise(
     unet: UNet2DConditionModel,
     scheduler: SchedulerMixin,
@@ -215,6 +214,7 @@ def ladder(
     return fresh, fresh.timesteps[skipped:]
 
 
+@torch.no_grad()
 def _predict(unet, seen, t, states, negative_states, guidance) -> tuple[Tensor | None, Tensor]:
     """The unconditional and the conditional prediction, in one run of a doubled batch,
     unconditional first.

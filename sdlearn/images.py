@@ -6,14 +6,14 @@ import io
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Real, UInt8
 from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 from torch import Tensor
 
 
-def to_pixels(pictures: UInt8[np.ndarray, "n h w 3"]) -> Float[Tensor, "n 3 h w"]:
-    """8-bit pictures to pixels in [-1, 1]."""
+def to_pixels(pictures: Real[np.ndarray, "n h w 3"]) -> Float[Tensor, "n 3 h w"]:
+    """8-bit pictures, or averages of them, to pixels in [-1, 1]."""
     return torch.tensor(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 

@@ -324,8 +324,8 @@ def _read(part: str, folder: Path, dtype: torch.dtype, variant: str | None):
     try:
         if part in ("tokenizer", "image_processor"):
             return CLASSES[part].from_pretrained(folder, local_files_only=True)
-        options = {"use_safetensors": True, "local_files_only": True, "variant": variant}
-        options["dtype" if part in ("text_encoder", "clip") else "torch_dtype"] = dtype
+        options = {"use_safetensors": True, "local_files_only": True}
+        options |= {"variant": variant, "dtype": dtype}
         return CLASSES[part].from_pretrained(folder, **options)
     except (SafetensorError, json.JSONDecodeError, OSError, ValueError) as error:
         raise OSError(

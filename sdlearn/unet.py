@@ -55,7 +55,6 @@ def time_embedding(
         return sinusoids, unet.time_embedding(sinusoids)
 
 
-@torch.no_grad()
 def tour(
     unet: UNet2DConditionModel,
     latents: Float[Tensor, "n c h w"],
@@ -71,7 +70,7 @@ def tour(
         part = PARTS[name.split(".")[0]]
         seen.append(Stop(name, part, type(module).__name__, _shape(args[0]), _shape(after), count))
 
-    with ExitStack() as hooks:
+    with torch.no_grad(), ExitStack() as hooks:
         for name, module in _blocks(unet):
             handle = module.register_forward_hook(of_this_thread(partial(note, name)))
             hooks.callback(handle.remove)

@@ -12,6 +12,7 @@ os.environ.setdefault(
     "OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 2) // 2))
 )  # tests run two at a time
 
+import jaxtyping
 import pytest
 import torch
 from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
@@ -30,6 +31,13 @@ atexit.register(shutil.rmtree, os.environ["IPYTHONDIR"], ignore_errors=True)
 STARTUP = Path(os.environ["IPYTHONDIR"], "profile_default", "startup")
 STARTUP.mkdir(parents=True)
 shutil.copy(Path(__file__).with_name("no_network.py"), STARTUP)
+
+
+@pytest.fixture(autouse=True)
+def contracts(request):
+    """Annotations are checked, but where a test hands in what they forbid."""
+    off = request.node.get_closest_marker("bad_input") is not None
+    jaxtyping.config.update("jaxtyping_disable", off)
 
 
 def small_unet(**changes) -> UNet2DConditionModel:

@@ -167,6 +167,7 @@ def test_maps_are_bounded():
     assert hooks_of(unet) == 0
 
 
+@pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
@@ -199,6 +200,7 @@ def test_places_beyond_the_text_and_other_batches_are_refused():
         run(unet, n=3)
 
 
+@pytest.mark.bad_input
 def test_a_unet_without_text_attention_is_refused():
     unet = UNet2DModel(
         block_out_channels=(8, 16),

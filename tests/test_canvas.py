@@ -58,6 +58,10 @@ def test_the_canvas_has_the_size_of_any_picture():
     canvas = Canvas(np.zeros((20, 30), np.uint8))
     assert (canvas.width, canvas.height) == (30, 20)
     assert repr(canvas) == "Canvas of 30×20 pixels"
+
+
+@pytest.mark.bad_input
+def test_a_canvas_of_no_picture_is_refused():
     with pytest.raises(TypeError, match="picture: a PIL picture or an array"):
         Canvas("a red house")
 

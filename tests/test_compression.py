@@ -69,6 +69,7 @@ def test_tiles_through_the_library_give_about_the_same_latents(tiny):
     assert (tiles - whole).abs().mean() < 0.1 * whole.std()
 
 
+@pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("pixels", "message"),
     [

@@ -116,7 +116,7 @@ def test_half_precision_is_asked_for_by_dtype():
     """The files are half precision already; `variant="fp16"` asks for other files, which there are
     not.
     """
-    half = loaded(torch_dtype=torch.float16)
+    half = loaded(dtype=torch.float16)
     assert half.unet.dtype == half.vae.dtype == half.text_encoder.dtype == torch.float16
     with pytest.raises(ValueError, match="variant=fp16"):
         loaded(variant="fp16")
@@ -131,6 +131,7 @@ def test_clips_processor_tells_pictures_by_their_captions():
         images=[draw(HOUSE), draw(STAR)],
         return_tensors="pt",
         padding=True,
+        truncation=True,
     )
     with torch.no_grad():
         found = clip(**read)
@@ -218,7 +219,7 @@ def test_the_three_networks_are_exported_to_onnx(pipeline, tmp_path):
     for name, network, inputs in (
         ("text_encoder", pipeline.text_encoder, (tokens,)),
         ("unet", pipeline.unet, (latents, torch.tensor([500]), states)),
-        ("vae", Decoder(pipeline.vae), (latents,)),
+        ("vae", Decoder(pipeline.vae).eval(), (latents,)),
     ):
         file = tmp_path / f"{name}.onnx"
         with torch.no_grad():

@@ -18,6 +18,8 @@ from sdlearn.picturebook.drawing import draw
 from sdlearn.pipeline import image_to_image, inpaint, text_to_image
 from sdlearn.text import encode_text, pieces, positions_of
 
+pytestmark = pytest.mark.bad_input
+
 fuzzed = settings(
     max_examples=200,
     deadline=None,

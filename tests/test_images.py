@@ -47,6 +47,7 @@ def test_grey_deep_and_float_pictures_are_understood(picture):
     assert np.unique(np.asarray(found)).tolist() == [128]
 
 
+@pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("picture", "error", "message"),
     [

@@ -68,6 +68,7 @@ def test_dtype_is_taken(saved):
     assert load(saved, dtype=torch.bfloat16).dtype == torch.bfloat16
 
 
+@pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [

@@ -143,6 +143,7 @@ def test_the_schedule_of_a_scheduler_is_its_own():
     assert len(Schedule.of(scheduler)) == 50
 
 
+@pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("t", "error"),
     [
@@ -160,6 +161,7 @@ def test_a_t_that_does_not_exist_is_refused(clean, noise, t, error):
         add_noise(STABLE_DIFFUSION, clean, t, noise)
 
 
+@pytest.mark.bad_input
 def test_other_mistakes_are_named(clean, noise):
     with pytest.raises(
         ValueError, match=r"noise: shape \(3, 4, 5, 7\) like the picture's, got \(4, 5, 7\)"

@@ -165,6 +165,7 @@ def test_a_picture_that_does_not_fit_is_made_to_fit_and_it_is_said(random_model)
     assert made.size == (48, 32)
 
 
+@pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
@@ -206,6 +207,7 @@ def test_bad_pictures_are_refused_before_anything_is_computed(
         )
 
 
+@pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -258,6 +260,15 @@ def test_latents_that_do_not_fit_are_refused(random_model, changes, message):
 def test_the_guided_noise_is_the_formula(random_model):
     for step in text_to_latents(random_model, PROMPT, steps=3, guidance=4.0):
         assert_close(step.noise, step.unconditional + 4.0 * (step.conditional - step.unconditional))
+
+
+def test_drawing_keeps_no_gradients_of_a_network_in_training(random_model):
+    training = copy.deepcopy(random_model.unet).requires_grad_(True)
+    drawing = text_to_latents(replace(random_model, unet=training), PROMPT, steps=2, guidance=3)
+    for step in drawing:
+        assert torch.is_grad_enabled()  # the caller's own work is left alone
+        assert not step.latents.requires_grad
+        assert not step.noise.requires_grad
 
 
 def test_without_guidance_the_unet_runs_once_a_step(random_model):
@@ -367,6 +378,7 @@ def test_unknown_words_are_named(random_model):
     assert split_words(random_model.tokenizer, "a red dragon, a house, DRAGON") == ["dragon"]
 
 
+@pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
@@ -396,6 +408,7 @@ def test_bad_input_is_refused_before_anything_is_computed(
 # --------------------------------
 
 
+@pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("mask", "message"),
     [

@@ -83,6 +83,7 @@ def test_nothing_stays_hooked_also_after_an_exception(random_model):
     assert text_to_image(random_model, PROMPT, steps=2) == plain
 
 
+@pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [

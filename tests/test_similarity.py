@@ -113,6 +113,7 @@ def test_a_word_that_was_cut_off_is_an_error(random_model):
         positions_of(random_model.tokenizer, "house " * 80 + "tree", "tree")
 
 
+@pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("similarity", "temperature", "message"),
     [

@@ -117,7 +117,8 @@ class Maps:
         return self.positions.index(position)
 
 
-def _merge(maps: list[Float[Tensor, "n heads h w"]], head: int | None) -> Float[Tensor, "n h w"]:
+def _merge(maps: list[Float[Tensor, "n _ _ _"]], head: int | None) -> Float[Tensor, "n h w"]:
+    """Maps [n, heads, h, w] of any sizes: heads averaged, enlarged to the largest, averaged."""
     if not maps:
         raise ValueError(
             "no map was recorded that fits; look at the recording's layers, steps and sizes"

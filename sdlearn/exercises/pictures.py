@@ -13,7 +13,10 @@ from sdlearn.plots.look import SEQUENTIAL
 
 
 def curves(
-    xs: Iterable[float], lines: Mapping[str, Iterable[object]], xlabel: str, ylabel: str
+    xs: Iterable[float] | torch.Tensor,
+    lines: Mapping[str, Iterable[object]],
+    xlabel: str,
+    ylabel: str,
 ) -> Figure:
     """Curves: the learner's, whose names begin with "yours", dashed over the course's.
 
@@ -52,7 +55,7 @@ def heats(named: Mapping[str, object], **options) -> Figure:
     """Matrices as maps beside each other. options: of matplotlib's `imshow`."""
     figure = plots.new_figure(2.8)
     for axes, (name, values) in zip(figure.subplots(1, len(named)), named.items(), strict=True):
-        shown = torch.as_tensor(values).detach().float()
+        shown = torch.as_tensor(values).detach().float().numpy()
         axes.imshow(shown, cmap=SEQUENTIAL, **options)
         axes.set_title(name, fontsize=9)
         axes.axis("off")

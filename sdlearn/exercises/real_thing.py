@@ -56,7 +56,7 @@ def _bars(answer: Callable) -> Figure:
     figure = plots.new_figure(2.6)
     axes = figure.subplots()
     for offset, (count, name) in enumerate(((answer, "yours"), (resnet_parameters, "target"))):
-        values = [count(*shape) / 1e6 for shape in SHAPES[1:]]
+        values = [float(count(*shape)) / 1e6 for shape in SHAPES[1:]]
         xs = [x + 0.4 * offset for x in range(len(values))]
         axes.bar(xs, values, 0.38, color=plots.LINES[offset], label=name)
     axes.set_xticks([0.2, 1.2, 2.2], [f"{c_in} → {c_out}" for c_in, c_out, _ in SHAPES[1:]])
@@ -224,7 +224,7 @@ def _ring(answer: Callable) -> Figure:
             after = max(t - 0.11, until)
             points = torch.as_tensor(answer(points, noise - ring, t, after)).float()
             t = after
-        axes.plot(*points.T, ".", ms=2, color=plots.LINES[0])
+        axes.plot(*points.T.numpy(), ".", ms=2, color=plots.LINES[0])
         axes.set(xlim=(-3, 3), ylim=(-3, 3), xticks=[], yticks=[], aspect="equal")
         axes.set_title(f"t = {until:g}")
     return figure

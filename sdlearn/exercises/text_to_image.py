@@ -81,13 +81,13 @@ def _eight_bit(pixels: Tensor) -> Tensor:
     return (pixels.clamp(0, 1) * 255).round().permute(1, 2, 0)
 
 
-def _near(value: object, expected: np.ndarray) -> bool:
+def _near(value: object, expected: object) -> bool:
     """Equal to within one step of 8 bits, which is rounding."""
     try:
-        value = np.asarray(value, dtype=np.float64)
+        value, expected = (np.asarray(v, dtype=np.float64) for v in (value, expected))
     except (TypeError, ValueError):
         return False
-    return value.shape == expected.shape and bool(np.abs(value - np.asarray(expected)).max() <= 1)
+    return value.shape == expected.shape and bool(np.abs(value - expected).max() <= 1)
 
 
 def _both_decoded(answer: Callable) -> Figure:
@@ -288,7 +288,7 @@ SEEDS = 3
 def _right_and_wrong(measured: tuple[np.ndarray, list[Verdict]]) -> Figure:
     drawn, verdicts = measured
     titles = ["right" if verdict.whole else "wrong" for verdict in verdicts]
-    return plots.strip(drawn, titles, columns=4)
+    return plots.strip(list(drawn), titles, columns=4)
 
 
 @lesson.open_exercise(picture=_right_and_wrong)

@@ -32,7 +32,7 @@ def schedules(named: Mapping[str, Schedule]) -> Figure:
             (of_share, schedule.alpha_bars),
             (of_ratio, schedule.snr),
         ):
-            axes.plot(t, values.cpu(), color=colour, label=name)
+            axes.plot(t, values.cpu().numpy(), color=colour, label=name)
     for axes, title in (
         (of_step, "β: variance added by a step"),
         (of_share, "ᾱ: share still picture"),
@@ -66,7 +66,7 @@ def rung(
     of_pixels, of_latents, of_spread = figure.subplots(1, 3)
     of_pixels.imshow(to_pictures(seen[None])[0])
     of_pixels.set_title("pixels " + "×".join(map(str, pixels.shape)), fontsize=9, color=INK)
-    of_latents.imshow(small[0].cpu(), cmap=DIVERGING, vmin=-3, vmax=3)
+    of_latents.imshow(small[0].cpu().numpy(), cmap=DIVERGING, vmin=-3, vmax=3)
     of_latents.set_title(
         f"latents {'×'.join(map(str, latents.shape))}, channel 0", fontsize=9, color=INK
     )

@@ -47,7 +47,7 @@ def latent_channels(latents: Float[Tensor, "c h w"], title: str = "") -> Figure:
     grid = figure.subplots(1, channels, squeeze=False)[0]
     for index, axes in enumerate(grid):
         shown = axes.imshow(
-            latents[index].float().cpu(), cmap=DIVERGING, vmin=-strongest, vmax=strongest
+            latents[index].float().cpu().numpy(), cmap=DIVERGING, vmin=-strongest, vmax=strongest
         )
         axes.set_title(f"channel {index}", fontsize=9, color=INK)
         axes.axis("off")
@@ -59,7 +59,7 @@ def latent_channels(latents: Float[Tensor, "c h w"], title: str = "") -> Figure:
 def denoising(step: Step, picture: Image.Image) -> Figure:
     """One step of a drawing: the latents after it, the noise that was named, and x̂₀ decoded."""
     figure = new_figure(3.2)
-    latents, noise = step.latents[0, 0].float().cpu(), step.noise[0, 0].float().cpu()
+    latents, noise = (x[0, 0].float().cpu().numpy() for x in (step.latents, step.noise))
     shown = (
         (latents, "latents after the step, channel 0"),
         (noise, "predicted noise ε̂, channel 0"),

@@ -138,13 +138,12 @@ def latents_of_pages(vae: AutoencoderKL, folder: Path, count: int, size: int) ->
     )  # in memory when it is read, and shared by processes
 
 
-@torch.no_grad()
 def encode_pages(
     vae: AutoencoderKL, drawn: Iterator[np.ndarray], batch: int = 16
 ) -> Iterator[torch.Tensor]:
     """Pages as they are drawn, encoded some at a time: float16 [n, 2, 4, h, w]."""
     while pages := list(islice(drawn, batch)):
-        with torch.autocast(vae.device.type, torch.bfloat16):
+        with torch.no_grad(), torch.autocast(vae.device.type, torch.bfloat16):
             posterior = vae.encode(to_pixels(np.stack(pages)).to(vae.device)).latent_dist
         scaled = (
             torch.stack([posterior.mean, posterior.std], dim=1).float() * vae.config.scaling_factor

@@ -150,7 +150,7 @@ class AttentionExplorer(DrawingBox):
         return self.step_slider.value
 
     @property
-    def word(self) -> str:
+    def word(self) -> str | None:
         return self.word_choice.value
 
     @property

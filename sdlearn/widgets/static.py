@@ -7,7 +7,9 @@ import base64
 import ipywidgets
 
 
-def with_picture(bundle: tuple | dict, jpeg: bytes, text: str | None = None) -> tuple | dict:
+def with_picture(
+    bundle: tuple | dict, jpeg: bytes | memoryview, text: str | None = None
+) -> tuple | dict:
     """A widget's mime bundle with a JPEG beside it, for readers on GitHub, of an export, or without
     JavaScript.
 
@@ -32,7 +34,7 @@ class PictureBox(ipywidgets.VBox):
     def _say(self, text: str) -> None:
         self.said.value = text
 
-    def _still(self) -> bytes:
+    def _still(self) -> bytes | memoryview:
         """The JPEG for readers without a kernel."""
         return self.image.value
 
