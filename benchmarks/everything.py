@@ -15,7 +15,9 @@ from pathlib import Path
 
 import torch
 
-HERE = Path(__file__).parent
+from sdlearn._support.paths import ROOT
+
+HERE = ROOT / "benchmarks"
 COMMANDS = (
     "speed",
     "recording",
@@ -25,6 +27,7 @@ COMMANDS = (
     "two_kernels",
     "widgets",
     "lessons",
+    "full_size" if torch.cuda.is_available() else "full_size --size 64 --steps 1",
 )
 
 
@@ -62,10 +65,10 @@ def main() -> None:
         f"# Benchmarks\n\nWritten by `make benchmarks`: {where}. Times vary between machines, "
         "ratios much less.\n"
     )
-    found = [head]
+    sections = [head]
     for command in COMMANDS:
-        found.append(section(command))
-        (HERE / "RESULTS.md").write_text("\n".join(found), encoding="utf-8")
+        sections.append(section(command))
+        (HERE / "RESULTS.md").write_text("\n".join(sections), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import argparse
 import resource
-import statistics
 import tempfile
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
 from PIL import Image
+from stopwatch import once, seconds
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTextModel
 
 import sdlearn
@@ -121,18 +121,6 @@ def by_diffusers(model: Components, size: int, steps: int) -> torch.Tensor:
     ).images
 
 
-def timed(work: Callable[[], object], repeat: int) -> tuple[float, object]:
-    """The median seconds, and the last result."""
-    times = []
-    for _ in range(repeat):
-        start = time.perf_counter()
-        result = work()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times), result
-
-
 def peak_gigabytes() -> float:
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 1e9
@@ -154,24 +142,29 @@ def main() -> None:
         folder = choice.folder or Path(scratch)
         if not (folder / "model_index.json").exists():
             build(folder)
-        seconds, model = timed(lambda: sdlearn.load(folder), 1)
+        loaded: list[Components] = []
+        took = once(lambda: loaded.append(sdlearn.load(folder)))
+        (model,) = loaded
         print(model)
         print(
             f"| stage at {choice.size}², {choice.steps} steps | seconds |\n|---|---|\n| load | "
-            f"{seconds:.2f} |"
+            f"{took:.2f} |"
         )
-        found = {}
-        for name, work in stages(model, choice.size, choice.steps).items():
-            work()
-            seconds, found[name] = timed(work, choice.repeat)
-            print(f"| {name} | {seconds:.3f} |", flush=True)
-        by_diffusers(model, choice.size, choice.steps)
-        seconds, theirs = timed(
-            lambda: by_diffusers(model, choice.size, choice.steps), choice.repeat
+        work = stages(model, choice.size, choice.steps)
+        work["text to latents, by diffusers"] = partial(
+            by_diffusers, model, choice.size, choice.steps
         )
-        print(f"| text to latents, by diffusers | {seconds:.3f} |")
-    ours = found["text to latents"]
-    recorded = torch.equal(ours, found["the same, two words recorded"])
+        for name, stage in work.items():
+            print(f"| {name} | {seconds(stage, choice.repeat):.3f} |", flush=True)
+        ours, again, theirs = (
+            work[name]()
+            for name in (
+                "text to latents",
+                "the same, two words recorded",
+                "text to latents, by diffusers",
+            )
+        )
+    recorded = torch.equal(ours, again)
     print(f"\nrecorded and not, the same to the last bit: {recorded}")
     print(
         f"largest difference from diffusers: {(ours - theirs).abs().max():.4f}, of "

@@ -17,7 +17,8 @@ from pathlib import Path
 import nbformat
 import papermill
 
-NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+from sdlearn._support.paths import NOTEBOOKS
+
 PEAK = """
 import json, os, psutil, torch
 memory = psutil.Process().memory_info()

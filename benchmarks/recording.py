@@ -8,13 +8,11 @@ random weights; give it a GPU, or patience.
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
-from collections.abc import Callable
 
 import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import Attention, AttnProcessor, AttnProcessor2_0
+from stopwatch import taking_turns
 
 import sdlearn
 from sdlearn.attention import record
@@ -58,22 +56,6 @@ def eager(unet, latents, states) -> torch.Tensor:
         unet.set_attn_processor(AttnProcessor2_0())
 
 
-def interleaved(ways: list[Callable[[], object]], repeat: int) -> list[float]:
-    """The median seconds of every way; they take turns, so that a busy moment hits them alike."""
-    times = [[] for _ in ways]
-    for turn in range(repeat + 1):
-        for way, found in zip(ways, times, strict=True):
-            if torch.cuda.is_available():
-                torch.cuda.synchronize()
-            start = time.perf_counter()
-            way()
-            if torch.cuda.is_available():
-                torch.cuda.synchronize()
-            if turn:
-                found.append(time.perf_counter() - start)
-    return [statistics.median(found) for found in times]
-
-
 @torch.no_grad()
 def main() -> None:
     parser = argparse.ArgumentParser(
@@ -96,7 +78,8 @@ def main() -> None:
     latents = torch.randn(2, 4, 64, 64, device=device)
     states = torch.randn(2, 77, unet.config.cross_attention_dim, device=device)
     ways = (plain, recorded, with_points, eager)
-    times = interleaved([lambda way=way: way(unet, latents, states) for way in ways], choice.repeat)
+    calls = [lambda way=way: way(unet, latents, states) for way in ways]
+    times = taking_turns(calls, choice.repeat)
     reference = plain(unet, latents, states)
     print("| one guided step | ms | ratio | largest difference of the result |\n|---|---|---|---|")
     for way, seconds in zip(ways, times, strict=True):

@@ -10,19 +10,6 @@ import resource
 import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable
-
-
-def seconds(work: Callable[[], object], repeat: int = 3) -> float:
-    """The median time of `repeat` runs after one that warms up."""
-    work()
-    times = []
-    for _ in range(repeat):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
 
 
 def python_seconds(code: str, repeat: int = 3) -> float:
@@ -49,6 +36,7 @@ def main() -> None:
     ]
     import torch
     from diffusers import StableDiffusionPipeline
+    from stopwatch import seconds
 
     import sdlearn
 

@@ -9,12 +9,12 @@ attention, in this run. bfloat16 by autocast.
 
 from __future__ import annotations
 
-import statistics
-import time
+from functools import partial
 
 import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
+from stopwatch import once, seconds
 from torch.utils.flop_counter import FlopCounterMode
 
 from sdlearn.loading import best_device
@@ -27,15 +27,13 @@ WIDTH = 128
 KINDS = {"plain": AttnProcessor, "fused": AttnProcessor2_0, "in cache": InCache}
 
 
-def step(unet: UNet2DConditionModel, side: int, batch: int) -> float:
-    """Seconds for one step, forward and backward."""
+def step(unet: UNet2DConditionModel, side: int, batch: int) -> None:
+    """One step, forward and backward."""
     latents = torch.randn(batch, 4, side, side).contiguous(memory_format=torch.channels_last)
     t, states = torch.full((batch,), 500), torch.randn(batch, 77, unet.config.cross_attention_dim)
-    start = time.perf_counter()
     with torch.autocast("cpu", torch.bfloat16):
         loss = unet(latents, t, states).sample.float().square().mean()
     loss.backward()
-    return time.perf_counter() - start
 
 
 def matrix_peak() -> float:
@@ -43,12 +41,7 @@ def matrix_peak() -> float:
     could do at most.
     """
     a, b = torch.randn(2, 2048, 2048, dtype=torch.bfloat16)
-    times = []
-    for _ in range(8):
-        start = time.perf_counter()
-        a @ b
-        times.append(time.perf_counter() - start)
-    return 2 * 2048**3 / min(times)
+    return 2 * 2048**3 / min(once(lambda: a @ b) for _ in range(8))
 
 
 def compare_attention() -> None:
@@ -62,20 +55,17 @@ def compare_attention() -> None:
         "|\n|---|---|---|---|---|---|"
     )
     for side, batch in ((32, 32), (64, 8)):
-        found = {}
+        of_sample = {}
         for name, kind in KINDS.items():
             unet.set_attn_processor(kind())
-            if (
-                name == "plain"
-            ):  # the counter does not see into the fused kind, whose work is the same
+            if name == "plain":  # the counter does not see into the fused kind: the same work
                 with FlopCounterMode(display=False) as counted:
                     step(unet, side, batch)
-            step(unet, side, batch)
-            seconds = statistics.median(step(unet, side, batch) for _ in range(4))
-            found[name] = seconds / batch
-            part = counted.get_total_flops() / seconds / peak
-            ratio = found[name] / found["plain"]
-            row = f"{1000 * found[name]:.1f} | {1 / found[name]:.1f} | {ratio:.2f} | {part:.0%}"
+            took = seconds(partial(step, unet, side, batch), 4)
+            of_sample[name] = took / batch
+            part = counted.get_total_flops() / took / peak
+            ratio = of_sample[name] / of_sample["plain"]
+            row = f"{1000 * took / batch:.1f} | {batch / took:.1f} | {ratio:.2f} | {part:.0%}"
             print(f"| {8 * side}² | {name} | {row} |", flush=True)
     print()
 
@@ -95,23 +85,24 @@ def whole_steps(device: torch.device, count: int = 6) -> None:
     optimizers = make_optimizers([*objective.parameters()], recipe)
     print("| size | latents in a step | seconds a step | latents a second |\n|---|---|---|---|")
     for size, batch in ((512, recipe.batch), (256, 4 * recipe.batch)):
-        mean = torch.randn(batch, 4, size // 8, size // 8, device=device).contiguous(
-            memory_format=torch.channels_last
-        )
+        mean = torch.randn(batch, 4, size // 8, size // 8, device=device)
+        mean = mean.contiguous(memory_format=torch.channels_last)
         read = states.to(device).expand(batch, -1, -1)
-        times = []
-        for _ in range(count + 2):
-            start = time.perf_counter()
-            with torch.autocast(device.type, torch.bfloat16):
-                loss = objective(mean, mean.abs(), read)["loss"]
-            loss.backward()
-            for optimizer in optimizers:
-                optimizer.step()
-                optimizer.zero_grad()
-            loss.item()  # waits until all of it is done
-            times.append(time.perf_counter() - start)
-        seconds = statistics.median(times[2:])
-        print(f"| {size}² | {batch} | {seconds:.2f} | {batch / seconds:.0f} |", flush=True)
+        work = partial(whole_step, objective, optimizers, mean, read)
+        work()  # the second one may still compile
+        took = seconds(work, count)
+        print(f"| {size}² | {batch} | {took:.2f} | {batch / took:.0f} |", flush=True)
+
+
+def whole_step(
+    objective: Objective, optimizers: list, mean: torch.Tensor, read: torch.Tensor
+) -> None:
+    with torch.autocast(mean.device.type, torch.bfloat16):
+        loss = objective(mean, mean.abs(), read)["loss"]
+    loss.backward()
+    for optimizer in optimizers:
+        optimizer.step()
+        optimizer.zero_grad()
 
 
 def main() -> None:

@@ -22,9 +22,10 @@ from pathlib import Path
 import nbformat
 from playwright.sync_api import Page, sync_playwright
 
-ROOT = Path(__file__).resolve().parents[1]
+from sdlearn._support.paths import ROOT
+
 sys.path.insert(0, str(ROOT))
-import start  # noqa: E402
+import start
 
 PRESSES = 40
 SETUP = """
