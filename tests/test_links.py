@@ -8,9 +8,10 @@ from pathlib import Path
 import nbformat
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from sdlearn._support.paths import ROOT
+
 PAGES = [
-    ROOT / "README.md",
+    *sorted(ROOT.glob("*.md")),
     *ROOT.glob("assets/**/README.md"),
     *sorted(ROOT.glob("notebooks/*.ipynb")),
 ]
