@@ -1,8 +1,8 @@
 """Start the course: `python3 start.py`. Run its tests: `python3 start.py test`.
 
 The first run makes an environment in `.venv` and installs `requirements.txt` into it; later runs
-start at once. Everything after `--` goes to JupyterLab, or to pytest. This file needs nothing but
-Python itself, and keeps to old syntax so that an old Python gets as far as reading what is wrong.
+start at once. Everything after `--` goes to JupyterLab, or to pytest. This file needs only Python
+itself, and it keeps to old syntax so that even an old Python can run it and say what is wrong.
 """
 
 import argparse
@@ -22,7 +22,7 @@ STAMP = VENV / "sdlearn-stamp"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 WHAT_PIP_MEANS = (
-    # words in pip's output, what to tell
+    # words to look for in pip's output, and what to tell the user
     (
         ("No space left on device", "not enough space on the disk"),
         "The disk is full. Free at least {gb} GB and run the same command again.",
@@ -40,14 +40,13 @@ WHAT_PIP_MEANS = (
             "ProxyError",
         ),
         "The package index cannot be reached. The first run needs the network: check the "
-        "connection (or the proxy "
-        "settings) and run the same command again. Later runs need no network.",
+        "connection (or the proxy settings) and run the same command again. Later runs need "
+        "no network.",
     ),
     (
         ("No matching distribution found",),
         "A package has no release for this Python ({python}) on this machine. Install Python "
-        "3.11, 3.12 or 3.13 and "
-        "run this file with it.",
+        "3.11, 3.12 or 3.13 and run this file with it.",
     ),
 )
 
@@ -60,9 +59,8 @@ def main():
     if sys.version_info < OLDEST:
         stop(
             "This course needs Python %d.%d or newer; this is Python %s. Install a newer one "
-            "from python.org or your "
-            "package manager and run it, for example: python3.12 start.py"
-            % (OLDEST + (sys.version.split()[0],))
+            "from python.org or your package manager and run it, for example: "
+            "python3.12 start.py" % (OLDEST + (sys.version.split()[0],))
         )
     ours, rest = split(sys.argv[1:])
     parser = argparse.ArgumentParser(
@@ -94,7 +92,7 @@ def main():
 
 
 def split(arguments):
-    """What is ours, and what comes after `--`."""
+    """Our own arguments, and those after `--`."""
     if "--" not in arguments:
         return arguments, []
     here = arguments.index("--")
@@ -102,8 +100,9 @@ def split(arguments):
 
 
 def environment():
-    """The environment of JupyterLab and so of every kernel: its settings, and threads that wait
-    without spinning.
+    """The environment variables of JupyterLab, which every kernel inherits.
+
+    They point to the course's settings, and let threads wait without spinning.
     """
     from sdlearn._support.threads import WAITING, says_nothing_of_waiting
 
@@ -118,7 +117,7 @@ def environment():
 
 
 def fingerprint():
-    """Changes when anything changes that the environment was made from."""
+    """A hash of everything that the environment is made from."""
     files = [
         (ROOT / name).read_text(encoding="utf-8") for name in ("requirements.txt", "pyproject.toml")
     ]
@@ -131,8 +130,9 @@ def is_ready():
 
 
 def prepare():
-    """Make the environment anew. The stamp is written last: without it nothing that is there is
-    trusted.
+    """Make the environment from scratch.
+
+    The stamp is written last: without it, an environment counts as unfinished and is made again.
     """
     free = shutil.disk_usage(str(ROOT)).free / 1e9
     if NEEDED_GB <= free < CUDA_GB and sys.platform.startswith("linux"):
@@ -151,8 +151,8 @@ def prepare():
     except ImportError:
         stop(
             "This Python lacks the venv module. On Debian and Ubuntu: sudo apt install "
-            "python%d.%d-venv; on Fedora: "
-            "sudo dnf install python3-pip; then run the same command again." % sys.version_info[:2]
+            "python%d.%d-venv; on Fedora: sudo dnf install python3-pip; then run the same "
+            "command again." % sys.version_info[:2]
         )
     print("Preparing the course (once; this takes a few minutes) ...", flush=True)
     try:
@@ -197,7 +197,7 @@ def install():
 
 
 def explain(said):
-    """What pip's output means for somebody who wants to start the course."""
+    """What pip's output means for someone who wants to start the course."""
     for signs, meaning in WHAT_PIP_MEANS:
         if any(sign in said for sign in signs):
             return meaning.format(gb=NEEDED_GB, python=sys.version.split()[0])

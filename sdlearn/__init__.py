@@ -1,6 +1,4 @@
-"""Stable Diffusion, opened stage by stage. The names here load what they need when they are first
-used.
-"""
+"""Stable Diffusion, opened stage by stage. Each name here loads its module on first use."""
 
 from __future__ import annotations
 

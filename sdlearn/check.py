@@ -1,8 +1,8 @@
 """Checks of the learner's own functions: `check.one_step(one_step)`.
 
 A check never raises. It says "not attempted yet", or which mistake was made, or where the answer
-first goes wrong; or it says that the answer is right and shows the learner's function at work.
-`check.progress()` tells how far the course has come, and `check.reset()` forgets it.
+first goes wrong. If the answer is right, it says so and shows the learner's function at work.
+`check.progress()` shows how many exercises are solved, and `check.reset()` forgets them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sdlearn.exercises.progress import Progress, forget, read_done, write_done
 
 
 def progress() -> Progress:
-    """How many exercises of every lesson are solved, over the whole course and all sessions."""
+    """How many exercises of each lesson are solved, counting all earlier sessions."""
     listed = tuple((exercise.lesson, exercise.name) for exercise in exercises().values())
     return Progress(listed, frozenset(read_done()))
 

@@ -1,7 +1,7 @@
-"""The autoencoder: pictures to latents and back, with Stable Diffusion's scaling.
+"""The autoencoder: from pictures to latents and back, with Stable Diffusion's scaling.
 
-The U-Net sees latents of about unit variance: what the encoder gives, times the `scaling_factor` of
-the autoencoder's configuration. The decoder wants it undone.
+The U-Net sees latents of about unit variance: the encoder's output, multiplied by the
+`scaling_factor` from the autoencoder's configuration. Before decoding, the scaling is undone.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from torch import Tensor
 
 @torch.no_grad()
 def encode(vae: AutoencoderKL, pixels: Float[Tensor, "n 3 H W"]) -> DiagonalGaussianDistribution:
-    """q(z | x): a `mean` and a `logvar` for each latent number, and `sample(generator)`. Not scaled
-    yet.
+    """q(z | x), not scaled yet: its `mean`, its `logvar`, and `sample(generator)` to draw a z.
 
-    Pixels are in [-1, 1]. Pictures too large for the memory: call `vae.enable_tiling()` first.
+    There is one mean and one log-variance for each latent number. Pixels are in [-1, 1]. If the
+    pictures are too large for the memory, call `vae.enable_tiling()` first.
 
     Raises:
-        ValueError: pixels that are no pictures, or whose sides the encoder cannot halve often
+        ValueError: the pixels are not pictures, or the encoder cannot halve their sides often
             enough.
     """
+    # the encoder halves the sides at every level but the last
     factor = 2 ** (len(vae.config.block_out_channels) - 1)
     if pixels.ndim != 4 or pixels.shape[1] != vae.config.in_channels or 0 in pixels.shape:
         raise ValueError(
@@ -39,18 +40,18 @@ def encode(vae: AutoencoderKL, pixels: Float[Tensor, "n 3 H W"]) -> DiagonalGaus
 
 
 def scale(vae: AutoencoderKL, z: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-    """What the autoencoder calls z, as the latents that the U-Net sees."""
+    """From the autoencoder's z to the latents that the U-Net sees."""
     return z * vae.config.scaling_factor
 
 
 def unscale(vae: AutoencoderKL, latents: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-    """The U-Net's latents, as the z that the decoder wants."""
+    """From the U-Net's latents to the z that the decoder expects."""
     return latents / vae.config.scaling_factor
 
 
 @torch.no_grad()
 def decode(vae: AutoencoderKL, latents: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 3 H W"]:
-    """Scaled latents to pixels in about [-1, 1]. The scaling is undone first."""
+    """From scaled latents to pixels in about [-1, 1]. The scaling is undone first."""
     channels = vae.config.latent_channels
     if latents.ndim != 4 or latents.shape[1] != channels or 0 in latents.shape:
         raise ValueError(f"latents: shape [n, {channels}, h, w], got {tuple(latents.shape)}")
@@ -60,7 +61,5 @@ def decode(vae: AutoencoderKL, latents: Float[Tensor, "n c h w"]) -> Float[Tenso
 
 
 def compression_ratio(pixels: Tensor, latents: Tensor) -> float:
-    """How many times fewer numbers the latents are than the pixels: counted, not computed from a
-    formula.
-    """
+    """How many times more numbers the pixels hold than the latents, found by counting both."""
     return pixels.numel() / latents.numel()

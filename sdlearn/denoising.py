@@ -16,7 +16,7 @@ from sdlearn._support.arguments import number, whole_number
 from sdlearn.noising import Schedule, clean_from_noise, clean_from_velocity
 
 SAME_DIRECTION = 0.9999
-"""The cosine from which on two vectors count as one direction: the arc between them is straight."""
+"""Above this cosine, two vectors count as one direction: the arc between them is straight."""
 
 Predict = Callable[[Tensor, int], Tensor]
 """The noise in latents [n, c, h, w] at a timestep."""
@@ -36,7 +36,7 @@ class Step:
     noise: Tensor
     """The guided prediction, which the scheduler was given."""
     clean: Tensor
-    """x̂₀: the latents as they would be if the prediction were exact."""
+    """x̂₀: what the clean latents would be if the prediction were exact."""
 
     def __repr__(self) -> str:
         shape = "×".join(map(str, self.latents.shape))
@@ -46,7 +46,7 @@ class Step:
 def check_denoising(
     scheduler: SchedulerMixin, steps: int, guidance: float, strength: float = 1.0
 ) -> None:
-    """Raise TypeError or ValueError, naming the argument, where these numbers cannot be used."""
+    """Raise TypeError or ValueError, naming the argument, if these numbers cannot be used."""
     whole_number("steps", steps, 1, scheduler.config.num_train_timesteps)
     number("guidance", guidance, 0, 100)
     number("strength", strength, 0, 1)
@@ -58,7 +58,7 @@ def check_denoising(
 
 
 def seeded(seed: int) -> torch.Generator:
-    """A generator on the CPU: the same numbers for a seed on every device."""
+    """A generator on the CPU: a seed gives the same numbers whatever the device."""
     return torch.Generator().manual_seed(whole_number("seed", seed, 0, 2**63 - 1))
 
 
@@ -76,9 +76,10 @@ def draw_noise(shape: tuple[int, ...], seed: int | torch.Generator, like: Tensor
 def slerp(
     first: Float[Tensor, "*shape"], second: Float[Tensor, "*shape"], share: float
 ) -> Float[Tensor, "*shape"]:
-    """From one noise to another along the arc, so that every noise on the way has its size.
+    """Go from one noise to another along an arc, so that the size of the noise is kept on the way.
 
-    Both are read as one long vector. A share of 0 is the first, 1 the second (Shoemake 1985).
+    Each noise is treated as one long vector. Share 0 gives the first noise, 1 the second (Shoemake
+    1985).
     """
     cosine = (first * second).sum() / (first.norm() * second.norm())
     if cosine > SAME_DIRECTION:
@@ -94,7 +95,8 @@ def guided(
 ) -> Float[Tensor, "*shape"]:
     """Classifier-free guidance (Ho and Salimans 2022, Eq. 6, with w = guidance - 1).
 
-    At 1 this is the conditional prediction; above 1 it goes further from the unconditional one.
+    At 1 this is the conditional prediction; above 1 it moves further away from the unconditional
+    prediction.
     """
     return unconditional + guidance * (conditional - unconditional)
 
@@ -113,11 +115,11 @@ def ddim_step(
 
 
 def ddim(predict: Predict, schedule: Schedule, noisy: Tensor, timesteps: Sequence[int]) -> Tensor:
-    """Follow DDIM down the timesteps, from noisy latents at the first of them to clean ones.
+    """Follow DDIM down the timesteps, from noisy latents at the first timestep to clean latents.
 
-    predict: gives the noise in latents [n, c, h, w] at t, as `sdlearn.pipeline.predictor` does.
+    predict: returns the noise in latents [n, c, h, w] at t; `sdlearn.pipeline.predictor` makes one.
     """
-    alpha_bars = [*schedule.alpha_bars[timesteps].tolist(), 1.0]
+    alpha_bars = [*schedule.alpha_bars[timesteps].tolist(), 1.0]  # 1: no noise after the last step
     for t, alpha_bar, following in zip(timesteps, alpha_bars, alpha_bars[1:], strict=False):
         noisy = ddim_step(noisy, predict(noisy, t), alpha_bar, following)
     return noisy
@@ -128,8 +130,8 @@ def ddim_inversion(
 ) -> Tensor:
     """Follow DDIM up the timesteps, from clean latents to the noise that they come from.
 
-    The latents at the next timestep are not known yet, so the noise in them is predicted from those
-    before it, as if little changed in between (Song et al. 2021, Section 5.4).
+    The latents at the next timestep are not known yet. We predict their noise from the current
+    latents, as if little changed in between (Song et al. 2021, Section 5.4).
     """
     alpha_bars = [1.0, *schedule.alpha_bars[timesteps].tolist()]
     for t, alpha_bar, following in zip(timesteps, alpha_bars, alpha_bars[1:], strict=False):
@@ -152,16 +154,16 @@ def denoise(
 ) -> Iterator[Step]:
     """Yield every step from noise to latents; with `start`, from a picture's noised latents.
 
-    With guidance the U-Net runs on a batch twice as large (`guided` says what for); at 1 it does
-    not need to.
+    With guidance the U-Net runs on a batch twice as large (`guided` needs both predictions); at
+    guidance 1 this is not necessary.
 
     Args:
-        states: of the prompts, from `sdlearn.text.encode_text`.
-        negative_states: of what to steer away from: the empty text, or a negative prompt.
+        states: the prompts' states, from `sdlearn.text.encode_text`.
+        negative_states: those of what to steer away from: the empty text, or a negative prompt.
         start: scaled latents of a picture.
-        strength: the part of the steps that is done from there (Meng et al. 2022); 1 is all.
+        strength: the part of the steps that is run from `start` (Meng et al. 2022); 1 is all steps.
         mask: 1 where to draw; elsewhere `start` is put back after every step.
-        generator: of the noise that some schedulers add in every step.
+        generator: for the noise that some schedulers add in every step.
 
     Raises:
         TypeError, ValueError: naming the argument, before the U-Net runs.
@@ -175,6 +177,7 @@ def denoise(
     )
     draws = {"generator": generator} if "generator" in signature(scheduler.step).parameters else {}
     latents = noise * scheduler.init_noise_sigma
+    # inpainting at strength 1 starts from pure noise, with nothing of `start` where we draw
     if start is not None and not (mask is not None and strength == 1):
         latents = scheduler.add_noise(start, noise, timesteps[:1])
     for index, t in enumerate(timesteps):
@@ -186,6 +189,7 @@ def denoise(
         clean = predict_clean(scheduler, seen, predicted, t)
         latents = scheduler.step(predicted, t, latents, **draws).prev_sample
         if mask is not None:
+            # the kept part is noised to the timestep that the latents have just reached
             following = timesteps[index + 1 : index + 2]
             kept = scheduler.add_noise(start, noise, following) if len(following) else start
             latents = mask * latents + (1 - mask) * kept
@@ -197,9 +201,7 @@ def denoise(
 def ladder(
     scheduler: SchedulerMixin, steps: int, strength: float = 1.0, device: torch.device | str = "cpu"
 ) -> tuple[SchedulerMixin, Real[Tensor, "count"]]:
-    """A fresh scheduler of the same kind, and the timesteps that it goes down; below strength 1
-    only the lower part.
-    """
+    """A fresh scheduler of the same kind and its timesteps; only the last ones below strength 1."""
     fresh = type(scheduler).from_config(scheduler.config)
     fresh.set_timesteps(steps, device=device)
     last = fresh.config.num_train_timesteps - 1
@@ -208,6 +210,7 @@ def ladder(
             f"steps: {steps} are too many for this scheduler, whose ladder would go beyond t = "
             f"{last}"
         )
+    # a scheduler of second order lists two timesteps for each step
     skipped = (steps - int(strength * steps)) * fresh.order
     if skipped and hasattr(fresh, "set_begin_index"):
         fresh.set_begin_index(skipped)
@@ -216,9 +219,7 @@ def ladder(
 
 @torch.no_grad()
 def _predict(unet, seen, t, states, negative_states, guidance) -> tuple[Tensor | None, Tensor]:
-    """The unconditional and the conditional prediction, in one run of a doubled batch,
-    unconditional first.
-    """
+    """The unconditional and the conditional prediction, in this order, from one doubled batch."""
     if guidance == 1:
         return None, unet(seen, t, states).sample
     both = unet(torch.cat([seen, seen]), t, torch.cat([negative_states, states])).sample
@@ -272,9 +273,7 @@ def _check_shapes(
 
 
 def predict_clean(scheduler: SchedulerMixin, seen: Tensor, predicted: Tensor, t: Tensor) -> Tensor:
-    """x̂₀ from what the U-Net saw and said, for models that predict the noise and for those that
-    predict v.
-    """
+    """x̂₀ from the U-Net's input and output, for models that predict the noise or v."""
     undo = (
         clean_from_velocity
         if scheduler.config.prediction_type == "v_prediction"

@@ -1,8 +1,8 @@
-"""Four families of models that make pictures, on the same pages, each short enough to read.
+"""Four families of models that make pictures, trained on the same pages, each short enough to read.
 
-Every family offers the same: `prepare(pixels)`, what it learns from; `learn(batch)`, one step of
-its training; and `sample(count, seed)`, new pictures. None reads a caption: what is compared is how
-pictures come about, not how words steer them.
+Every family has the same three methods: `prepare(pixels)` gives what it learns from, `learn(batch)`
+takes one training step, and `sample(count, seed)` makes new pictures. None of them reads a caption:
+we compare how pictures are made, not how words steer them.
 """
 
 from __future__ import annotations
@@ -28,19 +28,17 @@ from sdlearn.picturebook.scenes import COLOURS, Scene, compose
 
 SIDE = 64
 CODE = 64
-"""Numbers that the GAN and the VAE make a picture from."""
+"""How many numbers the GAN and the VAE turn into a picture."""
 CHANNELS = (32, 64, 96, 128)
 UNET_CHANNELS = (16, 32, 64, 64)
 KL_WEIGHT = 1.0
 SHOWN_KINDS, SHOWN_SETTINGS = ("heart", "tree"), ("meadow", "snow", "night")
-"""What the families' pages show: one big thing of any colour."""
+"""What the families' pages show: one big thing in any colour."""
 DRAW_STEPS = 50
 
 
 def pages(count: int, seed: int = 0) -> list[Scene]:
-    """Pages with one big thing: a heart or a tree of any colour, in a meadow, in the snow or at
-    night.
-    """
+    """Pages with a big heart or tree in any colour, in a meadow, in the snow or at night."""
     rng = np.random.default_rng((7, seed))
     return [
         compose(
@@ -58,15 +56,14 @@ def drawn(scenes: list[Scene]) -> Float[Tensor, "n 3 64 64"]:
 
 
 def decoder() -> nn.Sequential:
-    """From codes n×64 to pictures n×3×64×64: a VAE's decoder, and just as well a GAN's
-    generator.
-    """
+    """From codes n×64 to pictures n×3×64×64: used as the VAE's decoder and the GAN's generator."""
     wide = [*reversed(CHANNELS)]
     layers: list[nn.Module] = [
         nn.Unflatten(1, (CODE, 1, 1)),
         nn.ConvTranspose2d(CODE, wide[0], SIDE // 16),
     ]
     for read, made in zip(wide, [*wide[1:], 3], strict=True):
+        # from [n, 128, 4, 4] on, each transposed convolution doubles the sides
         layers += [
             nn.BatchNorm2d(read),
             nn.ReLU(),
@@ -76,9 +73,7 @@ def decoder() -> nn.Sequential:
 
 
 def encoder(numbers: int) -> nn.Sequential:
-    """From pictures n×3×64×64 to a few numbers each: 2×64 in a VAE's encoder, 1 in a
-    GAN's critic.
-    """
+    """From pictures n×3×64×64 to numbers: 2×64 each in the VAE's encoder, 1 in the GAN's critic."""
     layers: list[nn.Module] = []
     for read, made in zip((3, *CHANNELS), CHANNELS, strict=False):
         layers += [nn.Conv2d(read, made, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
@@ -91,25 +86,25 @@ class Family(nn.Module):
     """What the four have in common: pictures in [-1, 1] go in and come out."""
 
     def prepare(self, pixels: Float[Tensor, "n 3 h w"]) -> Tensor:
-        """What `learn` wants a batch of, made once for all pages."""
+        """What `learn` takes in batches; computed once for all pages."""
         return pixels
 
     def learn(self, batch: Tensor) -> dict[str, float]:
-        """One step of training, in place: its losses."""
+        """Take one training step, in place, and return its losses."""
         raise NotImplementedError
 
     def sample(self, count: int, seed: int) -> Float[Tensor, "n 3 h w"]:
-        """New pictures, always the same for a seed."""
+        """New pictures; the same seed always gives the same ones."""
         raise NotImplementedError
 
     @property
     def artist(self) -> nn.Module:
-        """The part that new pictures come from; the rest serves its training."""
+        """The part that makes new pictures; the rest is only there to train it."""
         raise NotImplementedError
 
 
 class InOneGo(Family):
-    """What a GAN and a VAE have in common: the artist turns a code into a picture in one run."""
+    """What the GAN and the VAE share: the artist turns a code into a picture in one run."""
 
     @torch.no_grad()
     def sample(self, count: int, seed: int) -> Float[Tensor, "n 3 h w"]:
@@ -117,7 +112,7 @@ class InOneGo(Family):
 
 
 class GAN(InOneGo):
-    """A generator and a critic, each the other's teacher (Goodfellow et al. 2014, Section 3)."""
+    """A generator and a critic that teach each other (Goodfellow et al. 2014, Section 3)."""
 
     def __init__(self):
         super().__init__()
@@ -130,10 +125,10 @@ class GAN(InOneGo):
     def learn(self, pixels: Float[Tensor, "n 3 h w"]) -> dict[str, float]:
         forged = self.generator(torch.randn(len(pixels), CODE))
         real, fake = self.critic(pixels), self.critic(forged.detach())
-        # −log D(x) − log(1 − D(G(z)))
+        # −log D(x) − log(1 − D(G(z))), where D is the sigmoid of the critic's number
         critic_loss = F.softplus(-real).mean() + F.softplus(fake).mean()
         _descend(self._criticism, critic_loss)
-        # −log D(G(z)): be taken for real
+        # −log D(G(z)): small when the critic takes the forged pictures for real
         generator_loss = F.softplus(-self.critic(forged)).mean()
         _descend(self._generating, generator_loss)
         return {"critic": critic_loss.item(), "generator": generator_loss.item()}
@@ -144,7 +139,7 @@ class GAN(InOneGo):
 
 
 class VAE(InOneGo):
-    """Turns a picture into a cloud of codes, and any code of it back (Kingma and Welling 2013)."""
+    """Turns a picture into a cloud of codes, and any such code back (Kingma and Welling 2013)."""
 
     def __init__(self):
         super().__init__()
@@ -153,9 +148,10 @@ class VAE(InOneGo):
 
     def learn(self, pixels: Float[Tensor, "n 3 h w"]) -> dict[str, float]:
         mean, log_variance = self.encoder(pixels).chunk(2, dim=1)
-        log_variance = log_variance.clamp(-10, 4)  # one bad step must not blow up the exponential
-        code = mean + (log_variance / 2).exp() * torch.randn_like(mean)
+        log_variance = log_variance.clamp(-10, 4)  # a bad step must not make exp overflow
+        code = mean + (log_variance / 2).exp() * torch.randn_like(mean)  # z = μ + σ ε
         error = (self.decoder(code) - pixels).square().sum(dim=(1, 2, 3)).mean()
+        # KL(N(μ, σ²) ‖ N(0, 1)) = ½ (μ² + σ² − 1 − log σ²), summed over the code
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1).mean()
         _descend(self._optimizer, error + KL_WEIGHT * kl)
         return {"error": error.item(), "kl": kl.item()}
@@ -166,9 +162,7 @@ class VAE(InOneGo):
 
 
 class Diffusion(Family):
-    """A U-Net that names the noise in whatever it is given: here pictures, 3×64×64 numbers (Ho et
-    al. 2020).
-    """
+    """A U-Net that predicts the noise in noised pictures: 3×64×64 numbers (Ho et al. 2020)."""
 
     shape = (3, SIDE, SIDE)
 
@@ -196,6 +190,7 @@ class Diffusion(Family):
 
     def learn(self, clean: Float[Tensor, "n c h w"]) -> dict[str, float]:
         t, noise = torch.randint(len(self._schedule), (len(clean),)), torch.randn_like(clean)
+        # mean of (ε̂(x_t, t) − ε)²
         loss = (
             (self.unet(add_noise(self._schedule, clean, t, noise), t).sample - noise)
             .square()
@@ -221,17 +216,15 @@ class Diffusion(Family):
 
 
 class LatentDiffusion(Diffusion):
-    """The same U-Net on the latents of a finished autoencoder: 4×8×8 numbers (Rombach et
-    al. 2022).
-    """
+    """The same U-Net on latents of a trained autoencoder: 4×8×8 numbers (Rombach et al. 2022)."""
 
     shape = (4, SIDE // 8, SIDE // 8)
 
     def __init__(self, vae: AutoencoderKL):
         super().__init__()
-        self._vae = (
-            vae,
-        )  # in a tuple it is no part of this module: it is finished, and kept elsewhere
+        # in a tuple, so that torch does not register it as a part of this module: it is trained
+        # already, and saved elsewhere
+        self._vae = (vae,)
 
     def prepare(self, pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 4 h//8 w//8"]:
         return scale(self._vae[0], encode(self._vae[0], pixels).mean)
@@ -243,10 +236,10 @@ class LatentDiffusion(Diffusion):
 def train(
     family: Family, pixels: Float[Tensor, "n 3 h w"], steps: int, batch: int = 16
 ) -> Iterator[dict[str, float]]:
-    """Train in place; what every step yields is its losses.
+    """Train in place and yield the losses of every step.
 
     Raises:
-        FloatingPointError: a loss is no number any more; what was learned is lost.
+        FloatingPointError: a loss is infinite or not a number; what was learned is lost.
     """
     data = family.prepare(pixels)
     for step in range(steps):
@@ -259,7 +252,7 @@ def train(
 
 
 def untrained(vae: AutoencoderKL) -> dict[str, Family]:
-    """One of each, fresh; the autoencoder is the latent diffusion's."""
+    """One of each family, untrained; the latent diffusion uses the autoencoder."""
     return {
         "GAN": GAN(),
         "VAE": VAE(),
@@ -269,7 +262,7 @@ def untrained(vae: AutoencoderKL) -> dict[str, Family]:
 
 
 def trained(vae: AutoencoderKL, folder: Path = FAMILIES) -> dict[str, Family]:
-    """The four as `python -m sdlearn.train families` left them, ready to sample.
+    """The four families as trained by `python -m sdlearn.train families`, ready to sample.
 
     Raises:
         FileNotFoundError: the folder lacks one of them.

@@ -1,4 +1,4 @@
-"""Pictures as tensors and back. Pixels are floats in [-1, 1] wherever a network sees them."""
+"""From pictures to tensors and back. Pixels are floats in [-1, 1] wherever a network sees them."""
 
 from __future__ import annotations
 
@@ -13,27 +13,28 @@ from torch import Tensor
 
 
 def to_pixels(pictures: Real[np.ndarray, "n h w 3"]) -> Float[Tensor, "n 3 h w"]:
-    """8-bit pictures, or averages of them, to pixels in [-1, 1]."""
+    """From 8-bit pictures, or averages of them, to pixels in [-1, 1]."""
     return torch.tensor(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def to_pictures(pixels: Float[Tensor, "n 3 h w"]) -> UInt8[np.ndarray, "n h w 3"]:
-    """Pixels in [-1, 1] to 8-bit pictures; what lies outside is clipped."""
+    """From pixels in [-1, 1] to 8-bit pictures; values outside are clipped."""
     halved = (pixels.float() / 2 + 0.5).clamp(0, 1)
     return (halved * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
 
 
 LARGEST = 4096
-"""The longest side of a picture that is taken in, in pixels."""
+"""The longest side that a picture may have, in pixels."""
 
 
 def to_rgb(name: str, picture: Image.Image | np.ndarray) -> Image.Image:
-    """Any picture as 8-bit RGB. What is transparent becomes white; 16 bits are rounded to 8; floats
-    are in [0, 1].
+    """Any picture as 8-bit RGB.
+
+    Transparent areas become white, 16 bits are rounded to 8, and floats have to be in [0, 1].
 
     Raises:
-        TypeError, ValueError: naming the argument, for what is no picture, empty, not finite or too
-            large.
+        TypeError, ValueError: naming the argument, if it is not a picture, is empty, not finite or
+            too large.
     """
     if isinstance(picture, np.ndarray):
         picture = _from_array(name, picture)
@@ -82,12 +83,12 @@ def _from_array(name: str, array: np.ndarray) -> Image.Image:
 
 
 def square(picture: Image.Image, side: int) -> Image.Image:
-    """The largest square in the middle of a picture, at this side."""
+    """The largest square in the middle of a picture, resized to this side."""
     return ImageOps.fit(picture, (side, side), Image.Resampling.LANCZOS)
 
 
 def figure_to_picture(figure: Figure) -> Image.Image:
-    """A Figure, drawn."""
+    """A Figure, rendered as a picture."""
     file = io.BytesIO()
     figure.savefig(file, format="png")
     return Image.open(file).convert("RGB")
@@ -103,13 +104,13 @@ def contact_sheet(
 
 
 def to_jpeg(picture: Image.Image, quality: int = 90) -> bytes:
-    """For the eye only: JPEG changes the numbers."""
+    """A picture as JPEG, for looking at only: JPEG changes the numbers."""
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=quality)
     return file.getvalue()
 
 
 def psnr(first: Float[Tensor, "n 3 h w"], second: Float[Tensor, "n 3 h w"]) -> float:
-    """Mean peak signal-to-noise ratio in dB of pixels in [-1, 1]; infinite for equal pictures."""
+    """Mean peak signal-to-noise ratio in dB, pixels in [-1, 1]; infinite for equal pictures."""
     error = ((first.clamp(-1, 1) - second) / 2).square().mean(dim=(1, 2, 3))
     return (-10 * error.log10()).mean().item()

@@ -1,5 +1,6 @@
-"""`load`: a Stable Diffusion as its components, by the field's names, frozen and on the best device
-there is.
+"""`load`: a Stable Diffusion as its components, under their usual names.
+
+The components are frozen and placed on the best available device.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ from sdlearn._support.paths import TINY
 
 CHECKSUMS = "SHA256SUMS"
 DEFAULTS = "defaults.json"
-"""Beside `model_index.json`: the steps and the guidance that a model draws best with, as its card
-measured them.
+"""A file beside `model_index.json`: the steps and guidance that the model draws best with.
+
+Its card has the measurements.
 """
 
 SD15 = {
@@ -59,13 +61,15 @@ CLASSES = {
     "unet": UNet2DConditionModel,
 }
 OF_CLIP = ("clip", "image_processor")
-"""Parts that the pipeline does not need, from CLIP's own folder."""
+"""Parts from CLIP's own folder, which the pipeline does not need."""
 
 
 @dataclass(frozen=True, repr=False)
 class Components:
-    """The parts of one Stable Diffusion. `clip`, whole with its image tower, and the
-    `image_processor` that makes its pixels are None where the folder has none.
+    """The parts of one Stable Diffusion.
+
+    `clip` is the whole CLIP, with its image tower, and `image_processor` prepares pictures for it.
+    Both are None if the folder has no CLIP.
     """
 
     name: str
@@ -78,8 +82,9 @@ class Components:
     scheduler: SchedulerMixin
     default_steps: int = 25
     default_guidance: float = 7.5
-    """What `text_to_image` and its siblings use where they are not told; by default as for Stable
-    Diffusion 1.5.
+    """Used by `text_to_image` and its siblings unless told otherwise.
+
+    The values here are those of Stable Diffusion 1.5.
     """
 
     @property
@@ -92,7 +97,7 @@ class Components:
 
     @property
     def factor(self) -> int:
-        """How many pixels one latent stands for, along a side."""
+        """How many pixels one latent stands for along each side."""
         return 2 ** (len(self.vae.config.block_out_channels) - 1)
 
     @property
@@ -148,10 +153,10 @@ def load(
         dtype: by default float16 on CUDA and float32 elsewhere.
 
     Raises:
-        ValueError: an unknown name, or a device or dtype that cannot be used here.
-        FileNotFoundError: a folder that lacks a component.
-        OSError: weights that are damaged, or neither cached nor within reach.
-        MemoryError: a model that does not fit on the device.
+        ValueError: the name is unknown, or the device or dtype cannot be used here.
+        FileNotFoundError: the folder lacks a component.
+        OSError: the weights are damaged, or are not cached and cannot be downloaded.
+        MemoryError: the model does not fit on the device.
     """
     device = _usable_device(device)
     dtype = _usable_dtype(dtype, device)
@@ -173,7 +178,7 @@ def load(
 
 @contextmanager
 def _without_bars() -> Iterator[None]:
-    """Reading from the disk takes no progress bar."""
+    """Show no progress bars while the parts are read from the disk."""
     transformers_logging.disable_progress_bar()
     try:
         yield
@@ -189,7 +194,7 @@ def best_device() -> torch.device:
 
 
 def _has_mps() -> bool:
-    """Some virtual Macs report MPS and cannot put anything there."""
+    """True if MPS works: some virtual Macs report it but cannot put anything there."""
     if not torch.backends.mps.is_available():
         return False
     try:
@@ -257,8 +262,11 @@ def check_layout(folder: Path) -> None:
 
 
 def check_files(folder: Path) -> None:
-    """Compare every file of a shipped folder with its checksum; raise OSError at the first that
-    differs.
+    """Compare every file of a shipped folder with its checksum.
+
+    Raises:
+        FileNotFoundError: the folder, or its list of checksums, is not there.
+        OSError: a file is missing or differs; the first such file is named.
     """
     sums = folder / CHECKSUMS
     if not sums.exists():
@@ -276,7 +284,7 @@ def check_files(folder: Path) -> None:
 
 
 def write_checksums(folder: Path) -> None:
-    """Note the checksum of every file of weights and configuration, for `check_files`."""
+    """Write down the checksums of all weights and configuration files, for `check_files`."""
     files = sorted(
         file for file in folder.rglob("*") if file.suffix in (".safetensors", ".json", ".txt")
     )
@@ -288,9 +296,7 @@ def write_checksums(folder: Path) -> None:
 
 
 def _fetch(repository: str, variant: str | None) -> Path:
-    """The repository's folder in the cache; what is not there yet is downloaded, its size said
-    first.
-    """
+    """The repository's folder in the cache, downloaded if needed after printing the size."""
     revision, patterns = SD15[repository]
     files = [pattern.format(v=f".{variant}" if variant else "") for pattern in patterns]
     where = {"repo_id": repository, "revision": revision, "allow_patterns": files}
@@ -352,7 +358,7 @@ def _read_scheduler(folder: Path) -> SchedulerMixin:
 
 
 def _read_defaults(file: Path) -> dict[str, float]:
-    """The model's own number of steps and guidance; nothing where its folder does not say them."""
+    """The model's own steps and guidance; an empty dict if its folder does not give them."""
     if not file.exists():
         return {}
     try:

@@ -1,7 +1,7 @@
 """Forward noising: from a picture, or its latents, to noise; one step at a time or all at once.
 
-t counts from 0, the first and smallest step, to T - 1. After step t a share ᾱ_t of the variance is
-still the picture's and 1 - ᾱ_t is noise. Nothing here has learned anything: it is arithmetic on
+t counts from 0, the first and smallest step, to T - 1. After step t, a share ᾱ_t of the variance
+still comes from the picture, and 1 - ᾱ_t is noise. Nothing here is learned: it is arithmetic on
 tensors of any shape.
 """
 
@@ -23,7 +23,7 @@ Time = int | Int[Tensor, "n"]
 
 @dataclass(frozen=True)
 class Schedule:
-    """How much noise each step adds: β of every step, and what follows from it."""
+    """How much noise each step adds: β for every step, and what follows from it."""
 
     betas: Float[Tensor, "T"]
 
@@ -34,7 +34,7 @@ class Schedule:
         """A schedule by its name. `start` and `end` are Stable Diffusion's; cosine ignores them.
 
         - linear: Ho et al. 2020, Section 4.
-        - scaled_linear: linear in √β, as Stable Diffusion's configuration has it.
+        - scaled_linear: linear in √β, as in Stable Diffusion's configuration.
         - cosine: Nichol and Dhariwal 2021, Eq. 17.
         """
         whole_number("steps", steps, 1, 100_000)
@@ -53,7 +53,7 @@ class Schedule:
 
     @classmethod
     def of(cls, scheduler: SchedulerMixin) -> Schedule:
-        """The schedule that a scheduler of diffusers uses."""
+        """The schedule that a diffusers scheduler uses."""
         return cls(scheduler.betas)
 
     @cached_property
@@ -93,8 +93,8 @@ class Schedule:
         """The values at t, shaped to multiply `like` [n, ...]: one t for all n, or one for each.
 
         Raises:
-            TypeError: a t that is not a whole number.
-            ValueError: a t outside [0, T), or neither one t nor n of them.
+            TypeError: t is not a whole number.
+            ValueError: t is outside [0, T), or is neither a single t nor n of them.
         """
         steps = torch.as_tensor(t)
         if steps.is_floating_point() or steps.dtype == torch.bool:
@@ -109,7 +109,7 @@ class Schedule:
         return picked.reshape(-1, *[1] * (like.ndim - 1)) if steps.ndim else picked  # [n, 1, 1, …]
 
     def rates(self, t: Time, like: Tensor) -> tuple[Tensor, Tensor]:
-        """√ᾱ_t and √(1 - ᾱ_t), what picture and noise are multiplied by, shaped as in `at`."""
+        """√ᾱ_t and √(1 - ᾱ_t), the factors of picture and noise, shaped as in `at`."""
         return (
             self.at(self.sqrt_alpha_bars, t, like),
             self.at(self.sqrt_one_minus_alpha_bars, t, like),
@@ -119,7 +119,7 @@ class Schedule:
 def add_noise(
     schedule: Schedule, clean: Float[Tensor, "n *rest"], t: Time, noise: Float[Tensor, "n *rest"]
 ) -> Float[Tensor, "n *rest"]:
-    """All steps up to t at once (Ho et al. 2020, Eq. 4)."""
+    """Take all steps up to t at once (Ho et al. 2020, Eq. 4)."""
     _same_shape(clean, noise, "noise")
     signal, sigma = schedule.rates(t, clean)
     # x_t = √ᾱ_t x_0 + √(1 - ᾱ_t) ε
@@ -131,9 +131,10 @@ def posterior(
 ) -> tuple[Float[Tensor, "n *rest"], Tensor]:
     """Mean and variance of q(x_{t-1} | x_t, x_0), for t ≥ 1 (Ho et al. 2020, Eq. 6 and 7)."""
     _same_shape(clean, noisy, "noisy")
-    schedule.at(schedule.betas, t, clean)  # raises what is wrong with t
+    schedule.at(schedule.betas, t, clean)  # only to check t
     if torch.as_tensor(t).min() < 1:
         raise ValueError(f"t: 1 or more, because step 0 has no step before it, got {t!r}")
+    # ᾱ_{t-1}; before step 0 there is no noise, so ᾱ is 1
     before = torch.cat([torch.ones(1), schedule.alpha_bars[:-1].cpu()]).to(schedule.betas)
     variance = 1 - schedule.alpha_bars
     _divisor(schedule.at(variance, t, clean), "noise", t)
@@ -158,7 +159,7 @@ def clean_from_noise(
 def velocity(
     schedule: Schedule, clean: Float[Tensor, "n *rest"], t: Time, noise: Float[Tensor, "n *rest"]
 ) -> Float[Tensor, "n *rest"]:
-    """v, which some models predict in place of the noise (Salimans and Ho 2022, Appendix D)."""
+    """v, which some models predict instead of the noise (Salimans and Ho 2022, Appendix D)."""
     _same_shape(clean, noise, "noise")
     signal, sigma = schedule.rates(t, clean)
     # v = √ᾱ_t ε - √(1 - ᾱ_t) x_0
@@ -174,7 +175,7 @@ def clean_from_velocity(
     """x̂₀ from x_t and v (the same source)."""
     _same_shape(noisy, predicted, "predicted")
     signal, sigma = schedule.rates(t, noisy)
-    # √ᾱ_t x_t - √(1 - ᾱ_t) v = (ᾱ_t + 1 - ᾱ_t) x_0
+    # x̂₀ = √ᾱ_t x_t - √(1 - ᾱ_t) v; the noise cancels, which leaves (ᾱ_t + 1 - ᾱ_t) x_0 = x_0
     return signal * noisy - sigma * predicted
 
 

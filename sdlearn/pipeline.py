@@ -37,9 +37,7 @@ def text_to_latents(
     guidance: float | None = None,
     seed: int = 0,
 ) -> Iterator[Step]:
-    """Yield every denoising step for a prompt, or for a batch of prompts. Arguments as in
-    `text_to_image`.
-    """
+    """Yield every denoising step for one prompt or several. Arguments as in `text_to_image`."""
     prompts = texts("prompt", prompt)
     steps, guidance = or_defaults(model, steps, guidance)
     check_denoising(model.scheduler, steps, guidance)
@@ -70,17 +68,17 @@ def text_to_image(
     guidance: float | None = None,
     seed: int = 0,
 ) -> Image.Image | list[Image.Image]:
-    """Draw the picture that a prompt describes: one picture for a text, a list for a list of texts.
+    """Draw the picture that a prompt describes; for a list of prompts, a list of pictures.
 
     Args:
-        negative_prompt: what to steer away from; takes the place of the empty caption.
-        size: the picture's side, or its height and width, in pixels; by default what the model was
-            trained for.
-        steps: how many times the U-Net is asked; by default as many as the model needs
+        negative_prompt: what to steer away from; it replaces the empty caption.
+        size: the picture's side, or its height and width, in pixels; by default the size that the
+            model was trained for.
+        steps: how many denoising steps to take; by default as many as the model needs
             (`model.default_steps`).
-        guidance: how strongly to follow the prompt; 1 is no more than was learned. By default what
-            suits the model (`model.default_guidance`).
-        seed: the noise to start from. The same seed gives the same picture.
+        guidance: how strongly to follow the prompt; 1 is just the prediction for the prompt, with
+            no guidance added. By default what suits the model (`model.default_guidance`).
+        seed: chooses the noise to start from. The same seed gives the same picture.
 
     Raises:
         TypeError, ValueError: naming the argument, before anything is computed.
@@ -126,13 +124,14 @@ def image_to_image(
     guidance: float | None = None,
     seed: int = 0,
 ) -> Image.Image | list[Image.Image]:
-    """Draw a picture anew as a prompt describes it (Meng et al. 2022, SDEdit).
+    """Redraw a picture as a prompt describes it (Meng et al. 2022, SDEdit).
 
     Args:
-        picture: any picture; sides that the U-Net cannot halve are made to fit, with a warning that
-            says so.
-        strength: how far up the ladder of noise to start: little keeps the picture nearly as it is,
-            1 hardly at all. Of `steps` steps, `int(strength * steps)` are done, at least one.
+        picture: any picture; if the U-Net cannot halve its sides often enough, it is resized, with
+            a warning.
+        strength: how far up the noise ladder to start. A small strength keeps the picture nearly as
+            it is; 1 keeps hardly anything of it. Only the last `int(strength * steps)` steps are
+            run; that has to be at least one.
         negative_prompt, steps, guidance, seed: as in `text_to_image`.
 
     Raises:
@@ -155,8 +154,9 @@ def inpaint(
     guidance: float | None = None,
     seed: int = 0,
 ) -> Image.Image | list[Image.Image]:
-    """Draw a part of a picture anew: where the mask is white. After each step the rest is put back,
-    noised alike.
+    """Redraw a picture where the mask is white.
+
+    After each step the rest of the picture is put back, noised to the same level.
 
     Args:
         mask: a picture of the same size; lighter than middle grey means "draw here".
@@ -172,7 +172,7 @@ def inpaint(
 
 
 def or_defaults(model: Components, steps: int | None, guidance: float | None) -> tuple[int, float]:
-    """Steps and guidance as given; what is None is the model's own."""
+    """The given steps and guidance; for None, the model's own."""
     return (
         model.default_steps if steps is None else steps,
         model.default_guidance if guidance is None else guidance,
@@ -186,6 +186,7 @@ def predictor(model: Components, prompt: str, guidance: float = 1.0) -> Predict:
 
     @torch.no_grad()
     def said(latents: torch.Tensor, t: int, read: torch.Tensor) -> torch.Tensor:
+        # the states of one text, [1, positions, width], serve all n latents
         return model.unet(latents, t, read.expand(len(latents), -1, -1)).sample
 
     def predict(latents: torch.Tensor, t: int) -> torch.Tensor:
@@ -204,7 +205,7 @@ def latents_to_images(model: Components, latents) -> list[Image.Image]:
 
 
 def picture_size(model: Components, size: Size | None) -> tuple[int, int]:
-    """The height and width asked for, or the model's own; the U-Net halves them several times."""
+    """The requested height and width, or the model's own; the U-Net halves them several times."""
     if size is None:
         return model.side, model.side
     sides = size if isinstance(size, tuple) else (size, size)
@@ -221,6 +222,7 @@ def picture_size(model: Components, size: Size | None) -> tuple[int, int]:
 
 
 def _least_side(model: Components) -> int:
+    # the VAE divides a side by `factor`, then the U-Net halves it at every level but the last
     return model.factor * 2 ** (len(model.unet.config.block_out_channels) - 1)
 
 
@@ -249,7 +251,7 @@ def _pictures(
 
 
 def _fitted(model: Components, name: str, picture: Image.Image | np.ndarray) -> Image.Image:
-    """The picture as RGB, its sides the nearest that the U-Net can halve often enough."""
+    """The picture as RGB, resized to the nearest sides that the U-Net can halve often enough."""
     picture = to_rgb(name, picture)
     least = _least_side(model)
     width, height = (_nearest(side, least) for side in picture.size)
@@ -273,7 +275,7 @@ def _latent_mask(
             "mask: at least one pixel lighter than middle grey, got none: there is nothing to draw"
         )
     size = tuple(side // model.factor for side in chosen.shape[-2:])
-    latent_mask = torch.nn.functional.interpolate(chosen, size)
+    latent_mask = torch.nn.functional.interpolate(chosen, size)  # nearest: still only 0 and 1
     if not latent_mask.any():
         raise ValueError(
             f"mask: too thin, no latent falls into it: a latent stands for {model.factor}² pixels"

@@ -1,8 +1,8 @@
 """CLIP: texts and pictures as vectors in one space, compared by the angle between them.
 
-CLIP's text tower has two outputs, and they are easily mixed up. What is compared here is the
-*projected state of the end token*, one vector a text. What Stable Diffusion reads is every
-position's state, not projected: `sdlearn.text.encode_text`.
+CLIP's text tower has two outputs, which are easy to confuse. Here we compare the *projected state
+of the end token*, one vector for each text. Stable Diffusion reads the state of every position, not
+projected: see `sdlearn.text.encode_text`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sdlearn.text import tokenize
 def text_vectors(
     tokenizer: CLIPTokenizer, clip: CLIPModel, prompts: str | list[str]
 ) -> Float[Tensor, "n d"]:
-    """One vector a text: its end token's state, projected into the common space."""
+    """One vector for each text: its end token's state, projected into the common space."""
     return clip.get_text_features(tokenize(tokenizer, prompts).to(clip.device)).pooler_output
 
 
@@ -30,7 +30,7 @@ def text_vectors(
 def image_vectors(
     image_processor: CLIPImageProcessorPil, clip: CLIPModel, pictures: list[Image.Image]
 ) -> Float[Tensor, "n d"]:
-    """One vector a picture: the image tower's summary, projected into the common space."""
+    """One vector for each picture: the image tower's summary, projected into the common space."""
     if not isinstance(pictures, list | tuple) or not pictures:
         raise TypeError(f"pictures: a list of at least one picture, got {type(pictures).__name__}")
     listed = [to_rgb("pictures", picture) for picture in pictures]
@@ -41,25 +41,22 @@ def image_vectors(
 def cosine_similarity(
     first: Float[Tensor, "n d"], second: Float[Tensor, "m d"]
 ) -> Float[Tensor, "n m"]:
-    """The cosine of the angle between every vector of one set and every vector of the other, in
-    [-1, 1].
-    """
+    """The cosine of the angle between each vector of one set and each of the other, in [-1, 1]."""
+    # cos φ = a · b / (‖a‖ ‖b‖)
     return F.normalize(first, dim=1) @ F.normalize(second, dim=1).T
 
 
 def temperature(clip: CLIPModel) -> float:
-    """The temperature that CLIP has learned; its configuration holds the logarithm of
-    the inverse.
-    """
+    """The temperature that CLIP has learned; CLIP stores the logarithm of its inverse."""
     return 1 / clip.logit_scale.exp().item()
 
 
 def contrastive_loss(similarity: Float[Tensor, "n n"], temperature: float) -> Float[Tensor, ""]:
     """The symmetric contrastive loss of n matching pairs (Radford et al. 2021, Figure 3).
 
-    Row i of the similarities belongs to the same pair as column i. Divided by the temperature they
-    are logits: of the captions for every picture by rows, of the pictures for every caption by
-    columns.
+    Row i of the similarities belongs to the same pair as column i. Divided by the temperature, the
+    similarities are logits: each row scores all captions for one picture, and each column scores
+    all pictures for one caption.
     """
     if similarity.ndim != 2 or similarity.shape[0] != similarity.shape[1]:
         raise ValueError(
@@ -68,5 +65,5 @@ def contrastive_loss(similarity: Float[Tensor, "n n"], temperature: float) -> Fl
     if not temperature > 0:
         raise ValueError(f"temperature: a number above 0, got {temperature}")
     logits = similarity / temperature
-    pairs = torch.arange(len(logits), device=logits.device)
+    pairs = torch.arange(len(logits), device=logits.device)  # column i is the match of row i
     return (F.cross_entropy(logits, pairs) + F.cross_entropy(logits.T, pairs)) / 2

@@ -1,4 +1,4 @@
-"""Text to what the U-Net reads: tokens, then one state for each of the 77 positions."""
+"""From text to what the U-Net reads: tokens, then one state for each of the 77 positions."""
 
 from __future__ import annotations
 
@@ -16,29 +16,25 @@ from sdlearn._support.arguments import texts
 
 @dataclass(frozen=True)
 class Token:
-    """One of the positions that the text tower reads: its number and the piece of the text that it
-    stands for.
-    """
+    """One position that the text tower reads: its number and the piece of text at that position."""
 
     position: int
     id: int
     piece: str
-    """As the vocabulary writes it: `</w>` ends a word, and a letter outside ASCII is written byte
-    by byte.
-    """
+    """As the vocabulary writes it: `</w>` ends a word; letters beyond ASCII are spelt as bytes."""
     span: tuple[int, int]
-    """Where in the text the piece stands; empty for the start and end tokens."""
+    """Where the piece is in the text; empty for the start and end tokens."""
 
 
 def tokenize(tokenizer: CLIPTokenizer, prompts: str | list[str]) -> Int[Tensor, "n positions"]:
-    """Start token, the text, end token, then end tokens up to the last position.
+    """Start token, the text, end token, then end tokens as padding up to the last position.
 
-    A text that is too long is cut, with a warning that quotes what was cut.
+    A text that is too long is cut off, with a warning that quotes the part that was lost.
     """
     listed = texts("prompts", prompts)
     for text in listed:
         pieces = tokenizer(text).input_ids[1:-1]
-        room = tokenizer.model_max_length - 2
+        room = tokenizer.model_max_length - 2  # the start and end tokens need two positions
         if len(pieces) > room:
             lost = tokenizer.decode(pieces[room:])
             warnings.warn(
@@ -50,18 +46,14 @@ def tokenize(tokenizer: CLIPTokenizer, prompts: str | list[str]) -> Int[Tensor, 
 def encode_text(
     tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel, prompts: str | list[str]
 ) -> Float[Tensor, "n positions width"]:
-    """The text tower's last hidden states: what Stable Diffusion reads. Neither pooled nor
-    projected.
-    """
+    """What Stable Diffusion reads: the text tower's last hidden states, not pooled or projected."""
     tokens = tokenize(tokenizer, prompts).to(text_encoder.device)
     with torch.no_grad():
         return text_encoder(tokens).last_hidden_state
 
 
 def pieces(tokenizer: CLIPTokenizer, text: str) -> list[Token]:
-    """The tokens of one text from its start token to its end token, each with its piece. Padding is
-    left out.
-    """
+    """The tokens of one text and their pieces, from start token to end token, without padding."""
     read = tokenizer(texts("text", text)[0], return_offsets_mapping=True, truncation=True)
     written = tokenizer.convert_ids_to_tokens(read.input_ids)
     return [
@@ -73,12 +65,10 @@ def pieces(tokenizer: CLIPTokenizer, text: str) -> list[Token]:
 
 
 def positions_of(tokenizer: CLIPTokenizer, text: str, word: str) -> list[int]:
-    """The positions of all pieces of a word, or of several words in a row, wherever the text says
-    it.
+    """The positions of all pieces of a word, or of several words in a row, wherever it occurs.
 
     Raises:
-        ValueError: a word that the text does not say, or that was cut off because the text is too
-            long.
+        ValueError: the word is not in the text, or was cut off because the text is too long.
     """
     spans = [
         match.span()
@@ -86,7 +76,7 @@ def positions_of(tokenizer: CLIPTokenizer, text: str, word: str) -> list[int]:
     ]
     if not word.strip() or not spans:
         raise ValueError(f"word: {word!r} is not in the prompt {text!r}")
-    read = pieces(tokenizer, text)[1:-1]
+    read = pieces(tokenizer, text)[1:-1]  # without the start and end tokens
     positions = [
         token.position
         for token in read
@@ -101,8 +91,7 @@ def positions_of(tokenizer: CLIPTokenizer, text: str, word: str) -> list[int]:
 
 
 def split_words(tokenizer: CLIPTokenizer, text: str) -> list[str]:
-    """The words of a text that the tokenizer knows only in pieces: it has seldom or never read
-    them.
-    """
+    """The words that the tokenizer splits into pieces, because it has rarely or never read them."""
     words = dict.fromkeys(re.findall(r"[^\W\d_]+", text.lower()))
+    # a whole word has three tokens: the start token, the word and the end token
     return [word for word in words if len(tokenizer(word).input_ids) > 3]

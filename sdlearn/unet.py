@@ -1,4 +1,4 @@
-"""The U-Net looked into: its time embedding, the shapes on its way, its parameters by part."""
+"""A look inside the U-Net: its time embedding, the shapes on the way, where its parameters are."""
 
 from __future__ import annotations
 
@@ -28,9 +28,7 @@ PARTS = {
 
 @dataclass(frozen=True)
 class Stop:
-    """One block on the way through the U-Net: what it is and the shapes, without the batch, before
-    and after it.
-    """
+    """One block on the way through the U-Net; `before` and `after` are shapes without the batch."""
 
     name: str
     part: str
@@ -47,8 +45,9 @@ class Stop:
 def time_embedding(
     unet: UNet2DConditionModel, t: Int[Tensor, "n"]
 ) -> tuple[Float[Tensor, "n sinusoids"], Float[Tensor, "n width"]]:
-    """t as sinusoids (Vaswani et al. 2017, Section 3.5), then as the vector that every ResNet block
-    is given.
+    """t as sinusoids (Vaswani et al. 2017, Section 3.5), then as the vector for the ResNet blocks.
+
+    Every ResNet block gets the same vector.
     """
     sinusoids = unet.time_proj(t.to(unet.device)).to(unet.dtype)
     with torch.no_grad():
@@ -61,7 +60,7 @@ def tour(
     t: int | Int[Tensor, ""],
     states: Float[Tensor, "n positions width"],
 ) -> Iterator[Stop]:
-    """Run the U-Net once and yield its blocks in order of computation."""
+    """Run the U-Net once and yield its blocks in the order in which they were computed."""
     seen: list[Stop] = []
 
     def note(name: str, module: nn.Module, args: tuple, output) -> None:
@@ -79,12 +78,13 @@ def tour(
 
 
 def _blocks(unet: UNet2DConditionModel) -> Iterator[tuple[str, nn.Module]]:
-    """The ends of the U-Net and what its down, middle and up blocks consist of."""
+    """The U-Net's layers before and after its blocks, and what the blocks consist of."""
     for name, part in unet.named_children():
         if not isinstance(part, nn.ModuleList) and name != "mid_block":
             yield from [(name, part)] if name in PARTS else []
             continue
         for path, module in part.named_modules():
+            # "0.resnets.1" is wanted, but not "0.resnets.1.conv1"
             if path.split(".")[-2:-1] and path.split(".")[-2] in (
                 "resnets",
                 "attentions",
@@ -100,14 +100,16 @@ def _shape(states: Tensor) -> tuple[int, ...]:
 
 @contextmanager
 def without_skips(unet: UNet2DConditionModel, up_blocks: Collection[int]) -> Iterator[None]:
-    """Within the block, zeros come over the skip connections into these up blocks, counted from the
-    middle.
+    """Inside the `with` block, the skip connections into these up blocks carry only zeros.
+
+    Up blocks are counted from the middle, starting at 0.
 
     Raises:
-        ValueError: an up block that the U-Net does not have.
+        ValueError: the U-Net does not have such an up block.
     """
 
     def cut(module: nn.Module, args: tuple, kwargs: dict) -> tuple:
+        # zeros of the same shape, because the block concatenates the skips to its input
         skips = tuple(torch.zeros_like(skip) for skip in kwargs["res_hidden_states_tuple"])
         return args, {**kwargs, "res_hidden_states_tuple": skips}
 
@@ -135,7 +137,7 @@ LAYER_KINDS = {
 
 
 def parameters_by_kind(unet: UNet2DConditionModel) -> dict[str, int]:
-    """How many of them are in each kind of layer."""
+    """How many parameters each kind of layer has."""
     counts = dict.fromkeys([*LAYER_KINDS.values(), "everything else"], 0)
     for name, parameter in unet.named_parameters():
         kind = next(

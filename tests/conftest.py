@@ -1,6 +1,4 @@
-"""Small random components with odd shapes: quick, and a swapped axis or a typed-in size shows at
-once.
-"""
+"""Small random components with odd shapes: quick, and swapped axes or typed-in sizes show up."""
 
 import atexit
 import os
@@ -8,9 +6,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-os.environ.setdefault(
-    "OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 2) // 2))
-)  # tests run two at a time
+# half the cores, because tests run two at a time
+os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 2) // 2)))
 
 import jaxtyping
 import pytest
@@ -24,7 +21,7 @@ from sdlearn.train import tokenizer as tokenizer_training
 WIDTH = 24
 
 os.environ.setdefault("SDLEARN_STEPS", "80")
-"""Live training in the lessons, shortened for the tests: read by the notebooks' kernels."""
+"""Shortens live training in the lessons for the tests; the notebooks' kernels read it."""
 
 os.environ["IPYTHONDIR"] = tempfile.mkdtemp(prefix="ipython-")
 atexit.register(shutil.rmtree, os.environ["IPYTHONDIR"], ignore_errors=True)
@@ -35,7 +32,7 @@ shutil.copy(Path(__file__).with_name("no_network.py"), STARTUP)
 
 @pytest.fixture(autouse=True)
 def contracts(request):
-    """Annotations are checked, but where a test hands in what they forbid."""
+    """Check annotations, except where a test passes in what they forbid on purpose."""
     off = request.node.get_closest_marker("bad_input") is not None
     jaxtyping.config.update("jaxtyping_disable", off)
 
@@ -56,7 +53,7 @@ def small_unet(**changes) -> UNet2DConditionModel:
 
 
 def stable_diffusions_scheduler() -> PNDMScheduler:
-    """As Stable Diffusion 1.5 ships it."""
+    """The scheduler as Stable Diffusion 1.5 ships it."""
     scheduler = PNDMScheduler(
         beta_start=0.00085,
         beta_end=0.012,
@@ -65,15 +62,13 @@ def stable_diffusions_scheduler() -> PNDMScheduler:
         set_alpha_to_one=False,
         steps_offset=1,
     )
-    scheduler.register_to_config(clip_sample=False)  # for what is made from it
+    scheduler.register_to_config(clip_sample=False)  # for schedulers made from its configuration
     return scheduler
 
 
 @pytest.fixture(scope="session")
 def random_model() -> Components:
-    """A Stable Diffusion with random weights, latents of another size and shape than the shipped
-    one's.
-    """
+    """A Stable Diffusion with random weights, and with other latent shapes than the shipped one."""
     torch.manual_seed(0)
     tokenizer = tokenizer_training.make(["a red house", "a blue tree in the snow"])
     config = CLIPTextConfig(
@@ -117,7 +112,7 @@ def tiny() -> Components:
 
 @pytest.fixture(scope="session")
 def random_pipeline(random_model) -> StableDiffusionPipeline:
-    """The same parts in diffusers' own pipeline."""
+    """The parts of `random_model` in diffusers' own pipeline."""
     m = random_model
     pipeline = StableDiffusionPipeline(
         m.vae,

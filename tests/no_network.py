@@ -1,6 +1,4 @@
-"""Runs first in every kernel that the tests start (see conftest.py): the course needs no
-network.
-"""
+"""Blocks the network in every kernel that the tests start (see conftest.py): none is needed."""
 
 
 def _block():

@@ -1,6 +1,4 @@
-"""Recorded maps against softmax(QKᵀ/√d) recomputed in float64, and recording without
-disturbance.
-"""
+"""Recorded maps against softmax(QKᵀ/√d) in float64; and recording changes nothing."""
 
 import pytest
 import torch
@@ -24,7 +22,7 @@ def run(unet, n=1, positions=77):
 
 
 def recomputed(unet, path, n=1, positions=77):
-    """Probabilities of one attention from its own input, in float64: [n, heads, queries, keys]."""
+    """One layer's attention from its own input, in float64: [n, heads, queries, keys]."""
     module, inputs = unet.get_submodule(path), {}
 
     def keep(module, args, kwargs):
@@ -279,7 +277,7 @@ def test_the_pointing_game_and_the_overlap():
 
 
 def test_scores_are_of_the_true_masks(tiny, monkeypatch):
-    """Maps that are a thing's mask point into it and cover it; its neighbour's do not."""
+    """Maps equal to a thing's mask point into it and cover it; its neighbour's mask does not."""
     from sdlearn.evaluate import map_scores
     from sdlearn.picturebook import compose
 

@@ -1,7 +1,7 @@
-"""Lessons in a real browser, run from top to bottom, every control moved by keyboard and mouse.
+"""Lessons in a real browser, run from top to bottom; every control moved by keyboard and mouse.
 
-Needs Playwright (`pip install -e .[dev]`) and a Chromium on the PATH; skipped where either is
-missing.
+These tests need Playwright (`pip install -e .[dev]`) and a Chromium on the PATH, and are skipped if
+either is missing.
 """
 
 import base64
@@ -43,8 +43,9 @@ NO_WINDOWING = '{"windowingMode": "none"}'
 
 @pytest.fixture(scope="module", params=["no subshells", "subshells"])
 def lab(request, tmp_path_factory):
-    """JupyterLab on a copy of the notebooks, as start.py starts it, and with ipykernel's own
-    default.
+    """JupyterLab on a copy of the notebooks.
+
+    Once as start.py starts it, without subshells, and once with ipykernel's default.
     """
     home = tmp_path_factory.mktemp("lab")
     shutil.copytree(ROOT / "notebooks", home / "notebooks", ignore=shutil.ignore_patterns(".*"))
@@ -111,7 +112,7 @@ def page():
 
 
 def run_all(page):
-    """Run every cell once the kernel is there, and wait until each has its number."""
+    """Run every cell once the kernel is ready, and wait until each cell has its number."""
     page.wait_for_selector("text=/ \\| Idle/")
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
@@ -126,7 +127,7 @@ def run_all(page):
 
 
 def type_into(box, text):
-    """As a person types: what was there is replaced, Enter sends it."""
+    """Type as a person does: replace the old text, and send the new one with Enter."""
     box.click()
     box.press("ControlOrMeta+a")
     box.press_sequentially(text)
@@ -134,7 +135,7 @@ def type_into(box, text):
 
 
 def shown(page, image=".widget-image") -> np.ndarray:
-    """The picture in a widget, as it is on screen."""
+    """The picture in a widget, as shown on screen."""
     source = page.locator(image).first.evaluate(
         """async image => {
             const bytes = new Uint8Array(await (await fetch(image.src)).arrayBuffer());
@@ -145,7 +146,7 @@ def shown(page, image=".widget-image") -> np.ndarray:
 
 
 def wait_until_changed(page, before, image=".widget-image") -> np.ndarray:
-    """The picture, once it is another one than before."""
+    """The picture, once it differs from the one before."""
     end = time.time() + 20
     while time.time() < end:
         now = shown(page, image)
@@ -156,7 +157,7 @@ def wait_until_changed(page, before, image=".widget-image") -> np.ndarray:
 
 
 def opened(lab, page, lesson) -> None:
-    """Open a lesson and run it; no cell may fail."""
+    """Open a lesson and run all of it; no cell may fail."""
     page.goto(lab(lesson))
     page.wait_for_selector(".jp-Notebook .jp-CodeCell")
     run_all(page)
@@ -176,7 +177,7 @@ def screenshot(page, name, tmp_path) -> None:
 
 
 def answer(page, stub: str, code: str) -> str:
-    """Write an answer into the cell of an exercise, run it, and read what its check says."""
+    """Write an answer into an exercise's cell, run it, and return what its check says."""
     cell = page.locator(".jp-CodeCell", has_text=stub).first
     cell.scroll_into_view_if_needed()
     cell.locator(".cm-content").click()
@@ -494,7 +495,7 @@ def test_lesson_10_is_painted_on_by_mouse_and_keys(lab, page, tmp_path):
 
 
 def painted_on(canvas) -> int:
-    """How many pixels of a canvas hold something."""
+    """The number of pixels of a canvas that are painted."""
     return canvas.evaluate(
         """canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data
             .filter((value, index) => index % 4 === 3 && value > 0).length"""

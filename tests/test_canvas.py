@@ -1,4 +1,4 @@
-"""The canvas: what the browser sends is on the picture and in the mask."""
+"""The canvas: what the browser sends appears in the picture and in the mask."""
 
 import io
 

@@ -32,7 +32,7 @@ def home(tmp_path, monkeypatch):
 
 
 def cell_with(text: str, exercise: str) -> str:
-    """The one cell of the exercise's lesson that holds a text."""
+    """The source of the only cell in the exercise's lesson that contains a text."""
     notebook = nbformat.read(NOTEBOOKS / f"{exercises()[exercise].lesson}.ipynb", 4)
     (found,) = [cell.source for cell in notebook.cells if text in cell.source]
     return found
@@ -50,7 +50,7 @@ def stub_of(name: str):
 
 
 def solution_of(name: str):
-    """From the folded cell: the only copy of the solution."""
+    """The solution in the folded cell, which is its only copy."""
     folded = cell_with(f"solution of {name}", name)
     return function_from(re.search(r"```python\n(.*?)```", folded, re.DOTALL)[1], name)
 
@@ -157,6 +157,17 @@ def test_mistakes_come_in_pairs():
     exercise = Lesson("04").exercise(cases=list)(abs)
     with pytest.raises(ValueError, match="zip"):
         exercise.mistakes("one too many", abs, "and nothing for it")
+
+
+def test_exercises_stand_in_the_order_of_their_lessons():
+    asked = [
+        name
+        for file in sorted(NOTEBOOKS.glob("*.ipynb"))
+        for cell in nbformat.read(file, 4).cells
+        if cell.cell_type == "code"
+        for name in re.findall(r"^check\.(\w+)\(\1\)$", cell.source, re.MULTILINE)
+    ]
+    assert list(exercises()) == asked
 
 
 def test_an_exercise_that_does_not_exist_is_named():

@@ -1,6 +1,4 @@
-"""The class release: lessons without solutions, graded by nbgrader itself where that is
-installed.
-"""
+"""The class release: lessons without solutions, graded by nbgrader if it is installed."""
 
 import json
 import os
@@ -50,7 +48,7 @@ def test_no_solution_is_left_in_the_text(folder):
 
 
 def without(marks, source):
-    """As nbgrader takes out what lies between its marks."""
+    """The source without what is between nbgrader's marks, as nbgrader removes it."""
     return re.sub(
         rf" *### BEGIN {marks}.*?### END {marks}",
         "    raise NotImplementedError()",
@@ -85,7 +83,7 @@ def test_an_exercise_without_a_solution_is_an_error():
 
 
 def filled(released, solutions, names):
-    """The students' version with the solutions of some exercises written into it."""
+    """The students' version, with the solutions of some exercises filled in."""
     notebook = nbformat.from_dict(released)
     for cell in notebook.cells:
         name = cell.metadata.get("nbgrader", {}).get("grade_id")
@@ -96,7 +94,7 @@ def filled(released, solutions, names):
 
 @pytest.mark.skipif(not NBGRADER, reason="nbgrader, in an environment of its own, is not installed")
 def test_nbgrader_gives_full_marks_to_solutions_none_to_stubs_and_part_to_a_mixture(tmp_path):
-    """Lesson 04, released by nbgrader, handed in by three students, graded by nbgrader."""
+    """Lesson 04: nbgrader releases it, three students submit it, nbgrader grades it."""
     folder = tmp_path / "class"
     classroom.make(folder)
     spec = tmp_path / "jupyter" / "kernels" / "python3"
@@ -105,7 +103,7 @@ def test_nbgrader_gives_full_marks_to_solutions_none_to_stubs_and_part_to_a_mixt
     (spec / "kernel.json").write_text(
         json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"})
     )
-    # it calls other scripts of its environment
+    # nbgrader calls other scripts of its environment
     path = f"{os.path.dirname(NBGRADER)}{os.pathsep}{os.environ['PATH']}"
     environment = {
         **os.environ,

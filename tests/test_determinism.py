@@ -1,6 +1,4 @@
-"""The same seed, the same picture: twice, observed or not, alone or in a batch, with one thread or
-two.
-"""
+"""Same seed, same picture: twice, recorded or not, alone or in a batch, on one thread or two."""
 
 import subprocess
 import sys
@@ -16,8 +14,9 @@ from sdlearn.pipeline import text_to_image, text_to_latents
 PROMPTS = ["a red house", "a blue tree in the snow", "a pink star at night", "a green boat"]
 OPTIONS = {"size": 256, "steps": 4, "guidance": 3.0}
 MOST_CHANGED = 2e-3
-"""The part of 8-bit values that another number of threads may change, and each by one: sums in
-another order.
+"""The share of 8-bit values that another number of threads may change, by two at most.
+
+More or fewer threads add numbers in a different order.
 """
 
 
@@ -38,7 +37,7 @@ def test_recorded_or_not(tiny):
 
 
 def test_whatever_was_drawn_before(tiny):
-    """No state is left behind: not in the scheduler, and not in the global random numbers."""
+    """No state is left over from earlier drawings, in the scheduler or in the random numbers."""
     first = last_latents(tiny, PROMPTS[0])
     torch.manual_seed(99)
     last_latents(tiny, PROMPTS[1], seed=1)
@@ -54,9 +53,7 @@ def test_the_global_random_numbers_are_left_alone(tiny):
 
 
 def test_the_first_of_a_batch_is_the_one_drawn_alone(tiny):
-    """Noise is drawn for the whole batch from one seed, so that its first picture is the seed's
-    own.
-    """
+    """One seed gives the noise of the whole batch, so its first picture is the seed's own."""
     alone, batch = last_latents(tiny, PROMPTS[0]), last_latents(tiny, PROMPTS)
     assert_close(batch[:1], alone, rtol=1e-3, atol=1e-3)
     assert (batch[1] - batch[0]).abs().mean() > 0.1

@@ -1,4 +1,4 @@
-"""The renderer: the same picture at every size, exact masks, nothing hidden and nothing cut off."""
+"""The renderer: the same picture at every size, exact masks, nothing hidden or cut off."""
 
 import numpy as np
 import pytest
@@ -35,9 +35,7 @@ def test_the_same_scene_is_drawn_the_same():
 
 
 def test_a_mask_covers_exactly_what_its_thing_changes():
-    """Paint the same scene with the thing in another colour: pixels differ inside its mask, nowhere
-    else.
-    """
+    """If a scene is drawn with its thing in another colour, pixels differ only inside the mask."""
     for kind in KINDS:
         pictures = []
         for colour in ("red", "blue"):

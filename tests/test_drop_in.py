@@ -1,6 +1,4 @@
-"""The shipped folder in code that others wrote: it loads by their usual calls, and what is typed in
-there is true.
-"""
+"""The shipped folder in other people's code: usual calls load it, and typed-in numbers hold."""
 
 import diffusers
 import numpy as np
@@ -47,9 +45,7 @@ def drawn(pipeline, **options) -> np.ndarray:
 
 
 def test_a_loop_with_stable_diffusions_numbers_typed_in_is_the_pipeline(pipeline):
-    """As it stands in many notebooks: 0.18215, 77 tokens, 64 latents a side, guidance 7.5, all
-    typed in.
-    """
+    """As in many notebooks, these are typed in: 0.18215, 77 tokens, 64×64 latents, guidance 7.5."""
     tokenizer, text_encoder, unet, vae = (
         getattr(pipeline, part) for part in ("tokenizer", "text_encoder", "unet", "vae")
     )
@@ -75,8 +71,9 @@ def test_a_loop_with_stable_diffusions_numbers_typed_in_is_the_pipeline(pipeline
 
 
 def test_latents_scaled_by_the_number_typed_in_have_unit_variance_and_come_back(pipeline):
-    """The other direction, as for DDIM inversion: a typed-in factor, and raw latents as large as
-    the real one's.
+    """The way from pictures to latents, as in DDIM inversion, with a typed-in factor.
+
+    The raw latents are as large as the full Stable Diffusion's.
     """
     pages = np.stack([np.asarray(draw(scene)) for scene in (HOUSE, STAR)])
     pixels = torch.tensor(pages).permute(0, 3, 1, 2) / 127.5 - 1
@@ -113,9 +110,7 @@ def test_every_kind_of_pipeline_loads_it_and_draws(kind):
 
 
 def test_half_precision_is_asked_for_by_dtype():
-    """The files are half precision already; `variant="fp16"` asks for other files, which there are
-    not.
-    """
+    """The files are in half precision; `variant="fp16"` asks for files that do not exist."""
     half = loaded(dtype=torch.float16)
     assert half.unet.dtype == half.vae.dtype == half.text_encoder.dtype == torch.float16
     with pytest.raises(ValueError, match="variant=fp16"):
@@ -191,9 +186,7 @@ def test_a_lora_by_peft_is_added_saved_and_loaded(tmp_path):
 
 
 def test_a_learned_word_is_loaded(pipeline):
-    """Textual inversion's file: a word that stands for the vector of another is drawn as
-    that one.
-    """
+    """Textual inversion: a new word with the vector of "house" is drawn like "house"."""
     mine = loaded()
     number = mine.tokenizer.convert_tokens_to_ids("house</w>")
     vector = mine.text_encoder.get_input_embeddings().weight[number].detach().clone()
@@ -202,7 +195,7 @@ def test_a_learned_word_is_loaded(pipeline):
 
 
 def test_the_three_networks_are_exported_to_onnx(pipeline, tmp_path):
-    """Needs `pip install onnx onnxscript onnxruntime`."""
+    """This test needs `pip install onnx onnxscript onnxruntime`."""
     runtime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
     tokens, latents = torch.randint(0, 600, (1, 77)), torch.randn(1, 4, 8, 8)

@@ -1,4 +1,4 @@
-"""A drawing that was watched, and the widget that looks into it."""
+"""A drawing whose attention was watched, and the widget that explores it."""
 
 import threading
 

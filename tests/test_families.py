@@ -1,4 +1,4 @@
-"""Lesson 01's four families and the measures of what they make."""
+"""Lesson 01's four families, and the measures of the pictures that they make."""
 
 import pytest
 import torch
@@ -93,8 +93,9 @@ def test_a_broken_loss_is_not_trained_on(monkeypatch):
 
 def test_diffusion_asks_for_the_noise_that_it_added(monkeypatch):
     class Knows(torch.nn.Module):
-        """Subtracts the clean pages from what it sees: what is left is the noise, if the closed
-        form was used.
+        """Subtracts the clean pages from its input.
+
+        The rest is the noise, if the input was made with the closed form.
         """
 
         def forward(self, noisy, t):
@@ -137,7 +138,7 @@ def test_missing_families_say_which_command_makes_them(tiny, tmp_path):
 
 
 def by_loops(points, others, neighbour=3):
-    """Equations 1 and 2, literally."""
+    """Equations 1 and 2, written out as loops."""
     inside = 0
     for point in points:
         for i, other in enumerate(others):
@@ -183,9 +184,7 @@ def test_a_blur_is_less_sharp_and_a_grain_is_no_edge():
 
 
 def test_sharpness_by_hand():
-    """A wall of brightness 1 on 0 fills one column of steps in twenty: more than the 2 % that may
-    exceed it.
-    """
+    """An edge from 0 to 1 fills one column of steps in twenty, more than the top 2 %."""
     wall = torch.zeros(2, 3, 20, 21)
     wall[..., 10:] = 1
     assert sample_scores.sharpness(wall) == pytest.approx(1.0)

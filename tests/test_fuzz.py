@@ -1,5 +1,6 @@
-"""Whatever a stage is given: a finite result, or an error that names the argument. Never a hang, a
-crash, or NaN.
+"""For any input, a stage gives a finite result, or an error that names the argument.
+
+It never hangs, crashes, or returns NaN.
 """
 
 import numpy as np
@@ -49,7 +50,7 @@ OPTIONS = {
 
 @st.composite
 def pictures(draw):
-    """Pictures and arrays of odd shapes, kinds and contents."""
+    """Pictures and arrays with odd shapes, types and contents."""
     shape = draw(st.lists(st.integers(0, 40), max_size=4).map(tuple))
     dtype = draw(st.sampled_from([np.uint8, np.float32, np.int64, bool]))
     filled = np.full(
@@ -64,7 +65,7 @@ def pictures(draw):
 
 
 def result_or_named_error(work, *names):
-    """The result of the work, or None when it refused one of the named arguments by its name."""
+    """The result of the work, or None if an error refused one of the named arguments by name."""
     try:
         return work()
     except (TypeError, ValueError) as error:
@@ -154,9 +155,7 @@ def test_any_noising(way, first, second, same, t):
 @few
 @given(shape=st.one_of(SHAPES, st.lists(st.integers(-1, 3), max_size=5).map(tuple)))
 def test_any_latents(random_model, shape):
-    """The autoencoder takes pictures n×3×h×w whose sides it can halve, and says so of
-    all others.
-    """
+    """The autoencoder takes pictures n×3×h×w with sides it can halve, and refuses all others."""
     like = torch.zeros(1)
     noise = result_or_named_error(lambda: draw_noise(shape, 0, like=like), "shape")
     if noise is None:

@@ -1,4 +1,4 @@
-"""`make gallery`: a lesson as a page that needs nothing but itself."""
+"""`make gallery`: a lesson as a self-contained page."""
 
 import re
 import shlex

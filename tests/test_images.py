@@ -1,4 +1,4 @@
-"""Any picture becomes 8-bit RGB, or a clear error."""
+"""Any picture becomes 8-bit RGB, or raises a clear error."""
 
 import numpy as np
 import pytest

@@ -1,6 +1,4 @@
-"""The judge and the figures: what counts as right, and that the shipped judge reads
-drawn pictures.
-"""
+"""The judge and its figures: what counts as right, and the shipped judge on drawn pictures."""
 
 import math
 from dataclasses import replace
@@ -115,9 +113,7 @@ def test_shares_count_what_they_say():
 
 @pytest.mark.parametrize(("right", "of"), [(0, 20), (1, 7), (57, 100), (273, 300), (50, 50)])
 def test_the_interval_holds_the_shares_that_explain_what_was_seen(right, of):
-    """Wilson's interval: its ends are the shares from which the one seen is 1.96 standard errors
-    away.
-    """
+    """Each end of Wilson's interval is 1.96 of its own standard errors from the observed share."""
     low, high = Share(right, of).interval
     assert 0 <= low <= right / of <= high <= 1
     for end in (low, high):
@@ -203,7 +199,7 @@ def test_a_table_goes_into_the_card_and_nothing_else_changes(tmp_path, name):
 
 
 def test_generated_pictures_are_the_defaults_of_the_model_and_diffusers_are_its_own(random_model):
-    """Ours with diffusers' defaults typed in are diffusers' with nothing typed in."""
+    """Our pictures with diffusers' defaults typed in equal diffusers' with nothing typed in."""
     prompts = ["a red house", "a blue tree in the snow"]
     few = replace(random_model, default_steps=3, default_guidance=2.0)
     assert_close(
@@ -249,8 +245,9 @@ def test_the_comparison_of_solvers_has_a_row_for_each_setting(tiny, monkeypatch)
 
 
 def test_every_figure_of_the_shipped_model_is_measured(tiny, monkeypatch, tmp_path):
-    """With drawn pages in place of generated ones, everything is right: the rows are wired to what
-    they say.
+    """With drawn pages instead of generated ones, everything is right.
+
+    So every row measures what its name says.
     """
 
     def draw(model, prompts, seed, size=128, **options):
@@ -272,7 +269,7 @@ def test_every_figure_of_the_shipped_model_is_measured(tiny, monkeypatch, tmp_pa
 
 
 def test_the_shipped_model_draws_what_unseen_captions_say(tiny):
-    """At half the side, to be quick; the card has the figures for many more."""
+    """At half the side, to be quick; the model card has figures for many more captions."""
     judge, scenes = load_judge(), unseen_scenes(20, held_out=False)
     for guidance in (None, 7.5):
         pixels = generate(tiny, samples.captions(scenes), seed=0, size=256, guidance=guidance)

@@ -1,6 +1,4 @@
-"""Links between the course's own files lead somewhere; those into the web are followed by the
-weekly workflow.
-"""
+"""Links between the course's own files work; the weekly workflow follows links to the web."""
 
 import re
 from pathlib import Path

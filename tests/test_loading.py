@@ -1,6 +1,4 @@
-"""`load`: the shipped model without the network, any folder in diffusers' layout, and a clear word
-when it fails.
-"""
+"""`load`: the shipped model without a network, any diffusers folder, and clear errors."""
 
 import hashlib
 import shutil

@@ -1,6 +1,4 @@
-"""Forward noising against diffusers' schedulers and against closed forms, on shapes that are not
-square.
-"""
+"""Forward noising against diffusers' schedulers and closed forms, on non-square shapes."""
 
 import pytest
 import torch
@@ -80,7 +78,7 @@ def test_many_single_steps_have_the_closed_forms_mean_and_variance():
 
 @pytest.mark.parametrize("t", [1, 400, 999])
 def test_the_posterior_equals_ddpms_step(clean, noise, t):
-    """Given the true noise, DDPM's mean is the posterior's, and so is its variance."""
+    """Given the true noise, DDPM's mean and variance are those of the posterior."""
     scheduler = DDPMScheduler(
         beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, clip_sample=False
     )
@@ -96,8 +94,9 @@ def test_the_posterior_equals_ddpms_step(clean, noise, t):
 
 
 def test_the_posterior_is_bayes_rule(clean, noise):
-    """q(x_{t-1}|x_t,x_0) ∝ q(x_t|x_{t-1}) q(x_{t-1}|x_0): multiply the two Gaussians by hand, in
-    float64.
+    """q(x_{t-1}|x_t,x_0) ∝ q(x_t|x_{t-1}) q(x_{t-1}|x_0).
+
+    The two Gaussians are multiplied by hand, in float64.
     """
     t = 321
     s = STABLE_DIFFUSION
@@ -123,9 +122,7 @@ def test_every_way_back_is_the_inverse(clean, noise, t):
 
 
 def test_half_precision_stays_half(clean, noise):
-    """... and is as exact as it can be: √(1 - ᾱ) near t = 0 must not be computed from a
-    rounded ᾱ.
-    """
+    """It is also as exact as possible: √(1 - ᾱ) near t = 0 must not come from a rounded ᾱ."""
     half = add_noise(STABLE_DIFFUSION, clean.half(), 0, noise.half())
     assert half.dtype == torch.float16
     assert_close(half.float(), add_noise(STABLE_DIFFUSION, clean, 0, noise), rtol=2e-3, atol=2e-3)

@@ -1,5 +1,6 @@
-"""Every lesson on another model, a folder in Stable Diffusion's layout, by papermill's parameter:
-there and back.
+"""Every lesson on another model, chosen with papermill's parameter; cells in both directions.
+
+The other model is a folder in Stable Diffusion's layout.
 """
 
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 LESSONS = sorted(NOTEBOOKS.glob("*.ipynb"))
 FEW = 20
-"""Steps of a lesson's live training."""
+"""The number of steps of a lesson's live training."""
 HOOKED = """
 import torch
 parts = [part for part in vars(model).values() if isinstance(part, torch.nn.Module)]
@@ -28,7 +29,10 @@ def folder(random_pipeline, tmp_path_factory):
 
 
 def there_and_back(lesson: Path, file: Path) -> None:
-    """The lesson's cells from top to bottom, and then from bottom to top, as one who goes back."""
+    """Write the lesson's cells from top to bottom, and then from bottom to top.
+
+    The second half is what a reader does who goes back through the lesson.
+    """
     notebook = nbformat.read(lesson, 4)
     there = [cell for cell in notebook.cells if cell.cell_type == "code"]
     back = [
@@ -40,7 +44,7 @@ def there_and_back(lesson: Path, file: Path) -> None:
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda file: file.stem)
 def test_cells_run_in_order_and_backwards_on_another_model(lesson, folder, tmp_path, monkeypatch):
-    """And nothing stays hooked to the model."""
+    """At the end, no hooks are left on the model."""
     monkeypatch.setenv("SDLEARN_HOME", str(tmp_path))
     offered, asked = papermill.inspect_notebook(str(lesson)), tmp_path / lesson.name
     assert "MODEL" in offered

@@ -1,4 +1,4 @@
-"""The world: captions are true of their scenes, held-out scenes stay out, bad input is named."""
+"""The picture book: captions fit their scenes, held-out scenes stay out, bad input is named."""
 
 import itertools
 

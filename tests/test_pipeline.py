@@ -1,6 +1,4 @@
-"""Our loop against diffusers' own pipeline: the same latents at every step, the same picture at the
-end.
-"""
+"""Our loop against diffusers' own pipeline: the same latents at every step, the same picture."""
 
 import copy
 from dataclasses import replace
@@ -32,9 +30,7 @@ PROMPT = "a red house in the snow"
 
 
 def their_latents(pipeline, cls, scheduler, **arguments):
-    """Every step's latents of a pipeline of diffusers, with this scheduler in it, and
-    its picture.
-    """
+    """The latents of every step, and the picture, of a diffusers pipeline with this scheduler."""
     theirs = cls(**{**pipeline.components, "scheduler": scheduler}, requires_safety_checker=False)
     theirs.set_progress_bar_config(disable=True)
     seen = []
@@ -266,7 +262,7 @@ def test_drawing_keeps_no_gradients_of_a_network_in_training(random_model):
     training = copy.deepcopy(random_model.unet).requires_grad_(True)
     drawing = text_to_latents(replace(random_model, unet=training), PROMPT, steps=2, guidance=3)
     for step in drawing:
-        assert torch.is_grad_enabled()  # the caller's own work is left alone
+        assert torch.is_grad_enabled()  # the caller's own work is not affected
         assert not step.latents.requires_grad
         assert not step.noise.requires_grad
 
@@ -404,8 +400,7 @@ def test_bad_input_is_refused_before_anything_is_computed(
         text_to_image(random_model, **{"prompt": PROMPT, **arguments})
 
 
-# --- masks, schedulers that add noise, and ladders that are too long
-# --------------------------------
+# --- masks, schedulers that add noise, and ladders that are too long ------------------------------
 
 
 @pytest.mark.bad_input

@@ -1,4 +1,4 @@
-"""Figures say what they were given: titles, numbers and order, on one width."""
+"""Figures show what they were given: titles, numbers and order, all at the same width."""
 
 from itertools import groupby
 
@@ -75,7 +75,7 @@ def test_a_denoising_step_shows_its_latents_noise_and_picture():
 
 
 def test_the_brightest_place_of_an_overlay_is_the_maps_strongest():
-    """A 20×30 picture and a 2×3 map: rows stay rows."""
+    """With a 20×30 picture and a 2×3 map, swapped rows and columns would show."""
     heat = torch.tensor([[0.0, 0.1, 0.0], [0.0, 0.0, 0.3]])
     over = np.asarray(plots.heat_over(Image.new("RGB", (30, 20)), heat)).astype(float)
     assert over.shape == (20, 30, 3)

@@ -1,6 +1,4 @@
-"""Words made weaker or stronger: against the softmax by hand, and without a trace after
-the block.
-"""
+"""Words made weaker or stronger: against a softmax by hand; nothing remains after the block."""
 
 import threading
 
@@ -29,7 +27,7 @@ def recorded(unet, n=1, pictures=1, **options):
 
 @pytest.mark.parametrize("factor", [0, 0.25, 3])
 def test_the_words_get_so_many_times_the_weight_and_weights_still_sum_to_one(factor):
-    """Only the first layer is looked at: what later ones are given has changed already."""
+    """Only the first layer is compared: the input of later layers has already changed."""
     unet = small_unet()
     before = recorded(unet)
     with reweight(unet, [2, 5], factor):
@@ -40,9 +38,7 @@ def test_the_words_get_so_many_times_the_weight_and_weights_still_sum_to_one(fac
 
 
 def test_the_picture_is_the_one_of_the_changed_weights():
-    """Hiding every position but one leaves that position's value alone: the same as a text of that
-    state only.
-    """
+    """Hiding every position but one gives the same picture as a text of that one state."""
     unet = small_unet()
     with reweight(unet, [p for p in range(9) if p != 4], 0):
         hidden = run(unet)
@@ -111,7 +107,7 @@ def test_places_beyond_the_text_and_other_batches_are_refused():
 
 
 def test_what_another_thread_draws_is_neither_changed_nor_recorded(random_model):
-    """A widget draws on a thread of its own while a cell watches the same U-Net."""
+    """A widget may draw on its own thread while a cell watches the same U-Net."""
     plain, drawn = text_to_image(random_model, PROMPT, steps=3), []
     with record(random_model.unet) as maps, reweight(random_model.unet, [2], 0):
         other = threading.Thread(

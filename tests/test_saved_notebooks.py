@@ -1,6 +1,4 @@
-"""Notebooks as they were saved: executed in order, and nothing in them but cells, pictures and
-text.
-"""
+"""Saved notebooks are executed in order, and contain only cells, pictures and text."""
 
 from pathlib import Path
 
@@ -12,8 +10,9 @@ LESSONS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 
 @pytest.mark.parametrize("file", LESSONS, ids=lambda file: file.stem)
 def test_a_lesson_is_saved_as_make_notebooks_saves_it(file):
-    """Widget state and cell timings would make a notebook several times as large, and differ at
-    every run.
+    """It has no widget state and no cell timings.
+
+    They would make a notebook several times as large, and differ from run to run.
     """
     notebook = nbformat.read(file, 4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]

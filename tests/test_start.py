@@ -1,6 +1,4 @@
-"""start.py: what it passes on, when it trusts an environment, and what it says when something is
-missing.
-"""
+"""start.py: what it passes on, when it trusts an environment, and how it reports problems."""
 
 import os
 import sys
@@ -16,8 +14,9 @@ Usage = namedtuple("Usage", "total used free")
 
 @pytest.fixture
 def elsewhere(tmp_path, monkeypatch):
-    """start.py with its environment in an empty folder, and with pip replaced by a note that it was
-    called.
+    """start.py with its environment in an empty folder.
+
+    Instead of running pip, it only notes that pip would have run.
     """
     venv = tmp_path / ".venv"
     monkeypatch.setattr(start, "VENV", venv)

@@ -1,6 +1,4 @@
-"""Training: a killed run goes on as if nothing had happened, on one process or two; losses are what
-they say.
-"""
+"""Training: a killed run continues unchanged, on one process or two; losses are as described."""
 
 import json
 import os
@@ -37,7 +35,7 @@ RECIPE = Recipe(steps=8, batch=4, learning_rate=0.01, warmup=2)
 
 
 class Line(torch.nn.Module):
-    """Learns y = 2x with noise of its own, so that random numbers matter too."""
+    """Learns y = 2x and adds its own noise, so that random numbers matter too."""
 
     def __init__(self):
         super().__init__()
@@ -52,7 +50,7 @@ def batch_at(moment):
 
 
 class Plane(torch.nn.Module):
-    """The same with a matrix, large enough to be Muon's."""
+    """Learns with a matrix, large enough for Muon, and also adds its own noise."""
 
     def __init__(self):
         super().__init__()
@@ -119,10 +117,10 @@ def run(command: list[str]) -> None:
     os.name == "nt", reason="PyTorch's rendezvous needs libuv, which its Windows wheels lack"
 )
 def test_two_processes_make_a_model_from_nothing(tmp_path):
-    """`all`, two steps of everything on two CPU processes, each with its own batches: what comes
-    out draws.
+    """`all` trains everything for two steps on two CPU processes, and the result can draw.
 
-    And as lesson 07 says it: `accelerate launch` trains its U-Net further, in a folder of its own.
+    Each process has its own batches. Afterwards `accelerate launch` trains the U-Net further, in
+    another folder, as lesson 07 describes.
     """
     out, work = tmp_path / "out", tmp_path / "work"
     few = ["--steps", "2", "--batch", "2", "--pages", "16", "--work"]
@@ -168,9 +166,7 @@ def test_two_processes_make_a_model_from_nothing(tmp_path):
 
 
 def test_muon_in_batches_is_torchs_muon_one_by_one():
-    """Kernels of three shapes, wide and high ones, over several steps: weights and momentum are the
-    same.
-    """
+    """Wide and tall kernels have the same weights after every step, and so the same momentum."""
     torch.manual_seed(0)
     shapes = [(8, 6, 3, 3), (8, 6, 3, 3), (40, 7), (40, 7), (12, 12, 1, 1)]
     kernels = [torch.nn.Parameter(torch.randn(shape)) for shape in shapes]
@@ -201,7 +197,7 @@ def test_muon_turns_every_kernel_by_an_orthogonal_matrix(layout):
 
 
 def test_muon_follows_a_kernel_that_was_moved():
-    """As Accelerate moves the numbers of a model that it prepares for several processes."""
+    """Accelerate may move a model's parameters when it prepares it for several processes."""
     linear = torch.nn.Linear(6, 5)
     muon = KernelMuon([linear.weight], lr=0.1)
     linear.weight.data = linear.weight.data.clone()
@@ -249,8 +245,9 @@ def test_the_judges_targets_stand_at_the_things():
 
 
 def test_the_noise_loss_is_the_squared_error_where_it_counts():
-    """A timestep is seen min(SNR, 5)/SNR · 1/√ᾱ times as often as another, and its error weighs
-    1/√ᾱ: the loss of v.
+    """Together, the frequency of a timestep and the weight of its error give the loss of v.
+
+    The frequency is proportional to min(SNR, 5)/SNR · 1/√ᾱ, and the weight to 1/√ᾱ.
     """
     schedule = Schedule.of(make_scheduler())
     objective = unet_training.Objective(small_unet(), schedule, torch.zeros(77, WIDTH))
@@ -374,7 +371,7 @@ def test_crops_are_pictures_in_range(tmp_path):
     assert -1 <= pixels.min() < -0.1 < 0.1 < pixels.max() <= 1
 
 
-@pytest.mark.bad_input  # a stand-in for CLIP
+@pytest.mark.bad_input  # the stand-in for CLIP is not a CLIPModel
 def test_clips_temperature_is_clipped_and_its_hits_are_counted():
     class Given(torch.nn.Module):
         def __init__(self):
@@ -398,8 +395,9 @@ def test_shipped_configurations_name_no_folder(tmp_path):
 
 
 def test_attention_in_cache_is_the_librarys_forward_and_backward(monkeypatch):
-    """Few scores fit, so several batches are cut; sides differ, and the text has another length
-    than the picture.
+    """Few scores fit, so the heads are split into several groups.
+
+    The sides differ, and the text has another length than the picture.
     """
     monkeypatch.setattr(plans.InCache, "SCORES", 100)
     found = {}
@@ -426,7 +424,7 @@ def test_latents_of_another_encoder_are_not_read():
 
 
 def test_the_autoencoder_takes_another_scaling_factor_and_nothing_else_changes():
-    """Latents of the U-Net, pictures and the spread of z are the same; z itself is larger."""
+    """Scaled latents and decoded pictures stay the same; z itself becomes larger."""
     torch.manual_seed(0)
     vae = make().eval()
     vae.quant_conv.weight.data.normal_()
@@ -450,8 +448,9 @@ def test_the_autoencoder_takes_another_scaling_factor_and_nothing_else_changes()
 
 
 def test_a_run_by_the_clock_ends_with_it_and_a_stop_does_not_count(tmp_path, monkeypatch):
-    """Every step takes 10 seconds. One minute, less the two untimed steps: eight steps; stopped in
-    between, as many plus the two that are untimed again.
+    """Every step takes 10 seconds, so one minute and two untimed steps make eight steps.
+
+    A run that is stopped in between has two more, because two steps are untimed again.
     """
     now = [0.0]
     monkeypatch.setattr("sdlearn.train.loop.time.monotonic", lambda: now[0])
@@ -493,10 +492,8 @@ def test_the_kind_of_machine_decides_the_plan_and_nothing_else_asks_for_it():
     asks = {
         file.name for file in training.glob("*.py") if "cuda" in file.read_text(encoding="utf-8")
     }
-    assert asks == {
-        "plans.py",
-        "__main__.py",
-    }  # the second only says whether Accelerate should look for one
+    # __main__.py only tells Accelerate whether to look for a GPU
+    assert asks == {"plans.py", "__main__.py"}
 
 
 @pytest.mark.parametrize("free", [2**40, 10])
@@ -508,8 +505,10 @@ def test_what_fits_is_moved_to_the_gpu_and_what_does_not_stays(monkeypatch, free
 
 
 def test_the_gpus_plan_trains_the_same_on_a_cpu(random_pipeline, tmp_path, monkeypatch, request):
-    """Two steps of both sizes in bfloat16, compiled for each, everything resident; then, from its
-    checkpoint, two more: the latents are read, not drawn again, and what comes out draws.
+    """Train four steps in bfloat16, compiled for each of two sizes, with everything in memory.
+
+    Then train two more from the checkpoint: the latents are read and not drawn again, and the
+    result can draw.
     """
     compiled = []
 
@@ -525,7 +524,8 @@ def test_the_gpus_plan_trains_the_same_on_a_cpu(random_pipeline, tmp_path, monke
     request.addfinalizer(AcceleratorState._reset_state)
     out, work = tmp_path / "out", tmp_path / "work"
     random_pipeline.save_pretrained(out)
-    save_half(random_pipeline.vae, out / "vae")  # as it will be saved: its latents are known again
+    # as training will save it, so that the latents count as those of the same encoder
+    save_half(random_pipeline.vae, out / "vae")
     stage = replace(ON_GPU.stages[512], steps=4, batch=2)
     plan = replace(ON_GPU, stages={64: stage}, pages={32: 6, 64: 6}, keep=plans.stay)
     before = load_file(out / "unet" / "diffusion_pytorch_model.safetensors")

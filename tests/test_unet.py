@@ -1,6 +1,4 @@
-"""The tour of the U-Net against its own modules, and against Stable Diffusion 1.5's true
-configuration.
-"""
+"""The tour of the U-Net against its own modules and Stable Diffusion 1.5's real configuration."""
 
 import math
 import threading
@@ -17,9 +15,7 @@ from sdlearn.unet import parameters_by_kind, time_embedding, tour, without_skips
 
 @pytest.fixture(scope="module")
 def sd15() -> UNet2DConditionModel:
-    """The configuration of Stable Diffusion 1.5, without numbers: the meta device knows shapes
-    only.
-    """
+    """Stable Diffusion 1.5's U-Net without weights: the meta device only knows shapes."""
     with torch.device("meta"):
         return UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8)
 

@@ -1,6 +1,4 @@
-"""What a learner's machine may do to the course: nothing breaks, and nothing that was
-made is lost.
-"""
+"""Whatever a learner's machine does to the course, nothing breaks and no work is lost."""
 
 import gc
 import os
@@ -35,7 +33,7 @@ print(sorted(read_done()))
 
 
 def run(code, *before, **environment):
-    """A program in an interpreter of its own, behind other commands if need be."""
+    """Run a program in its own interpreter, after the commands in `before`, if any."""
     command = [*before, sys.executable, "-c", code]
     return subprocess.run(
         command,
@@ -49,7 +47,7 @@ def run(code, *before, **environment):
 
 @pytest.fixture(scope="module")
 def own_mounts():
-    """`unshare -rm`: a process with mounts of its own, where the system allows that."""
+    """`unshare -rm`: a process with its own mounts, if the system allows that."""
     try:
         subprocess.run(["unshare", "-rm", "true"], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):
@@ -67,9 +65,7 @@ def test_a_read_only_checkout_draws(own_mounts, tmp_path):
 
 
 def test_a_full_disk_costs_no_answer_and_no_earlier_progress(own_mounts, tmp_path):
-    """The file of before is still whole, the check says that the answer is right, and that it could
-    not be kept.
-    """
+    """The earlier file stays intact; the check says "right", and that progress is not kept."""
     (tmp_path / "before.json").write_text('{"solved": ["one_step"]}')
     home = tmp_path / "home"
     home.mkdir()
@@ -90,7 +86,7 @@ def test_a_full_disk_costs_no_answer_and_no_earlier_progress(own_mounts, tmp_pat
 
 
 def test_the_lessons_are_run_with_the_network_blocked(kernel):
-    """Every kernel that the tests start, so the whole course: `tests/no_network.py`."""
+    """`tests/no_network.py` runs in every kernel that the tests start, so in the whole course."""
     _, client = kernel
     said = reply(
         client, client.execute('import socket; socket.create_connection(("192.0.2.1", 80), 5)')
@@ -102,9 +98,7 @@ def test_the_lessons_are_run_with_the_network_blocked(kernel):
 
 
 def test_a_broken_torchvision_beside_is_named_and_what_to_do(tmp_path):
-    """One that was built for another torch raises at import, and transformers imports whatever it
-    finds.
-    """
+    """torchvision built for another torch fails to import, and transformers imports it if found."""
     (tmp_path / "torchvision").mkdir()
     broken = 'raise RuntimeError("operator torchvision::nms does not exist")\n'
     (tmp_path / "torchvision" / "__init__.py").write_text(broken)
@@ -161,7 +155,7 @@ def reply(client, identity, timeout=120):
 
 
 def printed(client, identity, until, timeout=120):
-    """All that a cell has printed, up to a text that is waited for."""
+    """Wait until a cell has printed a text, and return all it has printed so far."""
     seen = ""
     while until not in seen:
         try:
@@ -175,12 +169,11 @@ def printed(client, identity, until, timeout=120):
 
 @pytest.mark.parametrize("work", [DRAW_LONG, TRAIN_LONG], ids=["drawing", "training"])
 def test_an_interrupted_cell_leaves_nothing_behind(kernel, work):
-    """Nothing stays hooked, and the next drawing is the same picture as before."""
+    """No hooks are left, and the next drawing gives the same picture as before."""
     manager, client = kernel
     assert reply(client, client.execute(BEFORE))["status"] == "ok"
-    long = client.execute(
-        work, stop_on_error=False
-    )  # else the kernel may drop what comes soon after the error
+    # otherwise the kernel may drop requests that arrive soon after the error
+    long = client.execute(work, stop_on_error=False)
     printed(client, long, "drawing")
     time.sleep(1)
     manager.interrupt_kernel()
@@ -207,7 +200,7 @@ def widgets_of(model):
 
 
 def controls(widget):
-    """All that a learner can move, with the widget itself."""
+    """Everything a learner can move: the widget itself and all widgets inside it."""
     return [
         widget,
         *(inner for child in getattr(widget, "children", ()) for inner in controls(child)),
@@ -215,7 +208,7 @@ def controls(widget):
 
 
 def act(control, rng):
-    """One move: a value that the control may or may not allow, or a click."""
+    """Make one move: a click, or a value that the control may or may not allow."""
     if isinstance(control, ipywidgets.Button):
         control.click()
     elif hasattr(control, "options") and control.options:
@@ -232,7 +225,7 @@ def act(control, rng):
     "name", ["painter", "mixer", "scrubber", "explorer", "canvas", "round trip"]
 )
 def test_a_hundred_random_moves_break_no_widget(random_model, name):
-    """A move is made, or refused by the trait; what runs on a thread ends without an error."""
+    """A move succeeds, or the trait refuses it; work on a thread ends without an error."""
     rng, widget = random.Random(0), widgets_of(random_model)[name]
     made = 0
     for _ in range(100):

@@ -1,4 +1,4 @@
-"""Widgets, driven by their traits as a learner's clicks would; figures, by what is on them."""
+"""Widgets, driven through their traits instead of clicks; and figures, tested by their content."""
 
 import base64
 import io
@@ -253,7 +253,7 @@ def test_the_mixer_takes_a_picture_of_ones_own(mixer):
 def test_a_photo_that_was_taken_sideways_stands_upright(mixer):
     mixer.slider.value = 0
     lying, turned = Image.new("RGB", (64, 64), (0, 0, 200)), Image.Exif()
-    lying.paste((200, 0, 0), (0, 0, 32, 64))  # red on the left, which is the top once it stands
+    lying.paste((200, 0, 0), (0, 0, 32, 64))  # red on the left: the top when turned upright
     turned[0x0112] = 6
     file = io.BytesIO()
     lying.save(file, "JPEG", exif=turned)

@@ -1,1 +1,1 @@
-"""What every part of the package leans on and no lesson is about."""
+"""Helpers that every part of the package uses and that no lesson is about."""

@@ -1,5 +1,6 @@
-"""Checks of what a caller gave, made before any work starts. Each error names the argument, what
-came, what fits.
+"""Checks of a caller's arguments, made before any work starts.
+
+Each error names the argument, says what would fit and shows what was given.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def number(name: str, value: object, low: float, high: float) -> float:
 
 
 def texts(name: str, value: object) -> list[str]:
-    """One text, or a list of them, as a list."""
+    """One text, or several, as a list."""
     listed = [value] if isinstance(value, str) else value
     if (
         not isinstance(listed, list | tuple)

@@ -1,6 +1,4 @@
-"""Hooks that mind their own business: what another thread runs on the same module passes
-them by.
-"""
+"""Hooks that act on one thread only: they ignore what other threads run on the same module."""
 
 from __future__ import annotations
 
@@ -10,9 +8,9 @@ from functools import wraps
 
 
 def of_this_thread(hook: Callable) -> Callable:
-    """The hook for runs on the thread that calls this; runs on any other thread are left alone.
+    """Limit a hook to runs on the calling thread; runs on any other thread are left alone.
 
-    Widgets draw on threads of their own, with the model that a cell may be watching.
+    Widgets draw on threads of their own, and a cell may be watching the same model.
     """
     thread = threading.get_ident()
 

@@ -1,4 +1,4 @@
-"""What may be installed beside the course and would break it."""
+"""A check for an installed package that would break the course."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from importlib.util import find_spec
 
 @cache
 def check_torchvision() -> None:
-    """The course does not use torchvision, but transformers imports one that it finds.
+    """Check that an installed torchvision can be imported.
+
+    The course does not use torchvision, but transformers imports it if it is installed.
 
     Raises:
-        ImportError: it is there and cannot be imported, as one that was built for another torch.
+        ImportError: torchvision is installed but cannot be imported, for example because it was
+            built for another torch.
     """
     if find_spec("torchvision") is None:
         return

@@ -1,6 +1,4 @@
-"""How pictures look in a notebook: `%load_ext sdlearn` shows figures and pictures as JPEG, so files
-stay small.
-"""
+"""`%load_ext sdlearn`: show a notebook's figures and pictures as JPEG, to keep its file small."""
 
 from __future__ import annotations
 

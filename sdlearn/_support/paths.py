@@ -1,4 +1,4 @@
-"""Where the course keeps what is not code: the shipped models, and the lessons."""
+"""Where the course keeps what is not code: the shipped models and the lessons."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """How torch's threads wait, so that two open notebooks do not slow each other down.
 
-OpenMP threads spin while they wait for work. Two kernels that do so on the same cores steal each
-other's time and run many times slower. Telling the threads to sleep costs a single kernel a little
-and saves the pair. `benchmarks/two_kernels.py` measures both.
+OpenMP threads spin while they wait for work. If two kernels do this on the same cores, they take
+time from each other and run many times slower. With sleeping threads a single kernel is slightly
+slower, but two no longer get in each other's way. `benchmarks/two_kernels.py` measures both cases.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
-"""For GNU OpenMP (Linux) and for LLVM's and Intel's (macOS, Windows). Read once, when torch is
-first imported.
+"""For GNU OpenMP (Linux), and for LLVM's and Intel's OpenMP (macOS, Windows).
+
+These variables are read once, when torch is first imported.
 """
 
 
 def says_nothing_of_waiting(environment: Mapping[str, str]) -> bool:
-    """True if the user chose no waiting of their own."""
+    """True if the user has not chosen how threads wait."""
     return not any(name in environment for name in (*WAITING, "GOMP_SPINCOUNT"))

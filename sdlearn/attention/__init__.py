@@ -1,7 +1,7 @@
-"""Attention, looked at and changed while a U-Net runs.
+"""Look at attention, and change it, while a U-Net runs.
 
-`recording` keeps what a run attends to as the `maps` of words and points, `reweighting` makes a
-word count more or less, and `watching` draws a picture and keeps the maps of every step.
+`recording` records what a run attends to, as `maps` of words and points. `reweighting` makes a word
+count more or less. `watching` draws a picture and keeps the maps of every step.
 """
 
 from sdlearn.attention.maps import Layer, Map, Maps

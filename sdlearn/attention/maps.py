@@ -1,4 +1,4 @@
-"""Attention maps as values: selected by layer, head, step and size, and merged into one picture."""
+"""Attention maps: select them by layer, head, step and size, and merge them into one picture."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ CROSS, SELF = "cross", "self"
 
 @dataclass(frozen=True)
 class Layer:
-    """One attention of a U-Net: `name` says where ("down.1.0"), `kind` whether it looks at the text
-    or at itself.
+    """One attention layer of a U-Net: `name` says where it is, for example "down.1.0".
+
+    `kind` says whether the picture's patches look at the text ("cross") or at each other ("self").
     """
 
     name: str
@@ -30,10 +31,9 @@ class Layer:
 class Map:
     """What one layer attended to in one run of the U-Net.
 
-    values: cross-attention: [n, heads, words, h, w], the share of each patch's attention that goes
-        to each
-    recorded position of the text. Self-attention: [n, heads, points, h, w], where each chosen point
-    looks.
+    values: for cross-attention [n, heads, words, h, w], the share of each patch's attention that
+        goes to each recorded position of the text; for self-attention [n, heads, points, h, w],
+        where each chosen point looks.
     """
 
     step: int
@@ -89,11 +89,11 @@ class Maps:
         return Maps(self.positions, self.points, kept)
 
     def of_words(self, positions: Sequence[int], head: int | None = None) -> Float[Tensor, "n h w"]:
-        """The share of attention that goes to these positions of the text, as one picture [n, h,
-        w].
+        """The share of attention that goes to these positions of the text, as one picture.
 
-        The pieces of a word are added up; heads (or one `head`), layers and steps are averaged,
-        smaller maps enlarged to the largest. `sdlearn.text.positions_of` gives a word's positions.
+        Its shape is [n, h, w]. The pieces of a word are added up. We average over layers, steps and
+        heads (or take one `head`), with smaller maps enlarged to the size of the largest.
+        `sdlearn.text.positions_of` gives the positions of a word.
         """
         if len(positions) == 0:
             raise ValueError("positions: at least one position of the text, got none")
@@ -118,7 +118,7 @@ class Maps:
 
 
 def _merge(maps: list[Float[Tensor, "n _ _ _"]], head: int | None) -> Float[Tensor, "n h w"]:
-    """Maps [n, heads, h, w] of any sizes: heads averaged, enlarged to the largest, averaged."""
+    """Average maps [n, heads, h, w] over heads, enlarge them to the largest, average them all."""
     if not maps:
         raise ValueError(
             "no map was recorded that fits; look at the recording's layers, steps and sizes"

@@ -1,13 +1,12 @@
-"""Attention maps: where every word is looked for in the picture, and where a patch of the picture
-looks.
+"""Attention maps: which patches look at a word, and where a patch of the picture looks.
 
-`record` watches a U-Net at work. The library's own attention computes the picture, untouched;
-beside it the probabilities softmax(QKᵀ/√d) (Vaswani et al. 2017, Eq. 1) are computed once more from
-the same queries and keys, and only those that were asked for. The picture of a recorded run is the
-same to the last bit.
+`record` watches a U-Net at work. The library's own attention computes the picture, unchanged. The
+probabilities softmax(QKᵀ/√d) (Vaswani et al. 2017, Eq. 1) are computed a second time from the same
+queries and keys, and only those that you ask for. So recording does not change a single bit of the
+picture.
 
 Batch order: with guidance the U-Net gets the unconditional half first, then the conditional half,
-as in diffusers. Maps are of the conditional half.
+as in diffusers. The maps are those of the conditional half.
 """
 
 from __future__ import annotations
@@ -28,20 +27,18 @@ from sdlearn._support.hooks import of_this_thread
 from sdlearn.attention.maps import CROSS, SELF, Layer, Map, Maps
 
 LIMIT = 2**30
-"""Bytes that the maps of one recording may take, unless told otherwise."""
+"""How many bytes the maps of one recording may take, unless told otherwise."""
 
 
 def attention_layers(unet: UNet2DConditionModel) -> list[Layer]:
-    """Every attention of a U-Net in order of computation."""
+    """Every attention layer of a U-Net, in order of computation."""
     return [layer for layer, _, _ in find_attentions(unet)]
 
 
 def find_attentions(
     unet: UNet2DConditionModel,
 ) -> list[tuple[Layer, Transformer2DModel, Attention]]:
-    """Every attention with the transformer that it is part of and its module, in order of
-    computation.
-    """
+    """Every attention layer, the transformer around it and its module, in order of computation."""
     attentions = []
     for path, transformer in unet.named_modules():
         if not isinstance(transformer, Transformer2DModel):
@@ -58,9 +55,7 @@ def find_attentions(
 
 
 def _short(path: str, depth: int) -> str:
-    """`down_blocks.1.attentions.0` becomes `down.1.0`; a second transformer block within becomes
-    `down.1.0.1`.
-    """
+    """`down_blocks.1.attentions.0` becomes `down.1.0`; a second transformer block, `down.1.0.1`."""
     block = path.replace("_blocks", "").replace("_block", "").replace(".attentions", "")
     return f"{block}.{depth}" if depth else block
 
@@ -75,21 +70,21 @@ def record(
     pictures: int = 1,
     limit: int = LIMIT,
 ) -> Iterator[Maps]:
-    """Record the attention of every run of the U-Net within the block, on this thread.
+    """Record the attention of every U-Net run inside the `with` block, on this thread.
 
     Args:
-        positions: positions of the text whose cross-attention is wanted; None for all of them, ()
+        positions: the positions of the text to record cross-attention for; None for all of them, ()
             for none.
-        points: points of the picture, (x, y) in [0, 1), whose self-attention is wanted.
+        points: the points of the picture, (x, y) in [0, 1), to record self-attention for.
         layers: names from `attention_layers`; None for all.
-        largest: leave out maps with a longer side than this.
-        pictures: how many pictures are made at once; a U-Net batch of twice as many is a guided
-            one.
-        limit: bytes that the maps may take.
+        largest: leave out maps with a side longer than this.
+        pictures: how many pictures are made at once; if the U-Net's batch is twice as large, it is
+            a run with guidance.
+        limit: how many bytes the maps may take.
 
     Raises:
-        ValueError: a layer, position or point that does not exist, or nothing to record at all.
-        MemoryError: maps beyond the limit; what was recorded until then is kept.
+        ValueError: a layer, position or point does not exist, or there is nothing to record.
+        MemoryError: the maps exceed the limit; what was recorded until then is kept.
     """
     watcher = _Watcher(unet, positions, points, largest, pictures, limit)
     known = find_attentions(unet)
@@ -120,9 +115,7 @@ def _check_layers(layers: Collection[str] | None, known: list) -> None:
 
 
 class _Watcher:
-    """Hooks that note queries, keys and sizes as they pass, and keep the probabilities
-    asked for.
-    """
+    """Hooks that note queries, keys and sizes as they pass, and keep the wanted probabilities."""
 
     def __init__(self, unet, positions, points, largest, pictures, limit):
         self.unet, self.largest, self.limit = unet, largest, limit
@@ -178,9 +171,8 @@ class _Watcher:
         queries, keys = self._conditional(queries), self._conditional(keys)
         if layer.kind == SELF:
             queries = queries[:, [self._row(x, y) for x, y in self.maps.points]]
-        queries, keys = (
-            _heads(states.float(), module.heads) for states in (queries, keys)
-        )  # half precision overflows
+        # in float32, because half precision overflows
+        queries, keys = (_heads(states.float(), module.heads) for states in (queries, keys))
         scores = queries * module.scale @ keys.transpose(-1, -2)
         if mask is not None:
             scores = scores + self._conditional(mask)[:, None]
@@ -189,7 +181,7 @@ class _Watcher:
     def _conditional(
         self, states: Float[Tensor, "batch positions width"]
     ) -> Float[Tensor, "n positions width"]:
-        """The second half of a guided batch, all of an unguided one."""
+        """The second half of a batch with guidance; the whole batch without guidance."""
         if len(states) not in (self.pictures, 2 * self.pictures):
             raise ValueError(
                 f"pictures: {self.pictures} were announced, so a batch of {self.pictures} or "

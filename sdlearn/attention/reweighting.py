@@ -1,4 +1,4 @@
-"""A word's attention made weaker or stronger while a picture is drawn."""
+"""Make the attention to a word weaker or stronger while a picture is drawn."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from sdlearn.attention.recording import find_attentions
 def reweight(
     unet: UNet2DConditionModel, positions: Collection[int], factor: float, pictures: int = 1
 ) -> Iterator[None]:
-    """Within the block, these positions of the text get `factor` times the weight in every
-    cross-attention.
+    """Inside the `with` block, give these positions of the text `factor` times the weight.
 
-    log(factor) is added to their scores before the softmax, through the library's own attention
-    mask, so weights still sum to 1. (Hertz et al. 2022, "Attention Re-weighting", multiply after
-    the softmax: there they do not.) With guidance only the conditional half of the batch is
-    changed.
+    This changes every cross-attention: log(factor) is added to the scores of these positions before
+    the softmax, through the library's own attention mask, so the weights still sum to 1. (Hertz et
+    al. 2022, "Attention Re-weighting", multiply after the softmax, where the sum is no longer 1.)
+    With guidance, only the conditional half of the batch is changed.
 
     Args:
-        positions: of the text, as from `sdlearn.text.positions_of`.
+        positions: positions of the text, for example from `sdlearn.text.positions_of`.
         factor: 0 hides the words, 1 changes nothing.
-        pictures: how many are drawn at once; a U-Net batch of twice as many is a guided one.
+        pictures: how many pictures are drawn at once; if the U-Net's batch is twice as large, it is
+            a run with guidance.
 
     Raises:
-        TypeError, ValueError: naming the argument, before the U-Net runs; a position beyond the
-            text, when it runs.
+        TypeError, ValueError: naming the argument, before the U-Net runs; for a position beyond the
+            text, when the U-Net runs.
     """
     number("factor", factor, 0, 1e6)
     whole_number("pictures", pictures, 1, 10_000)
@@ -56,8 +56,9 @@ def reweight(
 def _added(
     text: Tensor, mask: Tensor | None, chosen: list[int], bias: float, pictures: int
 ) -> Tensor:
-    """The mask [batch, 1, positions] with the bias added at the chosen positions of the
-    conditional half.
+    """The mask [batch, 1, positions], with the bias added at the chosen positions.
+
+    Only the conditional half of the batch gets the bias.
     """
     if len(text) not in (pictures, 2 * pictures):
         raise ValueError(

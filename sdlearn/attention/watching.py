@@ -1,5 +1,6 @@
-"""A drawing together with its attention, step by step: what a lesson asks of it are look-ups, not
-runs of the U-Net.
+"""A drawing with its attention, step by step.
+
+The maps are kept, so that a lesson can look them up without running the U-Net again.
 """
 
 from __future__ import annotations
@@ -20,22 +21,20 @@ from sdlearn.text import positions_of
 
 START, REST = "‹start›", "‹the rest›"
 GRID = 16
-"""Self-attention is recorded for GRID × GRID points of the picture, and in maps of at most that
-side.
-"""
+"""Self-attention is recorded for GRID × GRID points, in maps whose sides are at most GRID."""
 LARGEST = 32
-"""The longest side of the maps of words that are kept."""
+"""The longest side of the word maps that are kept."""
 
 
 @dataclass(frozen=True, repr=False)
 class Watched:
-    """One step of a drawing that was watched."""
+    """One step of a watched drawing."""
 
     index: int
     count: int
     t: int
     picture: Image.Image
-    """x̂₀, decoded: what the picture would be if the noise predicted now were exact."""
+    """x̂₀, decoded: what the picture would be if the noise predicted in this step were exact."""
     words: dict[str, list[int]]
     """The words of the prompt, and the start token, with their positions in the text."""
     cross: Maps
@@ -47,13 +46,13 @@ class Watched:
 
     @property
     def layers(self) -> list[tuple[Layer, tuple[int, int]]]:
-        """The layers that look at the text, with the size of their maps."""
+        """The layers that look at the text, and the sizes of their maps."""
         return [(m.layer, tuple(m.values.shape[-2:])) for m in self.cross]
 
     def heat(
         self, word: str, layer: str | None = None, head: int | None = None
     ) -> Float[Tensor, "h w"]:
-        """The map of a word: of one layer or all, of one head or all."""
+        """The map of a word, in one layer or averaged over all, and likewise for heads."""
         if word not in self.words:
             raise ValueError(f"word: one of {', '.join(self.words)}, got {word!r}")
         return self._chosen(layer).of_words(self.words[word], head)[0]
@@ -69,7 +68,7 @@ class Watched:
         return {**shares, REST: 1 - sum(shares.values())}
 
     def looks(self, point: tuple[float, float]) -> Float[Tensor, "h w"]:
-        """Where in the picture a point looks, over all recorded layers and heads."""
+        """Where in the picture a point looks, averaged over all recorded layers and heads."""
         row, column = _row_and_column(point, (GRID, GRID))
         return self.own.of_point(row * GRID + column)[0]
 
@@ -80,8 +79,9 @@ class Watched:
 def watch(
     model: Components, prompt: str, steps: int, guidance: float, seed: int
 ) -> Iterator[Watched]:
-    """Draw a prompt and yield every step with its attention. Arguments as in
-    `sdlearn.text_to_image`.
+    """Draw a prompt and yield every step with its attention.
+
+    The arguments are those of `sdlearn.text_to_image`.
     """
     words = words_of(model, prompt)
     positions = sorted({position for of_word in words.values() for position in of_word})
@@ -90,7 +90,7 @@ def watch(
     ]
     drawing = text_to_latents(model, prompt, steps=steps, guidance=guidance, seed=seed)
     while True:
-        with (  # only around a step: what the U-Net is asked in between is not recorded
+        with (  # only around a step, so that other U-Net runs in between are not recorded
             record(model.unet, positions, largest=LARGEST) as cross,
             record(model.unet, positions=(), points=points, largest=GRID) as own,
         ):
@@ -109,14 +109,12 @@ def watch(
 
 
 def words_of(model: Components, prompt: str) -> dict[str, list[int]]:
-    """The start token and every word of the prompt that is read, in order, with the positions of
-    its tokens.
-    """
+    """The positions of the start token and of every word of the prompt that is read, in order."""
     words = {START: [0]}
     for word in dict.fromkeys(re.findall(r"\w+", prompt.lower())):
         try:
             words[word] = positions_of(model.tokenizer, prompt, word)
-        except ValueError:  # cut off: the prompt is too long, which the tokenizer has said
+        except ValueError:  # cut off, because the prompt is too long; `tokenize` warns
             continue
     return words
 

@@ -1,1 +1,1 @@
-"""How good a model is, measured on scenes that it has never seen: `python -m sdlearn.evaluate`."""
+"""Measure a model on scenes that it has never seen: `python -m sdlearn.evaluate`."""

@@ -1,10 +1,9 @@
-"""`python -m sdlearn.evaluate`: how good the small model is, measured on scenes that it has never
-seen.
+"""`python -m sdlearn.evaluate`: measure the small model on scenes that it has never seen.
 
 Prints a table and, with `--card`, writes it into the model card. The judge
-(`sdlearn.evaluate.judge`) was trained on drawn pictures only; its own accuracy stands in the
-table's first lines, so that its word can be weighed. Beside each share stands where the share of
-all prompts lies with 95 % confidence.
+(`sdlearn.evaluate.judge`) was trained on drawn pictures only. The first rows of the table give its
+own accuracy, so that you know how far to trust it. Beside each share, in brackets, is its 95 %
+confidence interval.
 """
 
 from __future__ import annotations
@@ -40,15 +39,13 @@ SAMPLES = (
 
 
 def draw_samples(model: Components, file: Path) -> None:
-    """The README's twelve pictures, one sample of each prompt, by the model's defaults."""
+    """Draw the README's twelve pictures, one for each prompt, with the model's defaults."""
     pictures = [text_to_image(model, prompt, seed=seed) for seed, prompt in enumerate(SAMPLES)]
     strip(pictures, SAMPLES, columns=4).savefig(file, pil_kwargs={"quality": 88})
 
 
 def _picture_file(name: str) -> Path:
-    """Where a picture can be saved, or an error before minutes of measuring rather than
-    after them.
-    """
+    """A file that a picture can be saved in, or an error now rather than after minutes of work."""
     file = Path(name)
     if file.suffix.lower() not in (".jpg", ".png"):
         raise argparse.ArgumentTypeError(f"{name!r} should end in .jpg or .png")

@@ -1,4 +1,4 @@
-"""The judge: a small detector that reads a picture-book picture and says what is in it.
+"""The judge: a small detector that looks at a picture-book picture and says what is in it.
 
 It is trained on drawn pictures only and shares nothing with the generator or with CLIP. It marks
 the centre of each thing on a grid, one map for each kind, and reads the colour there (Zhou et al.
@@ -26,7 +26,7 @@ SURE = 0.4
 
 @dataclass(frozen=True)
 class Seen:
-    """A thing that the judge sees: its kind, its colour and its centre in parts of the picture."""
+    """A thing that the judge sees; its centre (x, y) is given as fractions of the picture."""
 
     kind: str
     colour: str
@@ -36,9 +36,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Which parts of a prompt a picture shows. `relation` is None where the prompt names no
-    direction.
-    """
+    """Which parts of a prompt a picture shows; `relation` is None if there is none to check."""
 
     setting: bool
     kinds: tuple[bool, ...]
@@ -54,7 +52,7 @@ class Verdict:
 
 
 class Block(nn.Module):
-    """A residual block; dilation lets it see a whole thing."""
+    """A residual block; dilation widens its view to a whole thing."""
 
     def __init__(self, dilation: int):
         super().__init__()
@@ -66,8 +64,9 @@ class Block(nn.Module):
 
 
 class Judge(nn.Module):
-    """Pictures in [-1, 1] of 128² pixels (larger ones are shrunk) to maps of kinds, maps of colours
-    and settings.
+    """From pictures to maps of kinds, maps of colours, and settings.
+
+    Pictures have 128² pixels in [-1, 1]; larger pictures are shrunk.
     """
 
     def __init__(self):
@@ -93,7 +92,7 @@ class Judge(nn.Module):
 
     @torch.no_grad()
     def read(self, pixels: Float[Tensor, "n 3 h w"]) -> list[tuple[str, list[Seen]]]:
-        """The setting and the things of every picture, the surest thing first."""
+        """The setting and the things of every picture, starting with the surest thing."""
         kinds, colours, settings = self(pixels)
         return [_decode(*maps) for maps in zip(kinds.sigmoid(), colours, settings, strict=True)]
 
@@ -124,9 +123,7 @@ def _decode(kinds: Tensor, colours: Tensor, settings: Tensor) -> tuple[str, list
 
 
 def judge_picture(scene: Scene, setting: str, seen: list[Seen]) -> Verdict:
-    """Compare what was seen with what the scene asks for. Every thing seen answers for one thing
-    asked.
-    """
+    """Compare what was seen with what the scene asks for; each thing seen counts only once."""
     left = list(seen)
     matches: list[Seen | None] = [None] * len(scene.things)
     for colour_too in (True, False):
@@ -152,8 +149,10 @@ def judge_picture(scene: Scene, setting: str, seen: list[Seen]) -> Verdict:
 
 
 def _stands(relation: str | None, matches: list[Seen | None]) -> bool | None:
-    """Does the first thing stand as the relation says? Above and below are within 45°, left and
-    right by sides.
+    """Whether the first thing is where the relation says; None if there is nothing to check.
+
+    Above and below mean within 45° of the vertical; left and right compare only the x of the
+    centres.
     """
     if relation is None or relation == "and":
         return None
@@ -179,7 +178,7 @@ def save(judge: Judge, folder: Path) -> None:
 
 
 def load_judge(folder: Path = ASSETS / "judge") -> Judge:
-    """The shipped judge, or another one, ready to read pictures."""
+    """The shipped judge, or one from another folder, ready to read pictures."""
     judge = Judge()
     judge.load_state_dict(
         {name: value.float() for name, value in load_file(folder / "judge.safetensors").items()}

@@ -1,6 +1,4 @@
-"""How well attention maps point: the map of every thing's word against the thing's true mask, on
-drawn pages.
-"""
+"""How well attention maps point: on drawn pages, each word's map against its thing's true mask."""
 
 from __future__ import annotations
 
@@ -25,14 +23,15 @@ from sdlearn.picturebook.scenes import Scene
 from sdlearn.text import encode_text, positions_of
 
 T = 250
-"""How much noise a page is given: two thirds of the variance is still picture."""
+"""The timestep that a page is noised to: two thirds of the variance is still the page's."""
 
 
 def score_maps(
     model: Components, scenes: Iterable[Scene], t: int = T
 ) -> dict[str, tuple[float, float]]:
-    """For each group of layers, by the part of the U-Net and the side of the map: pointing accuracy
-    and mean IoU.
+    """Pointing accuracy and mean IoU for each group of layers.
+
+    A group holds the layers in the same part of the U-Net whose maps have the same side.
     """
     scores = defaultdict(list)
     for number, scene in enumerate(of_different_kinds(scenes)):
@@ -47,7 +46,7 @@ def score_maps(
 
 
 def of_different_kinds(scenes: Iterable[Scene]) -> list[Scene]:
-    """Those that can be scored: where two things are of one kind, its word means both."""
+    """The scenes that can be scored: if two things are of one kind, its word means both."""
     return [
         scene
         for scene in scenes
@@ -57,9 +56,7 @@ def of_different_kinds(scenes: Iterable[Scene]) -> list[Scene]:
 
 @torch.no_grad()
 def maps_of(model: Components, scene: Scene, t: int, seed: int) -> Maps:
-    """The cross-attention of one run of the U-Net on a page that was noised to t, with its own
-    caption.
-    """
+    """The cross-attention of one U-Net run on a page noised to t, with the page's own caption."""
     clean = _latents(model, scene)
     noisy = add_noise(
         Schedule.of(model.scheduler), clean, t, draw_noise(tuple(clean.shape), seed, like=clean)
@@ -76,7 +73,7 @@ def _latents(model: Components, scene: Scene) -> Float[Tensor, "1 c h w"]:
 
 
 def _groups(maps: Maps) -> dict[str, Maps]:
-    """The maps by part of the U-Net and side, in order of computation."""
+    """The maps grouped by part of the U-Net and side, in order of computation."""
     sides = {m.layer.name: max(m.values.shape[-2:]) for m in maps}
     names = defaultdict(list)
     for name, side in sides.items():
@@ -85,17 +82,16 @@ def _groups(maps: Maps) -> dict[str, Maps]:
 
 
 def points_at(heat: Float[Tensor, "h w"], mask: Bool[Tensor, "H W"]) -> bool:
-    """The pointing game of Zhang et al. (2016): is the centre of the strongest patch inside the
-    thing?
-    """
+    """The pointing game (Zhang et al. 2016): is the strongest patch's centre inside the thing?"""
     row, column = divmod(int(heat.argmax()), heat.shape[1])
     y, x = (row + 0.5) / heat.shape[0], (column + 0.5) / heat.shape[1]
     return bool(mask[int(y * mask.shape[0]), int(x * mask.shape[1])])
 
 
 def overlap(heat: Float[Tensor, "h w"], mask: Bool[Tensor, "H W"]) -> float:
-    """Intersection over union of the mask and the map's strongest patches, as many as the
-    mask has.
+    """Intersection over union of the mask and the enlarged map's strongest pixels.
+
+    We take as many pixels of the map as the mask has.
     """
     if not mask.any():
         raise ValueError("mask: at least one pixel inside, got none")

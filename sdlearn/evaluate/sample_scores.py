@@ -1,6 +1,4 @@
-"""What made pictures are worth beside real ones: are they like them, are all sorts there, are they
-sharp?
-"""
+"""Compare made pictures with real ones: are they alike, are all sorts there, are they sharp?"""
 
 from __future__ import annotations
 
@@ -9,9 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 NEIGHBOUR = 3
-"""The radius of a point's neighbourhood is the distance to its third nearest neighbour, as in the
-paper.
-"""
+"""A point's neighbourhood reaches to its third nearest neighbour, as in the paper."""
 EDGES = 0.98
 
 
@@ -25,16 +21,19 @@ def fidelity(real: Float[Tensor, "n d"], made: Float[Tensor, "m d"]) -> float:
 
 
 def diversity(real: Float[Tensor, "n d"], made: Float[Tensor, "m d"]) -> float:
-    """The share of real pictures that lie among the made ones ("recall"): what is missing counts.
-    Same source.
+    """The share of real pictures that lie among the made ones ("recall").
+
+    It is low if some sorts of pictures are never made. The source is the same as for `fidelity`.
     """
     return _share_within(real, made)
 
 
 def sharpness(pixels: Float[Tensor, "n 3 h w"]) -> float:
-    """How strong a picture's strongest edges are: of all steps in brightness from one pixel to the
-    next, the one that 98 % do not exceed; the mean over the pictures. A blur makes it small, and a
-    faint grain everywhere does not make it large, as it would a mean over all steps.
+    """How strong the strongest edges of a picture are, averaged over the pictures.
+
+    We take all steps in brightness from one pixel to the next, and of these the step that 98 % do
+    not exceed. A blur makes it small. A faint grain everywhere does not make it large, although it
+    would raise the mean of all steps.
     """
     light = pixels.mean(dim=1)
     steps = torch.cat([light.diff(dim=dim).abs().flatten(1) for dim in (1, 2)], dim=1)
@@ -42,14 +41,11 @@ def sharpness(pixels: Float[Tensor, "n 3 h w"]) -> float:
 
 
 def _share_within(points: Float[Tensor, "n d"], others: Float[Tensor, "m d"]) -> float:
-    """How many points lie nearer to one of the others than that one's neighbour number
-    NEIGHBOUR.
-    """
+    """The share of points that lie in the neighbourhood of at least one of the others."""
     if len(others) <= NEIGHBOUR:
         raise ValueError(
             f"at least {NEIGHBOUR + 1} pictures on each side are needed, got {len(others)}"
         )
-    radius = (
-        torch.cdist(others, others).kthvalue(NEIGHBOUR + 1, dim=1).values
-    )  # the nearest is the point itself
+    # NEIGHBOUR + 1, because the nearest is the point itself
+    radius = torch.cdist(others, others).kthvalue(NEIGHBOUR + 1, dim=1).values
     return (torch.cdist(points, others) <= radius).any(dim=1).float().mean().item()

@@ -1,6 +1,4 @@
-"""Scenes that no model was trained on, pictures drawn from their captions, and what is right in
-them.
-"""
+"""Scenes that no model was trained on, pictures drawn from their captions, and what is right."""
 
 from __future__ import annotations
 
@@ -23,11 +21,9 @@ from sdlearn.picturebook.scenes import GROUND_KINDS, Scene, compose
 from sdlearn.pipeline import text_to_latents
 
 AT_ONCE = 4
-"""Pictures that are drawn in one batch."""
+"""How many pictures are drawn in one batch."""
 SKY = 0.045
-"""The part of a page's height, from the top, where no cloud, sun, moon or star of a backdrop
-reaches.
-"""
+"""The top part of a page's height that no cloud, sun, moon or star of a backdrop reaches."""
 
 
 def unseen_scenes(count: int, held_out: bool) -> list[Scene]:
@@ -45,8 +41,7 @@ def captions(scenes: Iterable[Scene]) -> list[str]:
 def generate(model: Components, prompts: list[str], seed: int, **options) -> torch.Tensor:
     """One picture for each prompt: float32 [n, 3, height, width] on the CPU.
 
-    options: size, steps and guidance of `sdlearn.text_to_image`; the model's own where they are not
-        given.
+    options: size, steps and guidance as in `sdlearn.text_to_image`; by default the model's own.
     """
     drawn = []
     for first in tqdm(range(0, len(prompts), AT_ONCE), desc=f"drawing {len(prompts)} prompts"):
@@ -59,9 +54,7 @@ def generate(model: Components, prompts: list[str], seed: int, **options) -> tor
 
 
 def generate_by_diffusers(model: Components, prompts: list[str], seed: int) -> torch.Tensor:
-    """The same with diffusers' own pipeline as anybody would call it: nothing is set but the prompt
-    and the noise.
-    """
+    """The same with diffusers' own pipeline at its defaults: only prompt and noise are set."""
     parts = (
         model.vae,
         model.text_encoder,
@@ -93,7 +86,7 @@ def verdicts(judge: Judge, scenes: list[Scene], pixels: torch.Tensor) -> list[Ve
 
 @dataclass(frozen=True)
 class Share:
-    """How many of how many were right."""
+    """How many answers were right, out of how many."""
 
     right: int
     of: int
@@ -104,7 +97,7 @@ class Share:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Where the share of all prompts lies with 95 % confidence (Wilson 1927)."""
+        """The 95 % confidence interval for the share over all prompts (Wilson 1927)."""
         if not self.of:
             return float("nan"), float("nan")
         z, n = 1.96, self.of
@@ -125,7 +118,7 @@ def share_of(answers: Iterable[bool]) -> Share:
 
 
 def shares(verdicts: list[Verdict]) -> dict[str, Share]:
-    """The share of right answers for every part of the prompts."""
+    """The share of right answers, for each part of the prompts."""
     return {
         "setting": share_of(verdict.setting for verdict in verdicts),
         "kind": share_of(right for verdict in verdicts for right in verdict.kinds),
@@ -139,9 +132,7 @@ def shares(verdicts: list[Verdict]) -> dict[str, Share]:
 
 
 def whole_by_count(scenes: list[Scene], verdicts: list[Verdict]) -> dict[int, Share]:
-    """The share of prompts drawn right to the letter, for prompts that ask for one, two and three
-    things.
-    """
+    """The share of prompts drawn entirely right, for prompts with one, two and three things."""
     pairs = list(zip(scenes, verdicts, strict=True))
     return {
         count: share_of(verdict.whole for scene, verdict in pairs if len(scene.things) == count)
@@ -150,11 +141,10 @@ def whole_by_count(scenes: list[Scene], verdicts: list[Verdict]) -> dict[int, Sh
 
 
 def grain(scenes: list[Scene], pixels: torch.Tensor) -> float:
-    """How far the top of a sky, which is smooth on every page, is from being so: in grey levels, of
-    255.
+    """How rough the top of the sky is, in grey levels of 255; on the pages it is smooth.
 
-    The standard deviation of the grey values along each row; the mean over the pictures whose
-    prompt asks for nothing that belongs into the sky.
+    This is the standard deviation of the grey values along each row, averaged over the pictures
+    whose prompt asks for nothing in the sky.
     """
     empty = [all(thing.kind in GROUND_KINDS for thing in scene.things) for scene in scenes]
     if not any(empty):
@@ -165,7 +155,7 @@ def grain(scenes: list[Scene], pixels: torch.Tensor) -> float:
 
 
 def variety(scenes: list[Scene], first: torch.Tensor, second: torch.Tensor) -> float:
-    """Mean distance of two samples of a prompt, as a part of that of two drawn scenes of it."""
+    """Mean distance between two samples of a prompt, divided by that between two drawings of it."""
     size = first.shape[-1]
     again = [[_redrawn(scene, seed) for scene in scenes] for seed in (1, 2)]
     by_hand = (drawn(again[0], size) - drawn(again[1], size)).abs().mean()

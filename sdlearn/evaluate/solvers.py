@@ -1,5 +1,6 @@
-"""The same noise, the same U-Net, another solver: how many steps does each need, and how much
-guidance can it bear?
+"""Compare solvers: how many steps does each need, and how much guidance can it take?
+
+All of them start from the same noise and use the same U-Net.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ SOLVERS = {
     ),
     "DPM-Solver++ 2M, trailing": (DPMSolverMultistepScheduler, {"timestep_spacing": "trailing"}),
 }
-"""Each solver's class, and how it is configured; the schedule of noise stays the model's."""
+"""Each solver's class and its configuration; the noise schedule stays the model's."""
 
 TRIALS = {
     "DDIM, trailing": ((10, 3, 1), (12, 3, 1), (12, 7.5, 1)),
@@ -33,21 +34,23 @@ TRIALS = {
     "DPM-Solver++ 2M, trailing": ((12, 3, 3), (12, 7.5, 3)),
     "PNDM, as Stable Diffusion 1.5 ships it": ((25, 3, 3), (25, 7.5, 3)),
 }
-"""Steps and guidance that each is tried with, and what the number of prompts is divided by: few
-decide, many show.
+"""The steps and guidance to try with each solver, and a divisor for the number of prompts.
+
+The solver that the model ships with, "DDIM, trailing", is tried on all prompts; the others are
+tried on a third of them.
 """
 
 HEAD = ("solver", "steps", "guidance", "prompts", "whole prompt right", "grain")
 
 
 def with_solver(model: Components, name: str) -> Components:
-    """The same model, drawn by another solver."""
+    """The same model with another solver."""
     kind, changes = SOLVERS[name]
     return replace(model, scheduler=kind.from_config(model.scheduler.config, **changes))
 
 
 def compare_solvers(model: Components, judge: Judge, count: int) -> Iterator[tuple[str, ...]]:
-    """A row of the table for every setting, as soon as it is measured."""
+    """Yield a row of the table for each trial, as soon as it is measured."""
     scenes = unseen_scenes(count, held_out=False)
     for name, trials in TRIALS.items():
         other = with_solver(model, name)

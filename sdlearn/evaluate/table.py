@@ -1,4 +1,4 @@
-"""The figures of a model as a table, and the table in the model's card."""
+"""A model's figures as a table, and that table in the model's card."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ from sdlearn.picturebook.scenes import Scene
 
 CHOICES = 64
 PAGES = 64
-"""Drawn pages of each sort for what is measured on pages, and prompts for what is measured on
-attention.
-"""
+"""How many pages of each sort the judge and the VAE are measured on, and how many for attention."""
 FIFTY_STEPS = 100
-"""Prompts that are drawn in fifty steps."""
+"""How many prompts are drawn in fifty steps."""
 PAIRS = 32
-"""Prompts that are drawn twice, for the variety."""
+"""How many prompts are drawn twice, to measure the variety."""
 STRONG = 7.5
-"""The guidance that most code of the field asks for."""
+"""The guidance that most code in the field uses."""
 
 Row = tuple[str, str, str, str]
 """Figure, measured, must, aim."""
 
 
 def measure(model: Components, judge: Judge, count: int, sheet: Path | None = None) -> list[Row]:
-    """Every figure, on `count` unseen prompts of each sort, drawn as a learner gets them: by the
-    model's defaults.
+    """Measure every figure on `count` unseen prompts of each sort.
+
+    Unless a row says otherwise, the pictures are drawn with the model's defaults, as a learner
+    would draw them.
 
     sheet: where to save contact sheets of what was drawn.
 
     Raises:
-        ValueError: a model without CLIP's image tower.
+        ValueError: the model has no CLIP image tower.
     """
     if model.clip is None:
         raise ValueError(
@@ -68,7 +68,7 @@ def measure(model: Components, judge: Judge, count: int, sheet: Path | None = No
 
 
 def rows_of_parts(model: Components, judge: Judge, scenes: list[Scene]) -> list[Row]:
-    """The judge's own accuracy, so that its word can be weighed; the autoencoder; CLIP."""
+    """The judge's own accuracy, which shows how far to trust it; the autoencoder; CLIP."""
     pictures = drawn(scenes, model.side)
     restored = round_trip(model, pictures)
     worst = [_worst(shares(verdicts(judge, scenes, pixels))) for pixels in (pictures, restored)]
@@ -125,7 +125,7 @@ def rows_of_samples(
 
 
 def rows_of_other_settings(model: Components, judge: Judge, scenes: list[Scene]) -> list[Row]:
-    """Whole prompts right where somebody asks for something else than the defaults."""
+    """Whole prompts right, and grain, with something other than the model's defaults."""
     prompts, half = captions(scenes), model.side // 2
     few = prompts[:FIFTY_STEPS]
     ways = {
@@ -147,7 +147,7 @@ def rows_of_other_settings(model: Components, judge: Judge, scenes: list[Scene])
 
 
 def rows_of_attention(model: Components, scenes: list[Scene]) -> list[Row]:
-    """Pointing accuracy and IoU of every group of layers; the aim is for the best of them."""
+    """Pointing accuracy and IoU of every group of layers; the aim is meant for the best group."""
     words = sum(len(scene.things) for scene in of_different_kinds(scenes))
     return [
         (
@@ -173,8 +173,9 @@ def round_trip(model: Components, pixels: torch.Tensor) -> torch.Tensor:
 
 @torch.no_grad()
 def clip_accuracy(model: Components, rounds: int = 8) -> Share:
-    """How often a picture finds its caption among 64 that all differ in things, colours
-    or setting.
+    """How often CLIP matches a picture to its caption, out of 64 different captions.
+
+    The captions differ from each other in things, colours or setting.
     """
     right = []
     for number in range(rounds):
@@ -209,8 +210,9 @@ def _grain(scenes: list[Scene], pixels: torch.Tensor) -> str:
 
 
 def save_sheet(pixels: torch.Tensor, scenes: list[Scene], file: Path) -> None:
-    """A contact sheet of the first hundred samples, 160 pixels each, and their prompts
-    beside it.
+    """Save a contact sheet of the first hundred samples, 160² pixels each, and their prompts.
+
+    The prompts go into a text file beside it.
     """
     columns = min(10, len(pixels))
     full = min(100, len(pixels)) // columns * columns
@@ -223,7 +225,7 @@ def save_sheet(pixels: torch.Tensor, scenes: list[Scene], file: Path) -> None:
 
 
 def marks(name: str) -> tuple[str, str]:
-    """The lines of a card between which a table stands: "figures" or "solvers"."""
+    """The lines of a card before and after a table, which is called "figures" or "solvers"."""
     return f"<!-- {name}: written by python -m sdlearn.evaluate -->", f"<!-- end of {name} -->"
 
 
@@ -233,7 +235,7 @@ def as_table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 def write_into_card(card: Path, name: str, table: str) -> None:
-    """Put a table between its two marks; nothing else in the card changes."""
+    """Put a table between its two marks, and change nothing else in the card."""
     start, end = marks(name)
     before, rest = card.read_text(encoding="utf-8").split(start)
     _, after = rest.split(end)

@@ -33,7 +33,7 @@ def _recorded(seed: int, t: int) -> Maps:
     return maps_of(tiny(), random_scene(seed, count=2), t=t, seed=seed)
 
 
-# --- the map of a word ----------------------------------------------------------------------------
+# --- exercise 1: the map of a word ----------------------------------------------------------------
 
 
 def _weights(heads: int, queries: int, words: int, seed: int) -> Tensor:
@@ -62,7 +62,7 @@ def _map_of_kite(answer: Callable) -> Figure:
     picture=_map_of_kite,
 )
 def word_map(weights: Tensor, positions: list[int], size: tuple[int, int]) -> Tensor:
-    """A word's share of attention at every patch: pieces added, heads averaged."""
+    """A word's share of attention at every position: pieces added, heads averaged."""
     return weights[:, :, positions].sum(dim=2).mean(dim=0).reshape(size)
 
 
@@ -77,15 +77,15 @@ word_map.mistakes(
     lambda p, positions, size: p[0][:, positions].sum(dim=1).reshape(size),
     "the largest of the pieces' shares is taken; add them",
     lambda p, positions, size: p[:, :, positions].amax(dim=2).mean(dim=0).reshape(size),
-    "height and width are exchanged: patches lie in the tensor row by row",
+    "height and width are exchanged: positions lie in the tensor row by row",
     lambda p, positions, size: word_map(p, positions, (size[1], size[0])).T,
     "height and width are exchanged: size is (height, width)",
     lambda p, positions, size: word_map(p, positions, (size[1], size[0])),
-    "a softmax over the patches of the picture is one too many: these are probabilities already",
+    "a softmax over the positions of the picture is one too many: these are probabilities already",
     lambda p, positions, size: word_map(p, positions, size).flatten().softmax(dim=0).reshape(size),
 )
 
-# --- scores ---------------------------------------------------------------------------------------
+# --- exercise 2: a score by one point -------------------------------------------------------------
 
 
 def _marked(height: int, width: int, rows: slice, columns: slice) -> Tensor:
@@ -123,7 +123,7 @@ def _at(
     scaled: bool = True,
     shape: tuple[int, int] | None = None,
 ) -> bool:
-    """Is a patch of the map inside the mask, looked up in a way that may be wrong?"""
+    """Is a position of the map inside the mask, looked up in a way that may be wrong?"""
     row, column = divmod(int(index), heat.shape[1])
     if swap:
         row, column = column, row
@@ -148,7 +148,7 @@ def _pointed(answer: Callable) -> Figure:
 
 @lesson.exercise(cases=_pointing_cases, picture=_pointed)
 def inside(heat: Tensor, mask: Tensor) -> bool:
-    """Is the centre of the map's strongest patch inside the mask?"""
+    """Is the centre of the map's strongest position inside the mask?"""
     return points_at(heat, mask)
 
 
@@ -159,13 +159,15 @@ inside.mistakes(
     lambda h, m: _at(h, m, h.argmax(), scaled=False),
     "row and column come from dividing by the *width*, `heat.shape[1]`, not by the height",
     lambda h, m: _at(h.reshape(h.shape[1], h.shape[0]), m, h.argmax(), shape=h.shape),
-    "the patch's upper left corner is looked up; take its centre: (row + 0.5) / height",
+    "the position's upper left corner is looked up; take its centre: (row + 0.5) / height",
     lambda h, m: _at(h, m, h.argmax(), part=0.0),
-    "the *weakest* patch is looked up",
+    "the *weakest* position is looked up",
     lambda h, m: _at(h, m, h.argmin()),
     "it says the opposite: True means inside",
     lambda h, m: not _at(h, m, h.argmax()),
 )
+
+# --- exercise 3: a score of the whole shape -------------------------------------------------------
 
 
 def _strongest(heat: Tensor, count: int) -> Tensor:
@@ -199,24 +201,24 @@ def _thing_and_guess(answer: Callable) -> Figure:
     picture=_thing_and_guess,
 )
 def iou(heat: Tensor, mask: Tensor) -> float:
-    """Intersection over union of the mask and as many of the map's strongest patches."""
+    """Intersection over union of the mask and as many of the map's strongest positions."""
     return overlap(heat, mask)
 
 
 iou.mistakes(
     "the intersection is divided by the mask; divide by the *union* of both",
     lambda h, m: ((_strongest(h, int(m.sum())) & m).sum() / m.sum()).item(),
-    "the patches of both are added up, so those that they share count twice: the union is `a | b`",
+    "the positions of both are added up, so shared ones count twice: the union is `a | b`",
     lambda h, m: ((_strongest(h, int(m.sum())) & m).sum() / (2 * m.sum())).item(),
-    "all patches above half the maximum are taken; take *as many as the mask has*",
+    "all positions above half the maximum are taken; take *as many as the mask has*",
     lambda h, m: _iou_of(h > h.max() / 2, m),
-    "all patches above the mean are taken; take *as many as the mask has*",
+    "all positions above the mean are taken; take *as many as the mask has*",
     lambda h, m: _iou_of(h > h.mean(), m),
-    "these are the weakest patches",
+    "these are the weakest positions",
     lambda h, m: _iou_of(_strongest(-h, int(m.sum())), m),
 )
 
-# --- a word's weight ------------------------------------------------------------------------------
+# --- exercise 4: a word's weight ------------------------------------------------------------------
 
 
 def _changed(values: Tensor, position: int, change: Callable[[Tensor], Tensor]) -> Tensor:
@@ -269,7 +271,7 @@ reweighted.mistakes(
     lambda s, position, f: s.softmax(dim=-1),
 )
 
-# --- a map of one's own ---------------------------------------------------------------------------
+# --- exercise 5: a map of one's own ---------------------------------------------------------------
 
 PAGES = tuple(range(3000, 3012))
 T = 950

@@ -14,7 +14,7 @@ from sdlearn import plots
 from sdlearn.compression import decode, encode, scale
 from sdlearn.exercises import pictures
 from sdlearn.exercises.engine import Lesson, Unmet, tensor_of
-from sdlearn.exercises.given import latents_of, numbers, picture_of, pixels_of, tiny
+from sdlearn.exercises.given import latents_of, numbers, picture_of, pixels_of, several, tiny
 from sdlearn.images import to_pictures
 from sdlearn.picturebook.scenes import compose
 
@@ -28,138 +28,7 @@ def _page() -> Tensor:
     return pixels_of(scene, SIDE)
 
 
-# --- sampling -------------------------------------------------------------------------------------
-
-
-def _draw_sampled(answer: Callable) -> Figure:
-    """The learner's sample, decoded, beside the course's; the spread is enlarged to be seen."""
-    posterior = encode(tiny().vae, _page())
-    wide, noise = posterior.logvar + 7, numbers(*posterior.mean.shape, seed=2)
-    views = [
-        picture_of(scale(tiny().vae, way(posterior.mean.clone(), wide.clone(), noise.clone())))
-        for way in (answer, sampled)
-    ]
-    return plots.strip(views, ["yours, spread enlarged", "target"], columns=4)
-
-
-@lesson.exercise(
-    cases=lambda: [
-        (torch.tensor([1.0]), torch.tensor([-1.4]), torch.tensor([0.5])),
-        (numbers(2, 3), numbers(2, 3, seed=1), numbers(2, 3, seed=2)),
-        (numbers(1, 4, 3, 5), numbers(1, 4, 3, 5, seed=1), numbers(1, 4, 3, 5, seed=2)),
-    ],
-    picture=_draw_sampled,
-)
-def sampled(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
-    """A sample of the posterior: μ + σ ε, with σ = exp(½ log σ²)."""
-    return mean + (log_variance / 2).exp() * noise
-
-
-sampled.mistakes(
-    "the noise is multiplied by the variance; it takes the root of it: exp(½ log σ²)",
-    lambda mean, log_variance, noise: mean + log_variance.exp() * noise,
-    "the logarithm is not undone: log_variance is log σ², so exp gives the variance back",
-    lambda mean, log_variance, noise: mean + log_variance * noise,
-    "this is half of the logarithm itself; it still needs exp",
-    lambda mean, log_variance, noise: mean + log_variance / 2 * noise,
-    "this takes the root of the *logarithm*; first exp, then the root (or half of it, then exp)",
-    lambda mean, log_variance, noise: mean + log_variance.sqrt() * noise,
-    "this is the mean; nothing was sampled",
-    lambda mean, log_variance, noise: mean,
-    "the mean is scaled too; only the noise is",
-    lambda mean, log_variance, noise: (log_variance / 2).exp() * (mean + noise),
-)
-
-# --- KL -------------------------------------------------------------------------------------------
-
-
-def _draw_divergence(answer: Callable) -> Figure:
-    """KL of one number against its mean and against its variance."""
-    steps, zeros = torch.linspace(-2, 2, 41)[:, None], torch.zeros(41, 1)
-    lines = {
-        "yours: mean moves, variance 1": answer(steps.clone(), zeros.clone()),
-        "yours: mean 0, log variance moves": answer(zeros.clone(), steps.clone()),
-    }
-    return pictures.curves(steps, lines, "mean, or log variance", "KL")
-
-
-@lesson.exercise(
-    cases=lambda: [
-        (torch.tensor([[2.0]]), torch.tensor([[0.5]])),
-        (numbers(3, 4), numbers(3, 4, seed=1)),
-        (numbers(2, 4, 3, 5), numbers(2, 4, 3, 5, seed=1)),
-    ],
-    picture=_draw_divergence,
-)
-def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL to the standard normal distribution, a number for each picture of the batch."""
-    return _kl(mean, log_variance).sum(dim=1)
-
-
-def _kl(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """½ (μ² + σ² - 1 - log σ²) for each number: [n, numbers]."""
-    return 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).flatten(1)
-
-
-divergence.mistakes(
-    "this takes log10 of the variance; log σ² is the natural logarithm already, take it as it is",
-    lambda mean, v: 0.5 * (mean**2 + v.exp() - 1 - v / math.log(10)).flatten(1).sum(dim=1),
-    "the variance is missing its exp: log_variance is its logarithm",
-    lambda mean, v: 0.5 * (mean**2 - 1).flatten(1).sum(dim=1),
-    "the factor ½ is missing",
-    lambda mean, log_variance: 2 * divergence(mean, log_variance),
-    "the -1 is missing: a standard normal distribution must have a KL of 0 to itself",
-    lambda mean, v: (_kl(mean, v) + 0.5).sum(dim=1),
-    "the sign is wrong: KL is never negative",
-    lambda mean, log_variance: -divergence(mean, log_variance),
-    "the mean is not squared",
-    lambda mean, v: (_kl(0 * mean, v) + mean.flatten(1) / 2).sum(dim=1),
-    "this is the mean over the numbers of a picture; the KL of independent numbers is their *sum*",
-    lambda mean, v: _kl(mean, v).mean(dim=1),
-    "this adds up all pictures; one number for each picture is asked for",
-    lambda mean, log_variance: divergence(mean, log_variance).sum(),
-)
-
-# --- scaling --------------------------------------------------------------------------------------
-
-
-def _draw_scaling(answer: Callable) -> Figure:
-    z = latents_of(_page()) / tiny().vae.config.scaling_factor
-    scaled = z * float(answer(z.clone()))
-    names = ("z, as the encoder gives it", "times your factor")
-    named = {f"{n}: std {x.std():.2f}": x for n, x in zip(names, (z, scaled), strict=True)}
-    return pictures.histograms(named)
-
-
-@lesson.exercise(
-    cases=lambda: [
-        (2 * numbers(2, 4, 60, 40),),
-        (3 * numbers(2, 4, 40, 64) + 1,),
-        (0.2 * numbers(3, 4, 50, 50, seed=1),),
-    ],
-    picture=_draw_scaling,
-)
-def scaling(z: Tensor) -> Tensor:
-    """The scaling factor: one over the standard deviation of all numbers."""
-    return 1 / z.std()
-
-
-scaling.mistakes(
-    "upside down: this is the spread; the factor has to *undo* it",
-    lambda z: z.std(),
-    "this divides by the variance; the spread is its square root",
-    lambda z: 1 / z.var(),
-    "one factor for all numbers is asked for, not one for each position",
-    lambda z: 1 / z.std(dim=0),
-    "one factor for all numbers is asked for, not one for each channel",
-    lambda z: 1 / z.std(dim=(0, 2, 3)),
-    "one factor for all numbers is asked for, not one for each picture",
-    lambda z: 1 / z.std(dim=(1, 2, 3)),
-    "the mean is not subtracted before squaring: this is the root mean square",
-    lambda z: 1 / z.square().mean().sqrt(),
-)
-
-# --- PSNR -----------------------------------------------------------------------------------------
+# --- exercise 1: PSNR -----------------------------------------------------------------------------
 
 
 def _draw_psnr(answer: Callable) -> Figure:
@@ -202,7 +71,138 @@ peak_signal_to_noise.mistakes(
     lambda a, b: 10 * torch.log10(4 / (a - b).abs().mean()),
 )
 
-# --- an edit of one's own -------------------------------------------------------------------------
+# --- exercise 2: sampling -------------------------------------------------------------------------
+
+
+def _draw_sampled(answer: Callable) -> Figure:
+    """The learner's sample, decoded, beside the course's; the spread is enlarged to be seen."""
+    posterior = encode(tiny().vae, _page())
+    wide, noise = posterior.logvar + 7, numbers(*posterior.mean.shape, seed=2)
+    views = [
+        picture_of(scale(tiny().vae, way(posterior.mean.clone(), wide.clone(), noise.clone())))
+        for way in (answer, sampled)
+    ]
+    return plots.strip(views, ["yours, spread enlarged", "target"], columns=4)
+
+
+@lesson.exercise(
+    cases=lambda: [
+        (torch.tensor([1.0]), torch.tensor([-1.4]), torch.tensor([0.5])),
+        several(3, (2, 3)),
+        several(3, (1, 4, 3, 5)),
+    ],
+    picture=_draw_sampled,
+)
+def sampled(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
+    """A sample of the posterior: μ + σ ε, with σ = exp(½ log σ²)."""
+    return mean + (log_variance / 2).exp() * noise
+
+
+sampled.mistakes(
+    "the noise is multiplied by the variance; it takes the root of it: exp(½ log σ²)",
+    lambda mean, log_variance, noise: mean + log_variance.exp() * noise,
+    "the logarithm is not undone: log_variance is log σ², so exp gives the variance back",
+    lambda mean, log_variance, noise: mean + log_variance * noise,
+    "this is half of the logarithm itself; it still needs exp",
+    lambda mean, log_variance, noise: mean + log_variance / 2 * noise,
+    "this takes the root of the *logarithm*; first exp, then the root (or half of it, then exp)",
+    lambda mean, log_variance, noise: mean + log_variance.sqrt() * noise,
+    "this is the mean; nothing was sampled",
+    lambda mean, log_variance, noise: mean,
+    "the mean is scaled too; only the noise is",
+    lambda mean, log_variance, noise: (log_variance / 2).exp() * (mean + noise),
+)
+
+# --- exercise 3: KL -------------------------------------------------------------------------------
+
+
+def _draw_divergence(answer: Callable) -> Figure:
+    """KL of one number against its mean and against its variance."""
+    steps, zeros = torch.linspace(-2, 2, 41)[:, None], torch.zeros(41, 1)
+    lines = {
+        "yours: mean moves, variance 1": answer(steps.clone(), zeros.clone()),
+        "yours: mean 0, log variance moves": answer(zeros.clone(), steps.clone()),
+    }
+    return pictures.curves(steps, lines, "mean, or log variance", "KL")
+
+
+@lesson.exercise(
+    cases=lambda: [
+        (torch.tensor([[2.0]]), torch.tensor([[0.5]])),
+        several(2, (3, 4)),
+        several(2, (2, 4, 3, 5)),
+    ],
+    picture=_draw_divergence,
+)
+def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL to the standard normal distribution, a number for each picture of the batch."""
+    return _kl(mean, log_variance).sum(dim=1)
+
+
+def _kl(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """½ (μ² + σ² - 1 - log σ²) for each number: [n, numbers]."""
+    return 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).flatten(1)
+
+
+divergence.mistakes(
+    "this takes log10 of the variance; log σ² is the natural logarithm already, take it as it is",
+    lambda mean, v: 0.5 * (mean**2 + v.exp() - 1 - v / math.log(10)).flatten(1).sum(dim=1),
+    "the variance is missing its exp: log_variance is its logarithm",
+    lambda mean, v: 0.5 * (mean**2 - 1).flatten(1).sum(dim=1),
+    "the factor ½ is missing",
+    lambda mean, log_variance: 2 * divergence(mean, log_variance),
+    "the -1 is missing: a standard normal distribution must have a KL of 0 to itself",
+    lambda mean, v: (_kl(mean, v) + 0.5).sum(dim=1),
+    "the sign is wrong: KL is never negative",
+    lambda mean, log_variance: -divergence(mean, log_variance),
+    "the mean is not squared",
+    lambda mean, v: (_kl(0 * mean, v) + mean.flatten(1) / 2).sum(dim=1),
+    "this is the mean over the numbers of a picture; the KL of independent numbers is their *sum*",
+    lambda mean, v: _kl(mean, v).mean(dim=1),
+    "this adds up all pictures; one number for each picture is asked for",
+    lambda mean, log_variance: divergence(mean, log_variance).sum(),
+)
+
+# --- exercise 4: scaling --------------------------------------------------------------------------
+
+
+def _draw_scaling(answer: Callable) -> Figure:
+    z = latents_of(_page()) / tiny().vae.config.scaling_factor
+    scaled = z * float(answer(z.clone()))
+    names = ("z, as the encoder gives it", "times your factor")
+    named = {f"{n}: std {x.std():.2f}": x for n, x in zip(names, (z, scaled), strict=True)}
+    return pictures.histograms(named)
+
+
+@lesson.exercise(
+    cases=lambda: [
+        (2 * numbers(2, 4, 60, 40),),
+        (3 * numbers(2, 4, 40, 64) + 1,),
+        (0.2 * numbers(3, 4, 50, 50, seed=1),),
+    ],
+    picture=_draw_scaling,
+)
+def scaling(z: Tensor) -> Tensor:
+    """The scaling factor: one over the standard deviation of all numbers."""
+    return 1 / z.std()
+
+
+scaling.mistakes(
+    "upside down: this is the spread; the factor has to *undo* it",
+    lambda z: z.std(),
+    "this divides by the variance; the spread is its square root",
+    lambda z: 1 / z.var(),
+    "one factor for all numbers is asked for, not one for each position",
+    lambda z: 1 / z.std(dim=0),
+    "one factor for all numbers is asked for, not one for each channel",
+    lambda z: 1 / z.std(dim=(0, 2, 3)),
+    "one factor for all numbers is asked for, not one for each picture",
+    lambda z: 1 / z.std(dim=(1, 2, 3)),
+    "the mean is not subtracted before squaring: this is the root mean square",
+    lambda z: 1 / z.square().mean().sqrt(),
+)
+
+# --- exercise 5: an edit of one's own -------------------------------------------------------------
 
 
 def _draw_edit(both: tuple[Tensor, Tensor]) -> Figure:

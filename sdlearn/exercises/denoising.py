@@ -13,7 +13,7 @@ from sdlearn import denoising, plots
 from sdlearn.denoising import Predict
 from sdlearn.exercises import pictures
 from sdlearn.exercises.engine import Lesson, Unmet, tensor_of
-from sdlearn.exercises.given import numbers, picture_of, tiny, toy_noise
+from sdlearn.exercises.given import numbers, picture_of, several, tiny, toy_noise
 from sdlearn.noising import Schedule
 from sdlearn.pipeline import predictor
 
@@ -40,7 +40,7 @@ def _both(answer: Callable, target: Callable, draw: Callable, yours: str) -> Fig
     return plots.strip(shown, [yours, "target"], columns=4)
 
 
-# --- one step of DDIM -----------------------------------------------------------------------------
+# --- exercise 1: one step of DDIM -----------------------------------------------------------------
 
 
 def _clean(noisy: Tensor, predicted: Tensor, alpha_bar: float) -> Tensor:
@@ -61,8 +61,8 @@ def _down(step: Callable, stride: int = 100) -> Tensor:
 @lesson.exercise(
     cases=lambda: [
         (torch.tensor([0.7]), torch.tensor([0.5]), 0.25, 0.64),
-        (numbers(2, 3), numbers(2, 3, seed=1), 0.1, 0.3),
-        (numbers(1, 4, 3, 5), numbers(1, 4, 3, 5, seed=1), 0.8, 1.0),
+        (*several(2, (2, 3)), 0.1, 0.3),
+        (*several(2, (1, 4, 3, 5)), 0.8, 1.0),
     ],
     picture=lambda answer: _both(answer, ddim_step, _down, "ten steps of yours"),
 )
@@ -90,131 +90,7 @@ ddim_step.mistakes(
     lambda x, e, a, b: x - ((1 - a) ** 0.5 - (1 - b) ** 0.5) * e,
 )
 
-# --- a step of DDPM -------------------------------------------------------------------------------
-
-
-def _ddpm(noisy: Tensor, predicted: Tensor, alpha_bar: float, beta: float) -> Tensor:
-    """The mean of the step (Ho et al. 2020, Eq. 11)."""
-    return (noisy - beta / (1 - alpha_bar) ** 0.5 * predicted) / (1 - beta) ** 0.5
-
-
-def _root_of_spread(beta: float, alpha_bar: float, alpha_bar_next: float) -> float:
-    """√β̃: what the fresh noise is multiplied by."""
-    return ((1 - alpha_bar_next) / (1 - alpha_bar) * beta) ** 0.5
-
-
-def _ddpm_with(mean: Callable = _ddpm, added: Callable = _root_of_spread) -> Callable:
-    """The step, with a mean or an amount of fresh noise that may be wrong."""
-
-    def step(
-        noisy: Tensor, predicted: Tensor, fresh: Tensor, alpha_bar: float, alpha_bar_next: float
-    ) -> Tensor:
-        beta = 1 - alpha_bar / alpha_bar_next
-        spread = added(beta, alpha_bar, alpha_bar_next)
-        return mean(noisy, predicted, alpha_bar, beta) + spread * fresh
-
-    return step
-
-
-def _wandered(step: Callable) -> Tensor:
-    """Twenty steps of DDPM with somebody's own step, always with the same fresh noise."""
-    dice = torch.Generator().manual_seed(0)
-    return _down(lambda x, e, *bars: step(x, e, torch.randn(x.shape, generator=dice), *bars), 50)
-
-
-@lesson.exercise(
-    cases=lambda: [
-        (torch.tensor([1.0]), torch.tensor([0.5]), torch.tensor([1.0]), 0.36, 0.36 / 0.81),
-        (numbers(2, 3), numbers(2, 3, seed=1), numbers(2, 3, seed=2), 0.5, 0.6),
-        (numbers(1, 4, 3, 5), numbers(1, 4, 3, 5, seed=1), numbers(1, 4, 3, 5, seed=2), 0.8, 1.0),
-    ],
-    picture=lambda answer: _both(answer, ddpm_step, _wandered, "twenty steps of yours"),
-)
-def ddpm_step(
-    noisy: Tensor, predicted: Tensor, fresh: Tensor, alpha_bar: float, alpha_bar_next: float
-) -> Tensor:
-    """One step of DDPM: its mean, and fresh noise."""
-    return _ddpm_with()(noisy, predicted, fresh, alpha_bar, alpha_bar_next)
-
-
-ddpm_step.mistakes(
-    "the fresh noise is missing: this is the mean alone",
-    _ddpm_with(added=lambda *_: 0.0),
-    "√β of fresh noise; √β̃ was asked for, which is 0 at the last step, where no noise may be left",
-    _ddpm_with(added=lambda beta, *_: beta**0.5),
-    "β̃ of fresh noise; β̃ is a variance, so the noise is multiplied by its root",
-    _ddpm_with(added=lambda *given: _root_of_spread(*given) ** 2),
-    "all noise of the next rung is put back fresh, but some of the named noise is still there",
-    _ddpm_with(added=lambda beta, bar, following: (1 - following) ** 0.5),
-    "the *named* noise is put back: that is DDIM; add the fresh one",
-    lambda x, e, fresh, bar, following: ddim_step(x, e, bar, following),
-    "ᾱ is taken for α: it holds all steps together; for the one between the two rungs ᾱ = α · ᾱ′",
-    _ddpm_with(
-        lambda x, e, bar, beta: _ddpm(x, e, bar, 1 - bar),
-        lambda beta, bar, following: _root_of_spread(1 - bar, bar, following),
-    ),
-    "all of the noise is taken away at once; one step takes away β / √(1 - ᾱ) of it",
-    _ddpm_with(lambda x, e, bar, beta: (x - (1 - bar) ** 0.5 * e) / (1 - beta) ** 0.5),
-    "√β in place of β: that is how much noise a step *adds* on the way up",
-    _ddpm_with(lambda x, e, bar, beta: (x - beta**0.5 / (1 - bar) ** 0.5 * e) / (1 - beta) ** 0.5),
-    "the division by √α is missing: each step makes the picture a little larger again",
-    _ddpm_with(lambda x, e, bar, beta: x - beta / (1 - bar) ** 0.5 * e),
-    "the root of 1 - ᾱ is missing",
-    _ddpm_with(lambda x, e, bar, beta: (x - beta / (1 - bar) * e) / (1 - beta) ** 0.5),
-    "divided by α, not by its root",
-    _ddpm_with(lambda x, e, bar, beta: (x - beta / (1 - bar) ** 0.5 * e) / (1 - beta)),
-    "√ᾱ below the β; it is √(1 - ᾱ), the size of the noise",
-    _ddpm_with(lambda x, e, bar, beta: (x - beta / bar**0.5 * e) / (1 - beta) ** 0.5),
-    "divided by √ᾱ, which undoes all steps; one step is undone by √α",
-    _ddpm_with(lambda x, e, bar, beta: (x - beta / (1 - bar) ** 0.5 * e) / bar**0.5),
-)
-
-# --- guidance -------------------------------------------------------------------------------------
-
-
-def _guided_down(combine: Callable) -> Tensor:
-    with_text, without = predictor(tiny(), PROMPT), predictor(tiny(), "")
-
-    def predict(latents: Tensor, t: int) -> Tensor:
-        return torch.as_tensor(combine(without(latents, t), with_text(latents, t), 3.0)).float()
-
-    return draw_latents(predict, Schedule.of(tiny().scheduler), _start(), RUNGS)
-
-
-@lesson.exercise(
-    cases=lambda: [
-        (torch.tensor([1.0]), torch.tensor([3.0]), 2.0),
-        (numbers(2, 3), numbers(2, 3, seed=1), 1.0),
-        (numbers(2, 4, 3, 5), numbers(2, 4, 3, 5, seed=1), 7.5),
-        (numbers(3), numbers(3, seed=2), 0.0),
-    ],
-    picture=lambda answer: _both(answer, guided, _guided_down, "with yours, scale 3"),
-)
-def guided(unconditional: Tensor, conditional: Tensor, guidance: float) -> Tensor:
-    """Classifier-free guidance."""
-    return denoising.guided(unconditional, conditional, guidance)
-
-
-guided.mistakes(
-    "one too strong: start from the *unconditional* one, so that scale 1 is the conditional one",
-    lambda u, c, s: c + s * (c - u),
-    "unconditional and conditional are exchanged",
-    lambda u, c, s: c + s * (u - c),
-    "only the difference is left; it is added to the unconditional prediction",
-    lambda u, c, s: s * (c - u),
-    "the direction is turned round: conditional minus unconditional",
-    lambda u, c, s: u + s * (u - c),
-    "the scale is not used",
-    lambda u, c, s: c,
-    "this is the mean of both; guidance goes *beyond* the conditional one",
-    lambda u, c, s: (u + c) / 2,
-    "the scale multiplies the whole conditional prediction",
-    lambda u, c, s: u + s * c,
-    "one too weak: scale 1 has to give the conditional prediction",
-    lambda u, c, s: u + (s - 1) * (c - u),
-)
-
-# --- the whole loop -------------------------------------------------------------------------------
+# --- exercise 2: the whole loop -------------------------------------------------------------------
 
 
 def _loop(
@@ -279,7 +155,131 @@ draw_latents.mistakes(
     lambda p, schedule, noise, ts: draw_latents(p, schedule, noise, ts[::-1]),
 )
 
-# --- guidance of one's own ------------------------------------------------------------------------
+# --- exercise 3: a step of DDPM -------------------------------------------------------------------
+
+
+def _ddpm(noisy: Tensor, predicted: Tensor, alpha_bar: float, beta: float) -> Tensor:
+    """The mean of the step (Ho et al. 2020, Eq. 11)."""
+    return (noisy - beta / (1 - alpha_bar) ** 0.5 * predicted) / (1 - beta) ** 0.5
+
+
+def _root_of_spread(beta: float, alpha_bar: float, alpha_bar_next: float) -> float:
+    """√β̃: what the fresh noise is multiplied by."""
+    return ((1 - alpha_bar_next) / (1 - alpha_bar) * beta) ** 0.5
+
+
+def _ddpm_with(mean: Callable = _ddpm, added: Callable = _root_of_spread) -> Callable:
+    """The step, with a mean or an amount of fresh noise that may be wrong."""
+
+    def step(
+        noisy: Tensor, predicted: Tensor, fresh: Tensor, alpha_bar: float, alpha_bar_next: float
+    ) -> Tensor:
+        beta = 1 - alpha_bar / alpha_bar_next
+        spread = added(beta, alpha_bar, alpha_bar_next)
+        return mean(noisy, predicted, alpha_bar, beta) + spread * fresh
+
+    return step
+
+
+def _wandered(step: Callable) -> Tensor:
+    """Twenty steps of DDPM with somebody's own step, always with the same fresh noise."""
+    dice = torch.Generator().manual_seed(0)
+    return _down(lambda x, e, *bars: step(x, e, torch.randn(x.shape, generator=dice), *bars), 50)
+
+
+@lesson.exercise(
+    cases=lambda: [
+        (torch.tensor([1.0]), torch.tensor([0.5]), torch.tensor([1.0]), 0.36, 0.36 / 0.81),
+        (*several(3, (2, 3)), 0.5, 0.6),
+        (*several(3, (1, 4, 3, 5)), 0.8, 1.0),
+    ],
+    picture=lambda answer: _both(answer, ddpm_step, _wandered, "twenty steps of yours"),
+)
+def ddpm_step(
+    noisy: Tensor, predicted: Tensor, fresh: Tensor, alpha_bar: float, alpha_bar_next: float
+) -> Tensor:
+    """One step of DDPM: its mean, and fresh noise."""
+    return _ddpm_with()(noisy, predicted, fresh, alpha_bar, alpha_bar_next)
+
+
+ddpm_step.mistakes(
+    "the fresh noise is missing: this is the mean alone",
+    _ddpm_with(added=lambda *_: 0.0),
+    "√β of fresh noise; √β̃ was asked for, which is 0 at the last step, where no noise may be left",
+    _ddpm_with(added=lambda beta, *_: beta**0.5),
+    "β̃ of fresh noise; β̃ is a variance, so the noise is multiplied by its root",
+    _ddpm_with(added=lambda *given: _root_of_spread(*given) ** 2),
+    "all noise of the next rung is put back fresh, but some of the named noise is still there",
+    _ddpm_with(added=lambda beta, bar, following: (1 - following) ** 0.5),
+    "the *named* noise is put back: that is DDIM; add the fresh one",
+    lambda x, e, fresh, bar, following: ddim_step(x, e, bar, following),
+    "ᾱ is taken for α: it holds all steps together; for the one between the two rungs ᾱ = α · ᾱ′",
+    _ddpm_with(
+        lambda x, e, bar, beta: _ddpm(x, e, bar, 1 - bar),
+        lambda beta, bar, following: _root_of_spread(1 - bar, bar, following),
+    ),
+    "all of the noise is taken away at once; one step takes away β / √(1 - ᾱ) of it",
+    _ddpm_with(lambda x, e, bar, beta: (x - (1 - bar) ** 0.5 * e) / (1 - beta) ** 0.5),
+    "√β in place of β: that is how much noise a step *adds* on the way up",
+    _ddpm_with(lambda x, e, bar, beta: (x - beta**0.5 / (1 - bar) ** 0.5 * e) / (1 - beta) ** 0.5),
+    "the division by √α is missing: each step makes the picture a little larger again",
+    _ddpm_with(lambda x, e, bar, beta: x - beta / (1 - bar) ** 0.5 * e),
+    "the root of 1 - ᾱ is missing",
+    _ddpm_with(lambda x, e, bar, beta: (x - beta / (1 - bar) * e) / (1 - beta) ** 0.5),
+    "divided by α, not by its root",
+    _ddpm_with(lambda x, e, bar, beta: (x - beta / (1 - bar) ** 0.5 * e) / (1 - beta)),
+    "√ᾱ below the β; it is √(1 - ᾱ), the size of the noise",
+    _ddpm_with(lambda x, e, bar, beta: (x - beta / bar**0.5 * e) / (1 - beta) ** 0.5),
+    "divided by √ᾱ, which undoes all steps; one step is undone by √α",
+    _ddpm_with(lambda x, e, bar, beta: (x - beta / (1 - bar) ** 0.5 * e) / bar**0.5),
+)
+
+# --- exercise 4: guidance -------------------------------------------------------------------------
+
+
+def _guided_down(combine: Callable) -> Tensor:
+    with_text, without = predictor(tiny(), PROMPT), predictor(tiny(), "")
+
+    def predict(latents: Tensor, t: int) -> Tensor:
+        return torch.as_tensor(combine(without(latents, t), with_text(latents, t), 3.0)).float()
+
+    return draw_latents(predict, Schedule.of(tiny().scheduler), _start(), RUNGS)
+
+
+@lesson.exercise(
+    cases=lambda: [
+        (torch.tensor([1.0]), torch.tensor([3.0]), 2.0),
+        (*several(2, (2, 3)), 1.0),
+        (*several(2, (2, 4, 3, 5)), 7.5),
+        (numbers(3), numbers(3, seed=2), 0.0),
+    ],
+    picture=lambda answer: _both(answer, guided, _guided_down, "with yours, scale 3"),
+)
+def guided(unconditional: Tensor, conditional: Tensor, guidance: float) -> Tensor:
+    """Classifier-free guidance."""
+    return denoising.guided(unconditional, conditional, guidance)
+
+
+guided.mistakes(
+    "one too strong: start from the *unconditional* one, so that scale 1 is the conditional one",
+    lambda u, c, s: c + s * (c - u),
+    "unconditional and conditional are exchanged",
+    lambda u, c, s: c + s * (u - c),
+    "only the difference is left; it is added to the unconditional prediction",
+    lambda u, c, s: s * (c - u),
+    "the direction is turned round: conditional minus unconditional",
+    lambda u, c, s: u + s * (u - c),
+    "the scale is not used",
+    lambda u, c, s: c,
+    "this is the mean of both; guidance goes *beyond* the conditional one",
+    lambda u, c, s: (u + c) / 2,
+    "the scale multiplies the whole conditional prediction",
+    lambda u, c, s: u + s * c,
+    "one too weak: scale 1 has to give the conditional prediction",
+    lambda u, c, s: u + (s - 1) * (c - u),
+)
+
+# --- exercise 5: guidance of one's own ------------------------------------------------------------
 
 WEAK, STRONG = 3.0, 12.0
 TOWARDS = 0.05

@@ -12,13 +12,13 @@ from torch import Tensor
 from sdlearn import plots
 from sdlearn.exercises import pictures
 from sdlearn.exercises.engine import Lesson
-from sdlearn.exercises.given import numbers
+from sdlearn.exercises.given import numbers, several
 from sdlearn.picturebook.drawing import draw_array
 from sdlearn.picturebook.scenes import compose
 
 lesson = Lesson("01_generated_content")
 
-# --- the critic -----------------------------------------------------------------------------------
+# --- exercise 1: the critic -----------------------------------------------------------------------
 
 
 def _against_score(answer: Callable) -> Figure:
@@ -34,7 +34,7 @@ def _against_score(answer: Callable) -> Figure:
 @lesson.exercise(
     cases=lambda: [
         (torch.tensor([2.0]), torch.tensor([-1.0])),
-        (numbers(5), numbers(5, seed=1)),
+        several(2, (5,)),
         (3 * numbers(4), 3 * numbers(6, seed=1)),
     ],
     picture=_against_score,
@@ -53,7 +53,7 @@ critic_loss.mistakes(
     lambda real, forged: F.softplus(forged).mean(),
     "the sign is wrong: this is what the critic should make *large*",
     lambda real, forged: -critic_loss(real, forged),
-    "log D(G(z)) is the painter's loss; the critic's has log(1 − D(G(z)))",
+    "log D(G(z)) is the generator's loss; the critic's has log(1 − D(G(z)))",
     lambda real, forged: F.softplus(-real).mean() + F.softplus(-forged).mean(),
     "the logarithms are missing: probabilities were added",
     lambda real, forged: (1 - real.sigmoid()).mean() + forged.sigmoid().mean(),
@@ -63,7 +63,7 @@ critic_loss.mistakes(
     lambda real, forged: F.softplus(-real).sum() + F.softplus(forged).sum(),
 )
 
-# --- why a VAE blurs ------------------------------------------------------------------------------
+# --- exercise 2: why a VAE blurs ------------------------------------------------------------------
 
 
 def _guessed(answer: Callable) -> Figure:
@@ -103,7 +103,7 @@ best_guess.mistakes(
     lambda pictures: pictures.mean(dim=1),
 )
 
-# --- a measure of diversity -----------------------------------------------------------------------
+# --- exercise 3: a measure of diversity -----------------------------------------------------------
 
 
 def _coverage(answer: Callable) -> Figure:

@@ -20,6 +20,11 @@ def numbers(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
+def several(count: int, shape: tuple[int, ...]) -> tuple[Tensor, ...]:
+    """Standard normal tensors of one shape, seeded 0, 1, 2 …"""
+    return tuple(numbers(*shape, seed=seed) for seed in range(count))
+
+
 @cache
 def tiny() -> Components:
     """The shipped model, loaded when the first exercise needs it."""

@@ -21,6 +21,7 @@ from sdlearn.exercises.given import (
     numbers,
     picture_of,
     pixels_of,
+    several,
     tiny,
     toy_noise,
 )
@@ -49,7 +50,7 @@ def _beside_the_page(latents: list[Tensor], titles: list[str]) -> Figure:
     return plots.strip(shown, ["a page", *titles], columns=4)
 
 
-# --- where to begin -------------------------------------------------------------------------------
+# --- exercise 1: where to begin -------------------------------------------------------------------
 
 
 def _bars(answer: Callable) -> Figure:
@@ -95,7 +96,7 @@ lower_rungs.mistakes(
     lambda ts, s: int(s * len(ts)),
 )
 
-# --- the whole of image to image ------------------------------------------------------------------
+# --- exercise 2: the whole of image to image ------------------------------------------------------
 
 
 def _redrawn(
@@ -117,7 +118,7 @@ def _redrawn(
 
 def _case(shape: tuple[int, ...], timesteps: list[int], strength: float) -> Case:
     schedule = Schedule.named("scaled_linear")
-    return toy_noise, schedule, numbers(*shape), numbers(*shape, seed=1), timesteps, strength
+    return toy_noise, schedule, *several(2, shape), timesteps, strength
 
 
 def _two_houses(answer: Callable) -> Figure:
@@ -171,7 +172,7 @@ redraw.mistakes(
     lambda p, s, x, e, ts, part: _redrawn(p, s, x, e, lower_rungs(ts, part), x + e),
 )
 
-# --- inpainting -----------------------------------------------------------------------------------
+# --- exercise 3: inpainting -----------------------------------------------------------------------
 
 
 def _inpainted(step: Callable) -> Tensor:
@@ -194,10 +195,6 @@ def _mask() -> Tensor:
     return mask
 
 
-def _three(*shape: int) -> tuple[Tensor, Tensor, Tensor]:
-    return numbers(*shape), numbers(*shape, seed=1), numbers(*shape, seed=2)
-
-
 @lesson.exercise(
     cases=lambda: [
         (
@@ -207,8 +204,8 @@ def _three(*shape: int) -> tuple[Tensor, Tensor, Tensor]:
             torch.tensor([1.0, 0.0]),
             0.64,
         ),
-        (*_three(1, 4, 3, 5), _mask(), 0.3),
-        (*_three(2, 4, 3, 5), _mask(), 1.0),
+        (*several(3, (1, 4, 3, 5)), _mask(), 0.3),
+        (*several(3, (2, 4, 3, 5)), _mask(), 1.0),
     ],
     picture=lambda answer: _beside_the_page(
         [_inpainted(answer), _inpainted(kept_outside)], ["yours: a yellow cat", "target"]
@@ -241,7 +238,7 @@ kept_outside.mistakes(
     lambda drawn, clean, noise, mask, bar: bar**0.5 * clean + (1 - bar) ** 0.5 * noise,
 )
 
-# --- inversion ------------------------------------------------------------------------------------
+# --- exercise 4: inversion ------------------------------------------------------------------------
 
 
 def _climb(
@@ -308,7 +305,7 @@ inverted.mistakes(
     ),
 )
 
-# --- an edit of one's own -------------------------------------------------------------------------
+# --- exercise 5: an edit of one's own -------------------------------------------------------------
 
 KEPT = 24.0
 """PSNR in dB that the picture must keep where the house and its surroundings are not."""

@@ -34,7 +34,7 @@ def _shown(frames: list[Tensor]) -> list[np.ndarray]:
     return [to_pictures(frame)[0] for frame in frames]
 
 
-# --- one step -------------------------------------------------------------------------------------
+# --- exercise 1: one step -------------------------------------------------------------------------
 
 
 def _draw_steps(answer: Callable) -> Figure:
@@ -76,7 +76,7 @@ one_step.mistakes(
     lambda before, beta, noise: (1 - beta) ** 0.5 * before - beta**0.5 * noise,
 )
 
-# --- ᾱ --------------------------------------------------------------------------------------------
+# --- exercise 2: ᾱ --------------------------------------------------------------------------------
 
 
 def _shifted(betas: Tensor) -> Tensor:
@@ -117,7 +117,7 @@ alpha_bars.mistakes(
     lambda betas: alpha_bars(betas).sqrt(),
 )
 
-# --- the closed form ------------------------------------------------------------------------------
+# --- exercise 3: the closed form ------------------------------------------------------------------
 
 
 def _mixed(
@@ -186,7 +186,7 @@ noised.mistakes(
     ),
 )
 
-# --- and back -------------------------------------------------------------------------------------
+# --- exercise 4: and back -------------------------------------------------------------------------
 
 
 def _back(undo: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]) -> Callable:
@@ -234,7 +234,7 @@ estimate_clean.mistakes(
     _back(lambda noisy, noise, kept, added: noisy - added * noise / kept),
 )
 
-# --- a schedule of one's own ----------------------------------------------------------------------
+# --- exercise 5: a schedule of one's own ----------------------------------------------------------
 
 
 @lesson.open_exercise(

@@ -11,14 +11,14 @@ from torch import Tensor
 
 from sdlearn import plots
 from sdlearn.exercises.engine import Lesson
-from sdlearn.exercises.given import latents_of, numbers, picture_of, pixels_of, tiny
+from sdlearn.exercises.given import latents_of, numbers, picture_of, pixels_of, several, tiny
 from sdlearn.noising import Schedule, add_noise, clean_from_noise, velocity
 from sdlearn.picturebook.scenes import compose
 from sdlearn.text import encode_text
 
 lesson = Lesson("11_the_real_thing")
 
-# --- parameters of a block ------------------------------------------------------------------------
+# --- exercise 1: parameters of a block ------------------------------------------------------------
 
 
 def _count(
@@ -90,7 +90,7 @@ resnet_parameters.mistakes(
     lambda a, b, t: _count(a, b, t) - 8 * a * b - 8 * b * b,
 )
 
-# --- bytes ----------------------------------------------------------------------------------------
+# --- exercise 2: bytes ----------------------------------------------------------------------------
 
 PER_PARAMETER = 4
 """The weight, its gradient, and AdamW's averages of the gradient and of its square."""
@@ -135,7 +135,7 @@ training_memory.mistakes(
     lambda count, bits: 3 * count * bits / 8 / 1e9,
 )
 
-# --- what a network predicts ----------------------------------------------------------------------
+# --- exercise 3: what a network predicts ----------------------------------------------------------
 
 
 def _with_v(of_v: Callable) -> Callable:
@@ -178,8 +178,8 @@ def _two_ways(answer: Callable) -> Figure:
     cases=lambda: [
         (torch.tensor([1.1]), torch.tensor([0.5]), 0.64, "epsilon"),
         (torch.tensor([1.1]), torch.tensor([-0.2]), 0.64, "v_prediction"),
-        (numbers(2, 3), numbers(2, 3, seed=1), 0.3, "epsilon"),
-        (numbers(1, 4, 3, 5), numbers(1, 4, 3, 5, seed=1), 0.3, "v_prediction"),
+        (*several(2, (2, 3)), 0.3, "epsilon"),
+        (*several(2, (1, 4, 3, 5)), 0.3, "v_prediction"),
     ],
     picture=_two_ways,
 )
@@ -210,7 +210,7 @@ clean_estimate.mistakes(
     lambda x, e, bar, kind: clean_estimate(x, e, bar, "v_prediction"),
 )
 
-# --- a step of a flow -----------------------------------------------------------------------------
+# --- exercise 4: a step of a flow -----------------------------------------------------------------
 
 
 def _ring(answer: Callable) -> Figure:
@@ -233,8 +233,8 @@ def _ring(answer: Callable) -> Figure:
 @lesson.exercise(
     cases=lambda: [
         (torch.tensor([0.7]), torch.tensor([2.0]), 0.8, 0.6),
-        (numbers(2, 3), numbers(2, 3, seed=1), 1.0, 0.9),
-        (numbers(1, 4, 3, 5), numbers(1, 4, 3, 5, seed=1), 0.25, 0.0),
+        (*several(2, (2, 3)), 1.0, 0.9),
+        (*several(2, (1, 4, 3, 5)), 0.25, 0.0),
     ],
     picture=_ring,
 )

@@ -14,7 +14,7 @@ from torch import Tensor
 from sdlearn import plots, similarity
 from sdlearn.exercises import pictures
 from sdlearn.exercises.engine import Lesson, Unmet
-from sdlearn.exercises.given import numbers, tiny
+from sdlearn.exercises.given import numbers, several, tiny
 from sdlearn.picturebook.drawing import draw
 from sdlearn.picturebook.scenes import COLOURS, KINDS, SIZES, compose, words
 
@@ -40,7 +40,7 @@ def _pages() -> tuple[list[Image.Image], list[str], Tensor, Tensor]:
     )
 
 
-# --- cosine similarity ----------------------------------------------------------------------------
+# --- exercise 1: cosine similarity ----------------------------------------------------------------
 
 
 def _draw_cosines(answer: Callable) -> Figure:
@@ -53,7 +53,7 @@ def _draw_cosines(answer: Callable) -> Figure:
     cases=lambda: [
         (torch.tensor([[3.0, 4.0]]), torch.tensor([[1.0, 0.0], [0.0, 2.0]])),
         (numbers(3, 5), numbers(4, 5, seed=1)),
-        (numbers(4, 4), numbers(4, 4, seed=1)),
+        several(2, (4, 4)),
     ],
     picture=_draw_cosines,
 )
@@ -75,7 +75,7 @@ cosines.mistakes(
     lambda a, b: (a @ b.T) / (a.square().sum(1)[:, None] * b.square().sum(1)[None]),
 )
 
-# --- probabilities --------------------------------------------------------------------------------
+# --- exercise 2: probabilities --------------------------------------------------------------------
 
 
 def _draw_probabilities(answer: Callable) -> Figure:
@@ -116,7 +116,7 @@ caption_probabilities.mistakes(
     lambda s, temperature: (s / temperature).log_softmax(dim=1),
 )
 
-# --- the loss -------------------------------------------------------------------------------------
+# --- exercise 3: the loss -------------------------------------------------------------------------
 
 
 def _ways(s: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
@@ -171,7 +171,7 @@ clip_loss.mistakes(
     lambda s, temperature: -(s / temperature).diagonal().mean(),
 )
 
-# --- zero-shot ------------------------------------------------------------------------------------
+# --- exercise 4: zero-shot ------------------------------------------------------------------------
 
 
 def _draw_choice(answer: Callable) -> Figure:
@@ -212,7 +212,7 @@ best_caption.mistakes(
     lambda p, c: F.cosine_similarity(p[None], c),
 )
 
-# --- what CLIP confuses ---------------------------------------------------------------------------
+# --- exercise 5: what CLIP confuses ---------------------------------------------------------------
 
 ALIKE = 0.95
 

@@ -17,7 +17,7 @@ from sdlearn.compression import decode
 from sdlearn.evaluate.judge import Verdict, judge_picture, load_judge
 from sdlearn.exercises import pictures
 from sdlearn.exercises.engine import Lesson, Unmet
-from sdlearn.exercises.given import numbers, picture_of, tiny
+from sdlearn.exercises.given import numbers, picture_of, several, tiny
 from sdlearn.images import to_pictures
 from sdlearn.loading import Components
 from sdlearn.picturebook.scenes import Scene
@@ -26,7 +26,7 @@ from sdlearn.text import encode_text
 lesson = Lesson("09_text_to_image")
 PROMPT = "a red house in a meadow"
 
-# --- the noise to start from ----------------------------------------------------------------------
+# --- exercise 1: the noise to start from ----------------------------------------------------------
 
 
 @lesson.exercise(
@@ -56,7 +56,7 @@ start_noise.mistakes(
     lambda model, h, w, seed: numbers(4, h // 8, w // 8, seed=seed),
 )
 
-# --- back to a picture ----------------------------------------------------------------------------
+# --- exercise 2: back to a picture ----------------------------------------------------------------
 
 
 @cache
@@ -121,7 +121,7 @@ to_picture.mistakes(
     lambda model, z: _unscaled(model, z).clamp(0, 1).permute(1, 2, 0),
 )
 
-# --- the whole pipeline ---------------------------------------------------------------------------
+# --- exercise 3: the whole pipeline ---------------------------------------------------------------
 
 
 def _drawn(
@@ -216,7 +216,7 @@ text_to_latents.mistakes(
     _wrong(scaled=False, sized=False),
 )
 
-# --- from one noise to another --------------------------------------------------------------------
+# --- exercise 4: from one noise to another --------------------------------------------------------
 
 
 def _angle(first: Tensor, second: Tensor) -> Tensor:
@@ -237,7 +237,7 @@ def _longer(mixed: Tensor, first: Tensor, second: Tensor, share: float) -> Tenso
 
 def _spreads(answer: Callable) -> Figure:
     shares = torch.linspace(0, 1, 21).tolist()
-    first, second = numbers(4, 16, 16), numbers(4, 16, 16, seed=1)
+    first, second = several(2, (4, 16, 16))
     walks = {"target: along the arc": slerp, "yours: along the arc": answer}
     walks["straight line"] = torch.lerp
     lines = {
@@ -251,7 +251,7 @@ def _spreads(answer: Callable) -> Figure:
     cases=lambda: [
         (torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), 0.5),
         (torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), 0.25),
-        (numbers(3, 5), numbers(3, 5, seed=1), 0.3),
+        (*several(2, (3, 5)), 0.3),
         (2 * numbers(1, 4, 6, 5), numbers(1, 4, 6, 5, seed=1), 0.8),
         (torch.tensor([3.0, 4.0]), torch.tensor([6.0, 8.0]), 0.5),
     ],
@@ -279,7 +279,7 @@ slerp.mistakes(
     lambda a, b, share: (1 - share) ** 0.5 * a + share**0.5 * b,
 )
 
-# --- a failure of one's own -----------------------------------------------------------------------
+# --- exercise 5: a failure of one's own -----------------------------------------------------------
 
 SEEDS = 3
 """Pictures that are drawn of the scene."""

@@ -15,13 +15,13 @@ from torch import Tensor
 from sdlearn import plots
 from sdlearn.exercises import pictures
 from sdlearn.exercises.engine import Case, Lesson, Unmet
-from sdlearn.exercises.given import numbers, toy_noise
+from sdlearn.exercises.given import numbers, several, toy_noise
 from sdlearn.noising import Schedule, add_noise
 
 lesson = Lesson("07_training")
 WIDTH = 16
 
-# --- the loss -------------------------------------------------------------------------------------
+# --- exercise 1: the loss -------------------------------------------------------------------------
 
 
 def _case(shape: tuple[int, ...], t: list[int]) -> Case:
@@ -32,7 +32,7 @@ def _case(shape: tuple[int, ...], t: list[int]) -> Case:
 def _against_t(answer: Callable) -> Figure:
     """The loss of a predictor that always says "no noise", and of one that repeats its input."""
     schedule, ts = Schedule.named("scaled_linear"), range(0, 1000, 50)
-    clean, noise = numbers(64, 4, 8, 8), numbers(64, 4, 8, 8, seed=1)
+    clean, noise = several(2, (64, 4, 8, 8))
     predictors = {"says 0": lambda x, t: torch.zeros_like(x), "repeats x_t": lambda x, t: x}
     lines = {
         f"{whose}: {name}": [
@@ -76,7 +76,7 @@ noise_loss.mistakes(
     lambda p, s, x, t, e: F.mse_loss(p(add_noise(s, x, t[:1].expand(len(t)), e), t), e),
 )
 
-# --- dropping captions ----------------------------------------------------------------------------
+# --- exercise 2: dropping captions ----------------------------------------------------------------
 
 
 def _rows(answer: Callable) -> Figure:
@@ -117,7 +117,46 @@ drop_captions.mistakes(
     lambda states, empty, dropped: empty.expand_as(states) if dropped.any() else states,
 )
 
-# --- the moving average ---------------------------------------------------------------------------
+# --- exercise 3: weights by signal-to-noise -------------------------------------------------------
+
+
+def _weights(answer: Callable) -> Figure:
+    snr = Schedule.named("scaled_linear").snr
+    lines = {"target": min_snr(snr, 5.0), "yours": answer(snr.clone(), 5.0)}
+    return pictures.curves(range(len(snr)), lines, "t", "weight of the loss")
+
+
+@lesson.exercise(
+    cases=lambda: [
+        (torch.tensor([20.0, 5.0, 0.5]), 5.0),
+        (torch.tensor([1000.0, 100.0, 10.0, 1.0, 0.1, 0.01]), 3.0),
+        (Schedule.named("cosine").snr[::100], 5.0),
+    ],
+    picture=_weights,
+)
+def min_snr(snr: Tensor, most: float) -> Tensor:
+    """The weight of the noise's squared error (Hang et al. 2023, Section 3.4)."""
+    return snr.clamp(max=most) / snr
+
+
+min_snr.mistakes(
+    "5 is typed in; use `most`",
+    lambda snr, most: snr.clamp(max=5.0) / snr,
+    "this is the weight for the error of x̂₀; for the noise's, the division by the SNR is missing",
+    lambda snr, most: snr.clamp(max=most),
+    "the error of x̂₀ is the noise's error *divided* by the SNR, not multiplied",
+    lambda snr, most: snr.clamp(max=most) * snr,
+    "the *larger* of the two is taken; take the smaller",
+    lambda snr, most: snr.clamp(min=most) / snr,
+    "upside down",
+    lambda snr, most: snr / snr.clamp(max=most),
+    "every weight is most / SNR; where SNR is below it the weight is 1",
+    lambda snr, most: most / snr,
+    "the weight is cut off at `most`, not the SNR",
+    lambda snr, most: (1 / snr).clamp(max=most),
+)
+
+# --- exercise 4: the moving average ---------------------------------------------------------------
 
 
 def _averaged(
@@ -175,46 +214,7 @@ ema.mistakes(
     lambda history, half_life: history[-1],
 )
 
-# --- weights by signal-to-noise -------------------------------------------------------------------
-
-
-def _weights(answer: Callable) -> Figure:
-    snr = Schedule.named("scaled_linear").snr
-    lines = {"target": min_snr(snr, 5.0), "yours": answer(snr.clone(), 5.0)}
-    return pictures.curves(range(len(snr)), lines, "t", "weight of the loss")
-
-
-@lesson.exercise(
-    cases=lambda: [
-        (torch.tensor([20.0, 5.0, 0.5]), 5.0),
-        (torch.tensor([1000.0, 100.0, 10.0, 1.0, 0.1, 0.01]), 3.0),
-        (Schedule.named("cosine").snr[::100], 5.0),
-    ],
-    picture=_weights,
-)
-def min_snr(snr: Tensor, most: float) -> Tensor:
-    """The weight of the noise's squared error (Hang et al. 2023, Section 3.4)."""
-    return snr.clamp(max=most) / snr
-
-
-min_snr.mistakes(
-    "5 is typed in; use `most`",
-    lambda snr, most: snr.clamp(max=5.0) / snr,
-    "this is the weight for the error of x̂₀; for the noise's, the division by the SNR is missing",
-    lambda snr, most: snr.clamp(max=most),
-    "the error of x̂₀ is the noise's error *divided* by the SNR, not multiplied",
-    lambda snr, most: snr.clamp(max=most) * snr,
-    "the *larger* of the two is taken; take the smaller",
-    lambda snr, most: snr.clamp(min=most) / snr,
-    "upside down",
-    lambda snr, most: snr / snr.clamp(max=most),
-    "every weight is most / SNR; where SNR is below it the weight is 1",
-    lambda snr, most: most / snr,
-    "the weight is cut off at `most`, not the SNR",
-    lambda snr, most: (1 / snr).clamp(max=most),
-)
-
-# --- a training loop of one's own -----------------------------------------------------------------
+# --- exercise 5: a training loop of one's own -----------------------------------------------------
 
 STEPS, BATCH = 60, 8
 LEAST = 0.5

@@ -14,7 +14,7 @@ from sdlearn import plots
 from sdlearn.attention.recording import attention_layers
 from sdlearn.exercises import pictures
 from sdlearn.exercises.engine import Case, Lesson, Unmet
-from sdlearn.exercises.given import numbers
+from sdlearn.exercises.given import numbers, several
 from sdlearn.unet import Stop, tour
 
 lesson = Lesson("05_unet")
@@ -27,7 +27,7 @@ def _two_maps(answer: Callable, target: Callable, case: Case, what: str) -> Figu
     return pictures.heats(flat, aspect="auto")
 
 
-# --- the time embedding ---------------------------------------------------------------------------
+# --- exercise 1: the time embedding ---------------------------------------------------------------
 
 
 def _angles(t: Tensor, width: int, period: float = 10_000.0, over: int | None = None) -> Tensor:
@@ -75,7 +75,7 @@ sinusoids.mistakes(
     lambda t, width: _both(_angles(t, width, period=1e-4)),
 )
 
-# --- attention ------------------------------------------------------------------------------------
+# --- exercise 2: attention ------------------------------------------------------------------------
 
 
 def _scores(q: Tensor, k: Tensor) -> Tensor:
@@ -90,7 +90,7 @@ def _scores(q: Tensor, k: Tensor) -> Tensor:
             torch.eye(2),
         ),
         (numbers(5, 4), numbers(3, 4, seed=1), numbers(3, 6, seed=2)),
-        (numbers(2, 3, 7, 16), numbers(2, 3, 7, 16, seed=1), numbers(2, 3, 7, 16, seed=2)),
+        several(3, (2, 3, 7, 16)),
     ],
     picture=lambda answer: _two_maps(
         answer,
@@ -121,7 +121,7 @@ attention.mistakes(
     lambda q, k, v: (_scores(q, k) / q.shape[-1] ** 0.5).softmax(-1),
 )
 
-# --- heads ----------------------------------------------------------------------------------------
+# --- exercise 3: heads ----------------------------------------------------------------------------
 
 
 @lesson.exercise(
@@ -150,7 +150,7 @@ split_heads.mistakes(
     lambda s, heads: split_heads(s, heads).transpose(2, 3),
 )
 
-# --- cross-attention ------------------------------------------------------------------------------
+# --- exercise 4: cross-attention ------------------------------------------------------------------
 
 
 def _square(positions: int, words: int, width: int, seed: int) -> Case:
@@ -195,7 +195,7 @@ cross_attention.mistakes(
     lambda x, c, q, k, v: attention(x, c, c),
 )
 
-# --- a U-Net of one's own -------------------------------------------------------------------------
+# --- exercise 5: a U-Net of one's own -------------------------------------------------------------
 
 LATENTS, STATES = (1, 4, 32, 32), (1, 77, 128)
 MOST = 3_000_000

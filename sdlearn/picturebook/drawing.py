@@ -1,8 +1,7 @@
-"""Painting a scene of the picture book: the same picture at every size, with an exact mask for each
-thing.
+"""Paint a scene of the picture book, the same at every size, with an exact mask for each thing.
 
-Paths are filled by Agg, matplotlib's anti-aliased renderer; light, shade and backdrops are numpy.
-Light comes from the upper left in every picture.
+Agg, matplotlib's anti-aliased renderer, fills the paths; numpy computes light, shade and backdrops.
+In every picture the light comes from the upper left.
 """
 
 from __future__ import annotations
@@ -97,8 +96,9 @@ def draw_array(scene: Scene, size: int = 512) -> np.ndarray:
 
 
 def masks(scene: Scene, size: int = 512) -> np.ndarray:
-    """How much of each pixel each thing covers: float32 [things, size, size] in [0, 1], in the
-    caption's order.
+    """How much of each pixel each thing covers, in the caption's order.
+
+    The result is float32 [things, size, size], with values in [0, 1].
     """
     _check_size(size)
     covered = np.zeros((len(scene.things), size, size), np.float32)
@@ -133,8 +133,9 @@ def _paint(paint: Paint, colour: str) -> tuple[float, float, float]:
 
 
 def _layer(thing: Thing, size: int) -> tuple[np.ndarray, int, int]:
-    """The thing alone, shaded: float32 [h, w, 4] with coverage last, and its top left corner in the
-    picture.
+    """The thing alone, shaded, as float32 [h, w, 4], and its top and left edge in the picture.
+
+    The last of the four channels is the coverage.
     """
     side, cx, cy = thing.side * size, thing.x * size, thing.y * size
     reach = 0.58 * side + 1
@@ -145,7 +146,7 @@ def _layer(thing: Thing, size: int) -> tuple[np.ndarray, int, int]:
     pen = renderer.new_gc()
     pen.set_linewidth(0.022 * side)
     pen.set_joinstyle("round")
-    pen.set_snap(False)  # else small drawings have their boxes moved to whole pixels
+    pen.set_snap(False)  # otherwise the boxes in small drawings move to whole pixels
     transform = Affine2D().scale(side).translate(cx - left, bottom - cy)
     for path, paint in _parts(thing.kind):
         fill = _paint(paint, thing.colour)
@@ -218,9 +219,7 @@ def _mix(first: np.ndarray, second: np.ndarray, amount: np.ndarray) -> np.ndarra
 
 
 def _fill_below(canvas: np.ndarray, line: np.ndarray, colour_by_row: np.ndarray) -> None:
-    """Fill everything below the line [size], with one colour for each row [size, 3]; edges
-    anti-aliased.
-    """
+    """Fill all below the line [size] with one colour for each row [size, 3], edges anti-aliased."""
     size = len(canvas)
     first = max(0, int(line.min() * size) - 1)
     coverage = np.clip((np.arange(first, size, dtype=np.float32)[:, None] + 1) - line * size, 0, 1)[

@@ -3,11 +3,11 @@
 Each book has its own random numbers: `TRAIN` for training, `JUDGE` for training the judge, `TEST`
 for measuring, and `TWIN`, whose pages differ from those of `TRAIN` by one change.
 
-Held out of training, so that generalisation can be measured (`is_held_out`):
+To measure generalisation, training never sees these scenes (`is_held_out`):
 
-- colour-thing pairs with ``(3 * kind + colour) % 8 == 0``, each counted from 0 in `KINDS` and
-  `COLOURS`: one colour of every kind is never seen;
-- scenes holding two kinds with ``(kind + other kind) % 6 == 5``: twelve of the 66 pairs of
+- scenes with a colour-thing pair for which ``(3 * kind + colour) % 8 == 0``, both counted from 0 in
+  `KINDS` and `COLOURS`: one colour of every kind is never seen;
+- scenes with two kinds for which ``(kind + other kind) % 6 == 5``: twelve of the 66 pairs of
   different kinds.
 """
 
@@ -29,11 +29,11 @@ from sdlearn.picturebook.scenes import (
 )
 
 TRAIN, JUDGE, TEST, TWIN = 1, 2, 3, 4
-"""The books: a scene's seed is (book, page), so no two books share a page's random numbers."""
+"""The books. A scene's seed holds its book and page, so no two books share random numbers."""
 
 
 def scene_at(page: int, book: int = TRAIN, held_out: bool = False) -> Scene:
-    """One page of a book: always the same scene for the same numbers."""
+    """One page of a book; the same numbers always give the same scene."""
     rng = np.random.default_rng((book, page, held_out))
     if book == TWIN:
         return twin(scene_at(page), rng)
@@ -41,7 +41,7 @@ def scene_at(page: int, book: int = TRAIN, held_out: bool = False) -> Scene:
 
 
 def is_held_out(things: list[tuple[str, str]]) -> bool:
-    """True if these (colour, kind) pairs must never appear together in training."""
+    """True if training must never see a scene with these (colour, kind) pairs."""
     pairs = [(COLOURS.index(colour), KINDS.index(kind)) for colour, kind in things]
     unseen_pair = any((3 * kind + colour) % 8 == 0 for colour, kind in pairs)
     unseen_company = any((a + b) % 6 == 5 for (_, a), (_, b) in itertools.combinations(pairs, 2))
@@ -51,7 +51,7 @@ def is_held_out(things: list[tuple[str, str]]) -> bool:
 def random_scene(
     rng: np.random.Generator | int, held_out: bool = False, count: int | None = None
 ) -> Scene:
-    """A random scene of 1 to 3 things (or `count`) that training may see, or one held out."""
+    """A random scene of 1 to 3 things (or `count`) that training may see, or a held-out one."""
     rng = np.random.default_rng(rng)
     if count is None:
         count = int(rng.choice([1, 2, 3], p=[0.35, 0.45, 0.2]))
@@ -64,7 +64,7 @@ def random_scene(
 
 
 def twin(scene: Scene, rng: np.random.Generator) -> Scene:
-    """A scene with one change: two colours or the order swapped, or another word."""
+    """The scene with one change: two colours swapped, left and right swapped, or another word."""
     before = [(thing.colour, thing.kind) for thing in scene.things]
     sizes = tuple(thing.size for thing in scene.things)
     while True:

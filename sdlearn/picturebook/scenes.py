@@ -1,4 +1,4 @@
-"""Scenes of the picture book: what is in a picture, where it stands, and the caption that says so.
+"""Scenes of the picture book: what is in a picture, where each thing is, and a matching caption.
 
 Scene and caption are made together, so every caption is true of its picture.
 `sdlearn.picturebook.drawing` paints a scene.
@@ -23,7 +23,7 @@ SETTINGS = {
     "sunset": "at sunset",
 }
 SIZES = {"small": 0.24, "big": 0.36}
-"""Longest side of a thing, as a part of the picture's side."""
+"""The longest side of a thing, as a fraction of the picture's side."""
 
 SIDE_BY_SIDE = ("left of", "right of", "beside", "and")
 STACKED = ("above", "below")
@@ -42,8 +42,9 @@ SKY_LINE = (0.16, 0.24)
 
 @dataclass(frozen=True)
 class Thing:
-    """One thing: its centre (x, y) and longest side in parts of the picture, from the top left
-    corner.
+    """One thing. Its centre (x, y) and longest `side` are fractions of the picture's side.
+
+    x and y are measured from the top left corner.
     """
 
     kind: str
@@ -59,7 +60,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class Scene:
-    """What is in a picture: things in the order of the caption, how they stand, and where."""
+    """What is in a picture: its things in the caption's order, their relation and the setting."""
 
     things: tuple[Thing, ...]
     relation: str | None
@@ -70,9 +71,7 @@ class Scene:
 
 
 def possible_relations(kinds: list[str]) -> tuple[str, ...]:
-    """The relations that these kinds can stand in: only things of the sky can be above things of
-    the ground.
-    """
+    """The relations that fit these kinds: only sky things can be above ground things."""
     if len(kinds) == 1:
         return ()
     if len(kinds) == 3:
@@ -88,14 +87,14 @@ def compose(
     sizes: tuple[str, ...] | None = None,
     rng: np.random.Generator | int = 0,
 ) -> Scene:
-    """Lay out a scene of (colour, kind) pairs at a setting; what is not said is drawn at random.
+    """Lay out a scene of (colour, kind) pairs in a setting; what you leave out is chosen at random.
 
     >>> compose([("red", "house"), ("blue", "star")], "snow", "below", rng=0).relation
     'below'
 
     Raises:
-        ValueError: an unknown word, more than three things, or a relation these things cannot stand
-            in.
+        ValueError: a word is unknown, there are more than three things, or the relation or the
+            sizes do not fit.
     """
     rng = np.random.default_rng(rng)
     _check(things, setting, relation, sizes)
@@ -148,9 +147,7 @@ def _random_sizes(rng: np.random.Generator, count: int) -> tuple[str, ...]:
 
 
 def _columns(rng: np.random.Generator, sizes: tuple[str, ...], relation: str | None) -> list[float]:
-    """The x of each thing: packed from left to right, the room that is left shared out
-    at random.
-    """
+    """The x of each thing: placed from left to right, with the free space shared out at random."""
     sides = [SIZES[size] for size in sizes]
     if relation in STACKED:
         x = rng.uniform(max(sides) / 2 + MARGIN, 1 - max(sides) / 2 - MARGIN)
@@ -168,7 +165,7 @@ def _columns(rng: np.random.Generator, sizes: tuple[str, ...], relation: str | N
 
 
 def _row(rng: np.random.Generator, kind: str, size: str) -> float:
-    """The y of a thing's centre: things of the ground stand on it, things of the sky float."""
+    """The y of a thing's centre: ground things stand on the ground, sky things float."""
     if kind in SKY_KINDS:
         return float(max(rng.uniform(*SKY_LINE), SIZES[size] / 2 + 0.01))
     return float(rng.uniform(*GROUND_LINE) - SIZES[size] / 2)
@@ -191,7 +188,7 @@ def _noun_phrase(thing: Thing, says_size: bool) -> str:
 
 
 def words() -> list[str]:
-    """Every word that captions are made of, in order: all that the small model has ever read."""
+    """Every word that captions use, sorted: all the words that the small model has ever read."""
     phrases = [*KINDS, *COLOURS, *SIZES, *RELATIONS, *SETTINGS.values(), *WORDINGS, "a an"]
     text = " ".join(phrases).replace("{things}", "").replace("{setting}", "").replace(",", " ")
     return sorted(set(text.split()))

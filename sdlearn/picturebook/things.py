@@ -1,8 +1,8 @@
 """The shape of every kind of thing in the picture book, as painted outlines in a unit square.
 
 Coordinates: x from -0.5 (left) to 0.5 (right), y from -0.5 (bottom) to 0.5 (top).
-A part's paint is a name (`main`, `dark`, `light`: shades of the thing's own colour) or a fixed RGB
-colour.
+A part's paint is either a name (`main`, `dark` or `light`, a shade of the thing's own colour) or a
+fixed RGB colour.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""Pictures of values: every function returns a matplotlib Figure, drawn without pyplot's hidden
-state.
-"""
+"""Pictures of values: functions that return matplotlib Figures, without pyplot's hidden state."""
 
 from sdlearn.plots.curves import losses, rung, schedules, similarity
 from sdlearn.plots.diagrams import blocks_of, ladder_marks, pipeline, tokens, unet_ladder

@@ -20,8 +20,9 @@ from sdlearn.plots.look import DIVERGING, INK, LINES, SEQUENTIAL, new_figure
 
 
 def schedules(named: Mapping[str, Schedule]) -> Figure:
-    """What every schedule does: β of a step, ᾱ (the share of the picture's variance) and the
-    signal-to-noise ratio.
+    """What each schedule does: β of a step, ᾱ, and the signal-to-noise ratio.
+
+    ᾱ is the picture's share of the variance.
     """
     figure = new_figure(2.9)
     of_step, of_share, of_ratio = figure.subplots(1, 3)
@@ -55,9 +56,7 @@ def rung(
     latents: Float[Tensor, "c h w"],
     noises: tuple[Float[Tensor, "3 H W"], Float[Tensor, "c h w"]],
 ) -> Figure:
-    """One rung of the noise ladder: pixels, latents, and how their numbers are spread, beside the
-    normal curve.
-    """
+    """One rung of the noise ladder: pixels, latents, and their histograms with the normal curve."""
     seen, small = (
         add_noise(schedule, pixels, t, noises[0]),
         add_noise(schedule, latents, t, noises[1]),
@@ -108,8 +107,7 @@ def similarity(
     title: str = "cosine similarity",
     limits: tuple[float, float] = (-1, 1),
 ) -> Figure:
-    """A similarity matrix: a row for each picture, a column for each caption, the number in every
-    field.
+    """A similarity matrix: a row per picture, a column per caption, and a number in every cell.
 
     The colours go from the lower to the upper limit: -1 to 1 for cosines, 0 to 1 for probabilities.
     """

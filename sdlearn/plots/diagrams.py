@@ -1,4 +1,4 @@
-"""Diagrams of how things are built: the pipeline and the U-Net, with shapes read from the model."""
+"""Diagrams of the pipeline and the U-Net, with shapes read from the model."""
 
 from __future__ import annotations
 
@@ -26,9 +26,7 @@ STAGES = {
 
 
 def pipeline(model: Components, lit: str | None = None) -> Figure:
-    """The way from text to picture with every shape, read from the model; the stage `lit` stands
-    out.
-    """
+    """The way from text to picture, with every shape from the model; the stage `lit` stands out."""
     count, width = model.tokenizer.model_max_length, model.unet.config.cross_attention_dim
     channels, side = model.unet.config.in_channels, model.side // model.factor
     latents, pixels = f"{channels}×{side}×{side}", f"3×{model.side}×{model.side}"
@@ -101,13 +99,13 @@ PART_COLOURS = {
 
 
 def unet_ladder(stops: Sequence[Stop], lit: int | None = None) -> Figure:
-    """The way through the U-Net: a bar for each block, taller for a larger side, with its channels
-    where they change.
+    """The way through the U-Net: a bar for each block, taller for a larger side.
 
-    Dashed lines are skip connections, one for each height. Below, for each block, its parameters,
-    and parameters times positions: about the multiplications that it costs, those of attention's
-    own products apart. Stops without a side (the time embedding) are left out. The block `lit`,
-    counted among the bars, stands out and is named.
+    The number of channels is given wherever it changes. Dashed lines are skip connections, one for
+    each height. Below each block are its parameters, and its parameters times positions: about the
+    number of multiplications that the block costs, not counting attention's own products. Stops
+    without a side (the time embedding) are left out. The block `lit`, an index among the bars,
+    stands out and is named in the title.
     """
     shown = blocks_of(stops)
     figure = new_figure(4.6, layout=None)
@@ -184,20 +182,18 @@ def unet_ladder(stops: Sequence[Stop], lit: int | None = None) -> Figure:
 
 
 def blocks_of(stops: Sequence[Stop]) -> list[Stop]:
-    """The stops that have a side: the bars of the ladder."""
+    """The stops that have a side: these are the bars of the ladder."""
     return [stop for stop in stops if len(stop.after) == 3]
 
 
 def ladder_marks(stops: Sequence[Stop]) -> list[float]:
-    """Where the bars of the ladder stand, from 0 (left) to 1."""
+    """Where the bars of the ladder are, from 0 (left) to 1 (right)."""
     count = len(blocks_of(stops))
     return [(index + 1) / (count + 1) for index in range(count)]
 
 
 def _skips(shown: Sequence[Stop]) -> list[tuple[int, int]]:
-    """From the last block of each height on the way down to the first ResNet block there on the way
-    up.
-    """
+    """Skips from a height's last block on the way down to its first ResNet block on the way up."""
     down = {
         s.after[1:]: i
         for i, s in enumerate(shown)
@@ -211,9 +207,7 @@ def _skips(shown: Sequence[Stop]) -> list[tuple[int, int]]:
 
 
 def tokens(read: Sequence[Token], per_row: int = 9) -> Figure:
-    """Every token in a box of its own: its piece above, its number below; the pieces of one word
-    share a colour.
-    """
+    """Each token in its own box, piece above number; the pieces of one word share a colour."""
     rows = -(-len(read) // per_row)
     figure = new_figure(0.75 * rows, layout=None)
     axes = figure.add_axes((0, 0, 1, 1))

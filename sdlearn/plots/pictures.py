@@ -1,4 +1,4 @@
-"""Pictures beside each other, latents, and maps laid over pictures."""
+"""Pictures side by side, latents, and maps laid over pictures."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from sdlearn.denoising import Step
 from sdlearn.plots.look import DIVERGING, INK, SEQUENTIAL, WIDTH, new_figure
 
 HEAT, DARKEST = 0.65, 80
-"""How much of an overlay is the map, and how bright black is beneath it."""
+"""The map's share of an overlay, and the brightness that black has beneath it."""
 
 
 def strip(
     pictures: Sequence[Image.Image | np.ndarray], titles: Sequence[str], columns: int = 6
 ) -> Figure:
-    """Pictures side by side, a title above each, in lines that fit."""
+    """Pictures side by side, each with a title above it, broken into lines that fit."""
     if len(pictures) != len(titles):
         raise ValueError(f"titles: one for each of the {len(pictures)} pictures, got {len(titles)}")
     columns = min(columns, len(pictures))
@@ -38,9 +38,7 @@ def strip(
 
 
 def latent_channels(latents: Float[Tensor, "c h w"], title: str = "") -> Figure:
-    """Every channel of one picture's latents as a map: red above zero, blue below, every place its
-    own square.
-    """
+    """Each channel of the latents as a map: red above zero, blue below, one square per value."""
     channels, height, width = latents.shape
     figure = new_figure(WIDTH / channels * height / width + 0.6)
     strongest = latents.abs().max().item()
@@ -57,7 +55,7 @@ def latent_channels(latents: Float[Tensor, "c h w"], title: str = "") -> Figure:
 
 
 def denoising(step: Step, picture: Image.Image) -> Figure:
-    """One step of a drawing: the latents after it, the noise that was named, and x̂₀ decoded."""
+    """One step of a drawing: the latents after it, the predicted noise, and x̂₀ decoded."""
     figure = new_figure(3.2)
     latents, noise = (x[0, 0].float().cpu().numpy() for x in (step.latents, step.noise))
     shown = (
@@ -78,7 +76,7 @@ def denoising(step: Step, picture: Image.Image) -> Figure:
 def heat_over(picture: Image.Image, heat: Float[Tensor, "h w"]) -> Image.Image:
     """One attention map over its picture, without a Figure: quick enough to follow a slider.
 
-    The picture is grey beneath; the colours go from the map's least to its greatest value.
+    The picture beneath is grey; the colours go from the map's lowest to its highest value.
     """
     values = heat.float().cpu().numpy()
     spread = values.max() - values.min()
@@ -95,9 +93,7 @@ def heat_over(picture: Image.Image, heat: Float[Tensor, "h w"]) -> Image.Image:
 def overlay(
     picture: Image.Image, heats: Sequence[Float[Tensor, "h w"]], titles: Sequence[str]
 ) -> Figure:
-    """Attention maps over the picture that they belong to: the brighter a place, the more it
-    attends.
-    """
+    """Attention maps over their picture: the brighter a patch, the more it attends."""
     if len(heats) != len(titles):
         raise ValueError(f"titles: one for each of the {len(heats)} maps, got {len(titles)}")
     columns = min(6, len(heats) + 1)

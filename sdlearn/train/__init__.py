@@ -1,3 +1,1 @@
-"""How the small Stable Diffusion was made: `python -m sdlearn.train all` makes it again from
-nothing.
-"""
+"""How the small Stable Diffusion is made: `python -m sdlearn.train all` makes it from scratch."""

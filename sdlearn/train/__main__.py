@@ -1,12 +1,14 @@
-"""`python -m sdlearn.train all`: make the small Stable Diffusion from nothing, or go on where it
-stopped.
+"""`python -m sdlearn.train all`: make the small Stable Diffusion from scratch, or resume a run.
 
-On a GPU it needs nothing else; on several, run it under `accelerate launch`. On a CPU one process
-of one thread for each core is the fastest, and bfloat16 where the CPU has it (`accelerate launch`
-starts only one process on a CPU): `ACCELERATE_MIXED_PRECISION=bf16 torchrun --standalone
---nproc_per_node 2 -m sdlearn.train all`. A run that was stopped continues from its last checkpoint;
-`--from` continues from finished weights instead, a copy of which `--out` begins with, and then the
-autoencoder trains its decoder only, so that latents keep their meaning.
+On one GPU, this command is all you need; for several GPUs, run it under `accelerate launch`. On a
+CPU, the fastest way is one process per core, each with one thread, and bfloat16 if the CPU supports
+it. `accelerate launch` starts only one process on a CPU, so use torchrun there (on two cores):
+
+    ACCELERATE_MIXED_PRECISION=bf16 torchrun --standalone --nproc_per_node 2 -m sdlearn.train all
+
+A run that was stopped continues from its last checkpoint. `--from` continues from finished weights
+instead: `--out` starts as a copy of them, and the autoencoder then trains only its decoder, so that
+latents keep their meaning.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from pathlib import Path
 
 PARTS = ("tokenizer", "vae", "clip", "unet", "judge", "families")
 BY_ONE = ("tokenizer", "families")
-"""Parts that one process trains alone."""
+"""The parts that a single process trains."""
 
 
 def parse() -> argparse.Namespace:
@@ -57,16 +59,15 @@ def parse() -> argparse.Namespace:
 
 
 def main(choice: argparse.Namespace) -> None:
-    import torch  # here, so that --help needs none of it
+    import torch  # imported here, so that --help does not have to wait for it
     from accelerate import PartialState
 
     from sdlearn.loading import write_checksums
     from sdlearn.train import clip, families, judge, tokenizer, unet, vae
     from sdlearn.train.plans import plan_for
 
-    state = PartialState(
-        cpu=not torch.cuda.is_available()
-    )  # the first one decides how processes talk
+    # the first PartialState decides how the processes communicate
+    state = PartialState(cpu=not torch.cuda.is_available())
 
     with state.main_process_first():
         if choice.start and not choice.out.exists():
@@ -97,9 +98,9 @@ def main(choice: argparse.Namespace) -> None:
     }
     wanted = PARTS if choice.part == "all" else (choice.part,)
     for part in wanted:
-        state.wait_for_everyone()  # until the part before, which this one may read, is written
+        state.wait_for_everyone()  # this part may read the files of the one before it
         if part == "tokenizer" and choice.start:
-            continue  # what was learned is tied to its tokens
+            continue  # the finished weights depend on the tokens they were trained with
         if part not in BY_ONE or state.is_main_process:
             train[part]()
     if state.is_main_process:

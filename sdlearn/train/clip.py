@@ -1,8 +1,8 @@
-"""CLIP: a text tower and an image tower that meet in one space, by the symmetric contrastive loss.
+"""CLIP: a text tower and an image tower, trained into one space by the symmetric contrastive loss.
 
-Every batch holds scenes beside their twins, which differ in one word or in the order of two
-(Yuksekgonul et al. 2023, "hard negatives"): to tell them apart, the text tower has to bind each
-colour to its thing.
+Every batch contains scenes together with their twins, which differ in one word or in the order of
+two words ("hard negatives", Yuksekgonul et al. 2023). To tell them apart, the text tower has to
+bind each colour to its thing.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def make(tokenizer: CLIPTokenizer) -> CLIPModel:
 
 
 def make_image_processor() -> CLIPImageProcessorPil:
-    """Shrinks and crops to the image tower's side; pixels in [-1, 1], as everywhere else here."""
+    """A processor that shrinks and crops to the image tower's side, with pixels in [-1, 1]."""
     return CLIPImageProcessorPil(
         size={"shortest_edge": IMAGE_SIDE},
         crop_size={"height": IMAGE_SIDE, "width": IMAGE_SIDE},
@@ -63,7 +63,7 @@ def make_image_processor() -> CLIPImageProcessorPil:
 
 
 class Objective(torch.nn.Module):
-    """Each picture finds its caption, each caption its picture (Radford et al. 2021, Figure 3)."""
+    """Match pictures to captions and captions to pictures (Radford et al. 2021, Figure 3)."""
 
     def __init__(self, clip: CLIPModel):
         super().__init__()
@@ -89,7 +89,7 @@ def pairs(
     batch: int,
     moment: Moment,
 ) -> Batch:
-    """Half a batch of pages, then their twins."""
+    """Half a batch of pages, followed by their twins."""
     rng = np.random.default_rng((12, moment.step, moment.process))
     pages = rng.choice(len(store[0]), batch // 2, replace=False, p=how_often(len(store[0])))
     pixels = np.concatenate([drawn[pages] for drawn in store])
@@ -99,8 +99,9 @@ def pairs(
 def train(
     out: Path, work: Path, recipe: Recipe = RECIPE, start: Path | None = None, pages: int = 10_000
 ) -> None:
-    """Train CLIP into `out/clip` and its text tower, which the U-Net reads, into
-    `out/text_encoder`.
+    """Train CLIP and save it in `out/clip`, and its text tower in `out/text_encoder`.
+
+    The text tower is the one whose states the U-Net reads.
     """
     tokenizer = CLIPTokenizer.from_pretrained(out / "tokenizer")
     clip = CLIPModel.from_pretrained(start / "clip").float() if start else make(tokenizer)

@@ -1,6 +1,4 @@
-"""Drawn pictures for training, made with all cores; kept in a memory-mapped file where they are
-read again.
-"""
+"""Drawn pictures for training, made on all cores, and cached in a memory-mapped file if reused."""
 
 from __future__ import annotations
 
@@ -27,10 +25,10 @@ def captions(count: int, book: int = TRAIN) -> list[str]:
 
 @cache
 def how_often(count: int, single: int = 1) -> np.ndarray:
-    """The probability of each page in a batch: twice as much for one whose caption tells an order.
+    """The probability of drawing each page: doubled if its caption says what is left or right.
 
-    A mirror would change it; other pages have less to bind. A page with one thing counts `single`
-    times.
+    Mirroring such a page would make its caption wrong, so there is more to bind than on other
+    pages. A page with only one thing counts `single` times.
     """
     scenes = [scene_at(page) for page in range(count)]
     weights = np.array(
@@ -40,8 +38,9 @@ def how_often(count: int, single: int = 1) -> np.ndarray:
 
 
 def pictures(folder: Path, count: int, size: int, book: int = TRAIN) -> np.ndarray:
-    """The first `count` pages, drawn: uint8 [count, size, size, 3], from the cache in `folder` or
-    drawn now.
+    """The first `count` pages as pictures: uint8 [count, size, size, 3].
+
+    They come from the cache in `folder`, or are drawn now and cached there.
     """
     file = folder / f"book{book}-{count}x{size}.npy"
     with PartialState().main_process_first():
@@ -51,21 +50,21 @@ def pictures(folder: Path, count: int, size: int, book: int = TRAIN) -> np.ndarr
 
 
 def draw_all(count: int, size: int, book: int = TRAIN) -> Iterator[np.ndarray]:
-    """Every page in turn, drawn by all cores: uint8 [size, size, 3]."""
+    """Draw the pages in order, on all cores, each as uint8 [size, size, 3]."""
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
         drawn = pool.map(partial(_draw_page, size=size, book=book), range(count), chunksize=32)
         yield from tqdm(drawn, total=count, desc=f"drawing {size}²")
 
 
 def _store(file: Path, drawn: Iterator[np.ndarray], shape: tuple[int, ...]) -> None:
-    """Pages into a file, which has its name only when it is whole."""
+    """Write the pages to a file, which gets its final name only when it is complete."""
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_suffix(".unfinished")
     store = np.lib.format.open_memmap(unfinished, "w+", np.uint8, shape)
     for page, picture in enumerate(drawn):
         store[page] = picture
     store.flush()
-    del store  # Windows renames no file that is open
+    del store  # Windows cannot rename an open file
     unfinished.rename(file)
 
 

@@ -1,6 +1,4 @@
-"""The four families of lesson 01, trained for longer than a lesson can wait, by the lesson's own
-code.
-"""
+"""The four families of lesson 01, trained longer than a lesson can wait, with the lesson's code."""
 
 from __future__ import annotations
 
@@ -19,10 +17,12 @@ PAGES = 2000
 
 
 def train(out: Path, steps: int | None = None, pages: int = PAGES) -> None:
-    """Train each into `families` beside the folder `out`, whose finished autoencoder the latent
-    diffusion uses.
+    """Train each family and save it in the folder `families` beside `out`.
 
-    steps: for each of them, in place of its own number.
+    Latent diffusion uses the finished autoencoder in `out`.
+
+    Args:
+        steps: how many for every family, instead of its own number in `STEPS`.
     """
     vae = AutoencoderKL.from_pretrained(out / "vae").eval().requires_grad_(False)
     pixels = families.drawn(families.pages(pages))
@@ -36,7 +36,7 @@ def train(out: Path, steps: int | None = None, pages: int = PAGES) -> None:
 
 
 def save(network: nn.Module, file: Path) -> None:
-    """Half precision; what counts (as batch norms do) stays whole numbers."""
+    """Save in half precision; counters, such as those of batch norms, stay integers."""
     file.parent.mkdir(parents=True, exist_ok=True)
     state = {
         name: value.half() if value.is_floating_point() else value

@@ -1,6 +1,4 @@
-"""Training the judge, on drawn pictures only, blurred and dimmed at random so that it
-reads calmly.
-"""
+"""Training the judge on drawn pictures only, blurred and dimmed at random to make it robust."""
 
 from __future__ import annotations
 
@@ -25,8 +23,10 @@ NO_COLOUR = -100
 
 
 def targets(scene: Scene) -> tuple[np.ndarray, np.ndarray, int]:
-    """Maps to learn: a round bump of height 1 at each thing's centre, its colour there, and the
-    setting.
+    """What the judge should predict for a scene: a map of kinds, a map of colours, and the setting.
+
+    Each thing is a round bump of height 1 at its centre in the map of its kind, and its colour
+    around that centre in the map of colours.
     """
     centres = (np.arange(GRID) + 0.5) / GRID
     kinds = np.zeros((len(KINDS), GRID, GRID), np.float32)
@@ -43,9 +43,7 @@ def targets(scene: Scene) -> tuple[np.ndarray, np.ndarray, int]:
 
 
 class Objective(torch.nn.Module):
-    """Focal loss for the centres (Zhou et al. 2019, Eq. 1), cross-entropy for colours
-    and settings.
-    """
+    """Focal loss for centres (Zhou et al. 2019, Eq. 1), cross-entropy for colours and settings."""
 
     def __init__(self, judge: Judge):
         super().__init__()
@@ -75,7 +73,7 @@ class Objective(torch.nn.Module):
 
 
 def disturb(pixels: torch.Tensor) -> torch.Tensor:
-    """Some pictures blurred, all a little brighter or darker, with a little noise."""
+    """Blur some pictures, make all a little brighter or darker, and add a little noise."""
     n = len(pixels)
     blurred = F.avg_pool2d(F.pad(pixels, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
     mix = torch.rand(n, 1, 1, 1, device=pixels.device) * (
@@ -103,7 +101,7 @@ def pages_with_targets(store: np.ndarray, batch: int, moment: Moment) -> Batch:
 
 
 def train(out: Path, work: Path, recipe: Recipe = RECIPE, pages: int = 12_000) -> None:
-    """Train the judge into `judge` beside the folder `out`."""
+    """Train the judge and save it in the folder `judge` beside `out`."""
     store = pictures(work / "cache", pages, SIDE, JUDGE)
     trained = fit(
         Objective(Judge()), partial(pages_with_targets, store, recipe.batch), recipe, work / "judge"

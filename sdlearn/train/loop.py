@@ -1,8 +1,8 @@
-"""The one training loop that every part of the small model goes through, on 🤗 Accelerate.
+"""The one training loop, on 🤗 Accelerate, that every part of the small model uses.
 
-A part gives an *objective* (a module whose forward takes a batch and returns its losses) and a
-function that makes the batch of a moment. Every step seeds its own random numbers, so a run that
-was killed goes on from its last checkpoint exactly as if nothing had happened.
+A part provides an *objective* (a module whose forward takes a batch and returns its losses) and a
+function that makes the batch for a given moment. Every step seeds its own random numbers, so a run
+that was killed continues from its last checkpoint exactly as if nothing had happened.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ Batch = dict[str, torch.Tensor]
 
 
 FEWEST = 4
-"""Kernels to or from as few channels as a latent has are left to AdamW."""
+"""AdamW trains kernels with at most this many input or output channels: as many as a latent has."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How long and how fast to train. `batch` is for one process."""
+    """How long and how fast to train. `batch` is the batch of one process."""
 
     steps: int
     batch: int
@@ -42,16 +42,17 @@ class Recipe:
     clip_norm: float = 1.0
     seed: int = 0
     muon: bool = False
-    """Muon for the kernels in place of AdamW."""
+    """Train the kernels with Muon instead of AdamW."""
     minutes: float | None = None
-    """Train for so long, in place of `steps`. Then the clock decides the learning rate, too, and no
-    run repeats another bit for bit.
+    """Train for this long, whatever `steps` says.
+
+    The learning rate then also follows the clock, and no two runs are the same bit for bit.
     """
 
 
 @dataclass(frozen=True)
 class Moment:
-    """Where a training stands, in one of its processes."""
+    """How far training has come, in one of its processes."""
 
     step: int
     process: int
@@ -60,16 +61,16 @@ class Moment:
 
 
 class Clock:
-    """How far a training has come: by its steps, or by its minutes. A checkpoint keeps the time."""
+    """Measures progress in steps or in minutes. Checkpoints save the time used so far."""
 
     UNTIMED = 2
-    """The first steps after a start, which also compile, do not count as time."""
+    """How many steps after each start are not timed: they also compile."""
 
     def __init__(self, recipe: Recipe):
         self.recipe, self.before, self.start, self.seen = recipe, 0.0, None, 0
 
     def progress(self, step: int) -> float:
-        """Called once before every step."""
+        """The part of training that is done, from 0 to 1. Call it once before every step."""
         if self.recipe.minutes is None:
             return min(1.0, step / self.recipe.steps)
         if self.seen == self.UNTIMED:
@@ -98,11 +99,11 @@ def fit(
     """Train the objective and return it with its EMA weights in place.
 
     Args:
-        batch_at: gives the batch of a moment, always the same for the same one; its random numbers
-            are seeded.
-        work: folder for checkpoints, `log.jsonl` and sample pictures; a run found there is
-            continued.
-        sample: paints how far the training has come, into the file it is given.
+        batch_at: makes the batch for a moment, always the same batch for the same moment; the
+            global random numbers are seeded before the call.
+        work: folder for checkpoints, `log.jsonl` and sample pictures; if it already holds a run,
+            that run is continued.
+        sample: paints a picture that shows the progress so far, into the file it is given.
     """
     accelerator = Accelerator()
     objective.to(accelerator.device)
@@ -155,8 +156,9 @@ def fit(
 
 
 def _agreed(progress: float, recipe: Recipe) -> float:
-    """The first process's progress, where the clock tells it: all have to stop after the
-    same step.
+    """The first process's progress if training runs by the clock, else the process's own.
+
+    All processes have to stop after the same step.
     """
     said = [progress]
     if recipe.minutes is not None:
@@ -167,9 +169,7 @@ def _agreed(progress: float, recipe: Recipe) -> float:
 def make_optimizers(
     trained: list[torch.nn.Parameter], recipe: Recipe
 ) -> list[torch.optim.Optimizer]:
-    """AdamW for everything; or Muon for the kernels between hidden channels and AdamW
-    for the rest.
-    """
+    """AdamW for everything, or Muon for kernels between hidden channels and AdamW for the rest."""
     shared = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
     kernels = [p for p in trained if recipe.muon and p.ndim > 1 and min(p.shape[:2]) > FEWEST]
     rest = [p for p in trained if not any(p is kernel for kernel in kernels)]
@@ -178,12 +178,12 @@ def make_optimizers(
 
 
 class KernelMuon(torch.optim.Muon):
-    """torch's Muon (Jordan et al. 2024), which takes matrices, for kernels of any rank: a row for
-    each output channel.
+    """torch's Muon (Jordan et al. 2024), extended from matrices to kernels of any rank.
 
-    Matrices of one shape are made orthogonal together, in one batched product in place of many
-    small ones. The matrices are views of the kernels, taken anew at every step: whoever prepares a
-    model for several processes may have moved its numbers.
+    A kernel becomes a matrix with a row for each output channel. Matrices of the same shape are
+    orthogonalised together, in one batched product instead of many small ones. The matrices are
+    views of the kernels and are made again at every step, because preparing a model for several
+    processes may move its parameters in memory.
     """
 
     def __init__(self, kernels: list[torch.nn.Parameter], **options):
@@ -204,16 +204,14 @@ class KernelMuon(torch.optim.Muon):
             matrices, gradients = zip(*pairs, strict=True)
             averages = [self._average(matrix) for matrix in matrices]
             torch._foreach_lerp_(averages, gradients, 1 - group["momentum"])
-            ahead = torch._foreach_lerp(
-                gradients, averages, group["momentum"]
-            )  # Nesterov's momentum
+            # Nesterov momentum
+            ahead = torch._foreach_lerp(gradients, averages, group["momentum"])
             turned = orthogonal(
                 torch.stack(ahead), group["ns_coefficients"], group["ns_steps"], group["eps"]
             )
             torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
-            size = 0.2 * math.sqrt(
-                max(shape)
-            )  # as large as AdamW's steps (Liu et al. 2025, Section 2.2)
+            # as large as AdamW's steps (Liu et al. 2025, Section 2.2)
+            size = 0.2 * math.sqrt(max(shape))
             torch._foreach_add_(
                 matrices, turned.to(matrices[0].dtype).unbind(), alpha=-group["lr"] * size
             )
@@ -233,8 +231,9 @@ class KernelMuon(torch.optim.Muon):
 def orthogonal(
     matrices: torch.Tensor, coefficients: tuple[float, float, float], steps: int, eps: float
 ) -> torch.Tensor:
-    """Matrices [k, m, n] with all singular values brought near 1, by Newton and Schulz's iteration
-    in bfloat16.
+    """Bring all singular values of matrices [k, m, n] close to 1.
+
+    This is the Newton–Schulz iteration, computed in bfloat16.
     """
     a, b, c = coefficients
     x = matrices.bfloat16()
@@ -248,16 +247,14 @@ def orthogonal(
 
 
 def as_matrix(kernel: torch.Tensor) -> torch.Tensor:
-    """A kernel [out, in, ...] as a view [out, everything else], in the order in which it lies in
-    memory.
-    """
+    """View a kernel [out, in, ...] as a matrix [out, everything else], in memory order."""
     if kernel.ndim > 2 and kernel.is_contiguous(memory_format=torch.channels_last):
         kernel = kernel.permute(0, 2, 3, 1)
     return kernel.view(len(kernel), -1)
 
 
 def learning_rate_at(step: int, progress: float, recipe: Recipe) -> float:
-    """Linear warm-up, then a cosine to zero."""
+    """A linear warm-up, times a cosine that falls to zero."""
     warm = min(1.0, (step + 1) / recipe.warmup)
     return recipe.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * progress))
 
@@ -265,7 +262,7 @@ def learning_rate_at(step: int, progress: float, recipe: Recipe) -> float:
 def _sample_with(
     ema: EMAModel, parameters: list[torch.nn.Parameter], paint: Callable[[], None]
 ) -> None:
-    """Paint with the averaged weights in place of the raw ones, and compile nothing for it."""
+    """Paint with the averaged weights instead of the raw ones, without compiling anything."""
     ema.store(parameters)
     ema.copy_to(parameters)
     with torch.no_grad(), torch.compiler.set_stance("force_eager"):
@@ -285,9 +282,7 @@ def _log(work: Path, step: int, rate: float, losses: Batch, bar: tqdm) -> None:
 
 
 def _save(accelerator: Accelerator, work: Path, step: int) -> None:
-    """Write a checkpoint beside the others under its final name only when it is whole; keep the
-    last one.
-    """
+    """Write a checkpoint, give it its final name once it is complete, then delete older ones."""
     unfinished = work / "unfinished"
     accelerator.wait_for_everyone()
     accelerator.save_state(str(unfinished))

@@ -1,6 +1,4 @@
-"""How the U-Net is trained on a CPU and on a GPU. What differs between them is decided here and
-nowhere else.
-"""
+"""How the U-Net is trained on a CPU and on a GPU. Only this module decides what differs."""
 
 from __future__ import annotations
 
@@ -16,27 +14,26 @@ from sdlearn.train.loop import Recipe
 
 @dataclass(frozen=True)
 class Plan:
-    """The stages of a training, by the size of their pictures, and what suits the machine."""
+    """The stages of training, by the size of their pictures, and settings that suit the machine."""
 
     stages: dict[int, Recipe]
     pages: dict[int, int]
-    """How many pages of each size are drawn."""
+    """How many pages to draw of each size."""
     prepare: Callable[[UNet2DConditionModel], None]
     """Makes the U-Net faster, in place."""
     keep: Callable[[torch.Tensor, torch.device], torch.Tensor]
-    """Puts what every step reads where it is read fastest."""
+    """Puts the data that every step reads where they can be read fastest."""
     precision: str
-    """Accelerate's word for what is computed in, unless `ACCELERATE_MIXED_PRECISION` says another.
-    """
+    """Accelerate's name for the precision, unless `ACCELERATE_MIXED_PRECISION` is set."""
 
 
 class InCache:
-    """Attention a few heads at a time, so that their scores stay in the CPU's cache, in the dtype
-    of the queries.
+    """Attention computed a few heads at a time, so that their scores stay in the CPU's cache.
 
-    For training in bfloat16 on a CPU, where a step, forward and backward, is faster than with the
-    scores of a whole batch at once (`benchmarks/training.py`). No masks, and no options of the
-    library's that this U-Net does not use.
+    The scores have the dtype of the queries. This is for training in bfloat16 on a CPU: a training
+    step, forward and backward, is faster this way than with the scores of a whole batch at once
+    (`benchmarks/training.py`). It supports no masks, and none of the library's options that this
+    U-Net does not use.
     """
 
     SCORES = 2**20
@@ -59,9 +56,7 @@ class InCache:
 
 
 def suit_bfloat16(unet: UNet2DConditionModel) -> None:
-    """What makes bfloat16 faster on a CPU, forward and backward: attention in cache, and norms in
-    float32.
-    """
+    """Make bfloat16 faster on a CPU, forward and backward: attention in cache, norms in float32."""
     unet.set_attn_processor(InCache())
     for module in unet.modules():
         if isinstance(module, torch.nn.GroupNorm):
@@ -69,15 +64,15 @@ def suit_bfloat16(unet: UNet2DConditionModel) -> None:
 
 
 def compile_for_each_size(unet: UNet2DConditionModel) -> None:
-    """One graph for each size of latents, and norms that are fused with what surrounds them.
+    """Compile one graph for each size of latents, with norms fused into the operations around them.
 
-    Without it, autocast's norms in float32 make training several times slower.
+    Without this, autocast's norms in float32 make training several times slower.
     """
     unet.compile(dynamic=False, backend=BACKEND)
 
 
 BACKEND = "inductor"
-"""Of `torch.compile`."""
+"""The backend of `torch.compile`."""
 
 
 def stay(values: torch.Tensor, device: torch.device) -> torch.Tensor:
@@ -85,8 +80,9 @@ def stay(values: torch.Tensor, device: torch.device) -> torch.Tensor:
 
 
 def move_if_it_fits(values: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """On the GPU if at most half of its free memory is taken; else every batch is fetched from
-    where they are.
+    """Move values to the GPU if they take at most half of its free memory.
+
+    Otherwise they stay where they are, and every batch is fetched from there.
     """
     free, _ = torch.cuda.mem_get_info(device)
     return values.to(device) if values.nbytes <= free / 2 else values
@@ -103,8 +99,9 @@ ON_CPU = Plan(
     keep=stay,
     precision="no",
 )
-"""For each of two processes: on two cores, two of one thread each train faster than one of two
-threads.
+"""For each of two processes.
+
+On two cores, two processes with one thread each train faster than one process with two threads.
 """
 
 ON_GPU = Plan(
@@ -118,9 +115,10 @@ ON_GPU = Plan(
     keep=move_if_it_fits,
     precision="bf16",
 )
-"""For one GPU of 80 GB. The last stage is what the shipped weights were trained with; the two
-before it, which a model from nothing needs, are the CPU's with larger batches, and have not been
-run.
+"""For one GPU with 80 GB of memory.
+
+The shipped weights were trained with the last stage. The two stages before it are needed to train
+from scratch; they are the CPU's stages with larger batches, and have not been run.
 """
 
 

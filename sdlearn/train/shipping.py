@@ -11,10 +11,10 @@ from transformers import PreTrainedModel
 
 
 def save_half(module: ModelMixin | PreTrainedModel, folder: Path) -> None:
-    """Save a copy in float16. Its configuration asks for float32: else transformers would compute
-    in float16.
+    """Save a copy in float16, with a configuration that asks for float32.
 
-    Where the module was loaded from is nobody's business and left out.
+    Without that, transformers would compute in float16. The folder that the module was loaded from
+    is left out of the configuration: it says nothing about the model.
     """
     deepcopy(module).half().save_pretrained(folder)
     config = folder / "config.json"

@@ -1,8 +1,8 @@
-"""The tokenizer: byte-level byte-pair encoding learned from the captions, in CLIP's own form.
+"""The tokenizer: byte-level byte-pair encoding, learned from the captions, in CLIP's own format.
 
-The vocabulary is built as CLIP's is (Radford et al. 2021, Section 2.4): 256 bytes, the same 256 at
-the end of a word, what the merges make, and the two tokens that start and end a text. Any Unicode
-text is bytes, so any text has tokens.
+The vocabulary is built like CLIP's (Radford et al. 2021, Section 2.4): 256 bytes, the same 256
+bytes at the end of a word, the results of the merges, and the two tokens that start and end a text.
+Any Unicode text consists of bytes, so any text can be turned into tokens.
 """
 
 from __future__ import annotations
@@ -23,16 +23,14 @@ LENGTH = 77
 
 
 def train(out: Path, pages: int = 20_000) -> None:
-    """Learn the merges from the captions of `pages` pages and save the tokenizer as
-    `out/tokenizer`.
-    """
+    """Learn the merges from the captions of `pages` pages and save `out/tokenizer`."""
     if not PartialState().is_main_process:
         return
     save(make(captions(pages)), out / "tokenizer")
 
 
 def save(tokenizer: CLIPTokenizer, folder: Path) -> None:
-    """As one file, and as `vocab.json` and `merges.txt`, as Stable Diffusion 1.5 has them."""
+    """Save as one file, and as `vocab.json` and `merges.txt` like Stable Diffusion 1.5."""
     tokenizer.save_pretrained(folder)
     tokenizer.backend_tokenizer.model.save(str(folder))
 
@@ -52,8 +50,9 @@ def make(texts: list[str]) -> CLIPTokenizer:
 
 
 def learn_merges(texts: list[str], alphabet: list[str]) -> list[tuple[str, str]]:
-    """The pairs that byte-pair encoding joins, most frequent first, until every word of the texts
-    is one token.
+    """The pairs that byte-pair encoding merges, most frequent first.
+
+    Merging continues until every word of the texts is a single token.
     """
     as_clip = CLIPTokenizer().backend_tokenizer
     learner = Tokenizer(BPE(end_of_word_suffix=END_OF_WORD))

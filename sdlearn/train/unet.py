@@ -1,13 +1,16 @@
-"""The noise predictor: a U-Net that reads noisy latents, a timestep and 77 text states, and names
-the noise.
+"""The noise predictor: a U-Net that predicts noise from noisy latents, a timestep and a text.
 
-Loss: the squared error of the predicted noise (Ho et al. 2020, Eq. 14), weighted by min-SNR-5 (Hang
-et al. 2023, Eq. 8) and by 1/ᾱ, as the loss of v would weight it (Salimans and Ho 2022, Section 4):
-what a picture *shows* is decided where there is much noise, and there the plain error is tiny. Most
-of the weight is in how often a timestep is drawn, so that no work goes into what hardly counts:
-min(SNR, 5)/SNR and 1/√ᾱ; the other 1/√ᾱ multiplies the error. One caption in ten is dropped, for
-guidance (Ho and Salimans 2022). Small pictures first, as the big one was trained: a step at 4×16×16
-costs a sixteenth of one at 4×64×64.
+The text is 77 states from the text encoder.
+
+The loss is the squared error of the predicted noise (Ho et al. 2020, Eq. 14), weighted by min-SNR-5
+(Hang et al. 2023, Eq. 8) and by 1/ᾱ, as the loss of v would weight it (Salimans and Ho 2022,
+Section 4). What a picture *shows* is decided where there is much noise, and there the plain error
+is tiny. Most of the weight lies in how often a timestep is drawn, min(SNR, 5)/SNR · 1/√ᾱ, so that
+no work is wasted on timesteps that hardly count; the other factor 1/√ᾱ multiplies the error.
+
+One caption in ten is dropped, for guidance (Ho and Salimans 2022). Training starts with small
+pictures, as it did for the full Stable Diffusion: a step at 4×16×16 costs a sixteenth of a step at
+4×64×64.
 """
 
 from __future__ import annotations
@@ -40,13 +43,11 @@ from sdlearn.train.shipping import save_half
 
 LEVELS = (32, 64, 128, 160)
 DRAWS_BEST_WITH = {"steps": 12, "guidance": 3.0}
-"""As the model card's table of solvers has it."""
+"""From the table of solvers in the model card."""
 REVIEW = 2
-"""One step in so many is at half the size, where four times as many pages are seen in the same
-time.
-"""
+"""Every `REVIEW`-th step is at half the size and sees four times the pages in the same time."""
 ALONE = 0.25
-"""The last part of a stage, which is at its own size alone."""
+"""The last part of a stage, in which every step is at the full size of the stage."""
 CAPTION_DROPOUT = 0.1
 MAX_SNR = 5.0
 
@@ -65,10 +66,9 @@ def make(text_width: int) -> UNet2DConditionModel:
 
 
 def make_scheduler() -> DDIMScheduler:
-    """Stable Diffusion's schedule of noise, gone down by DDIM on rungs counted from the top
-    ("trailing").
+    """Stable Diffusion's noise schedule, with DDIM on timesteps counted from the top ("trailing").
 
-    So the first rung is the noisiest there is and the last step ends without noise (Lin et al.
+    The first timestep is then the noisiest of all, and the last step ends without noise (Lin et al.
     2023, Section 3.3).
     """
     return DDIMScheduler(
@@ -78,13 +78,13 @@ def make_scheduler() -> DDIMScheduler:
         beta_schedule="scaled_linear",
         timestep_spacing="trailing",
         set_alpha_to_one=True,
-        steps_offset=1,  # of no effect here, but diffusers' pipeline asks for it
-        clip_sample=False,  # latents go beyond [-1, 1]
+        steps_offset=1,  # has no effect here, but diffusers' pipeline asks for it
+        clip_sample=False,  # latents exceed [-1, 1]
     )
 
 
 class Objective(torch.nn.Module):
-    """Sample a latent, a timestep and noise; mix; predict the noise."""
+    """Sample a latent, a timestep and noise; mix the latent and the noise; predict the noise."""
 
     def __init__(self, unet: UNet2DConditionModel, schedule: Schedule, no_caption: torch.Tensor):
         super().__init__()
@@ -111,20 +111,18 @@ class Objective(torch.nn.Module):
         dropped = torch.rand(len(latents), device=latents.device) < CAPTION_DROPOUT
         states = torch.where(dropped[:, None, None], self.no_caption, states)
         kept, added = (values[t, None, None, None] for values in (self.kept, self.added))
-        noisy = (
-            kept * latents + added * noise
-        )  # `add_noise`, without checks that would make a GPU wait
+        # as `add_noise`, without the checks, which would make a GPU wait
+        noisy = kept * latents + added * noise
         predicted = self.unet(noisy, t, states).sample
         error = (predicted - noise).square().mean(dim=(1, 2, 3))
         return {"loss": (error * self.weight[t]).mean(), "error": error.mean()}
 
 
 def latents_of_pages(vae: AutoencoderKL, folder: Path, count: int, size: int) -> torch.Tensor:
-    """Mean and spread of the scaled latents of the first `count` pages: float16 [count, 2, 4, h,
-    w].
+    """Mean and spread of the first pages' scaled latents: float16 [count, 2, 4, h, w].
 
-    Drawn and encoded now, or read from the file in `folder` that an earlier run with the same
-    encoder left.
+    The `count` pages are drawn and encoded now, or their latents are read from the file in `folder`
+    that an earlier run with the same encoder left there.
     """
     file = folder / f"latents-{count}x{size}-{weights_hash(vae.encoder)}.npy"
     with PartialState().main_process_first():
@@ -133,15 +131,14 @@ def latents_of_pages(vae: AutoencoderKL, folder: Path, count: int, size: int) ->
             unfinished = file.with_suffix(".unfinished.npy")
             np.save(unfinished, torch.cat([*encode_pages(vae, draw_all(count, size))]).numpy())
             unfinished.rename(file)
-    return torch.from_numpy(
-        np.load(file, mmap_mode="c")
-    )  # in memory when it is read, and shared by processes
+    # memory-mapped: loaded as it is read, and shared by the processes
+    return torch.from_numpy(np.load(file, mmap_mode="c"))
 
 
 def encode_pages(
     vae: AutoencoderKL, drawn: Iterator[np.ndarray], batch: int = 16
 ) -> Iterator[torch.Tensor]:
-    """Pages as they are drawn, encoded some at a time: float16 [n, 2, 4, h, w]."""
+    """Encode pages as they are drawn, up to `batch` at a time: float16 [n, 2, 4, h, w]."""
     while pages := list(islice(drawn, batch)):
         with torch.no_grad(), torch.autocast(vae.device.type, torch.bfloat16):
             posterior = vae.encode(to_pixels(np.stack(pages)).to(vae.device)).latent_dist
@@ -152,8 +149,9 @@ def encode_pages(
 
 
 def weights_hash(module: torch.nn.Module) -> str:
-    """Eight digits that differ for other weights, so that no latents of an older encoder
-    are read.
+    """Eight hexadecimal digits that identify the weights.
+
+    They are part of a file's name, so that the latents of an older encoder are not read by mistake.
     """
     weights = torch.cat([p.detach().flatten() for p in module.parameters()]).cpu().numpy()
     return hashlib.sha256(weights.tobytes()).hexdigest()[:8]
@@ -163,7 +161,7 @@ def weights_hash(module: torch.nn.Module) -> str:
 def encode_captions(
     tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel, texts: list[str]
 ) -> torch.Tensor:
-    """Text states of every caption: float16 [count, 77, width]."""
+    """The text states of every caption: float16 [count, 77, width]."""
     states = []
     for first in tqdm(range(0, len(texts), 256), desc="encoding captions"):
         tokens = tokenizer(
@@ -177,8 +175,9 @@ def encode_captions(
 
 @dataclass(frozen=True)
 class Pages:
-    """Latents of one size, and how often each page is drawn; where they lie decides where batches
-    are put together.
+    """Latents of one size, and how often each page is drawn.
+
+    Where the latents are stored decides where batches are put together.
     """
 
     latents: torch.Tensor
@@ -199,8 +198,10 @@ class Pages:
 def latents_with_text(
     stores: dict[int, Pages], states: torch.Tensor, size: int, batch: int, moment: Moment
 ) -> Batch:
-    """Latents of `size`; in one step of `REVIEW`, but for the last, of half of it, and as many
-    numbers of them.
+    """A batch of latents of `size` with their text, or every `REVIEW`-th step, of half that size.
+
+    At half the size the batch is four times as large, so it holds as many numbers. The last part of
+    a stage, `ALONE`, has no such steps.
     """
     alone = moment.progress >= 1 - ALONE
     if size // 2 in stores and moment.step % REVIEW == REVIEW - 1 and not alone:
@@ -209,7 +210,7 @@ def latents_with_text(
 
 
 def paint(objective: Objective, file: Path, pipeline: StableDiffusionPipeline, size: int) -> None:
-    """Eight unseen prompts, drawn by the model as it is now."""
+    """Eight unseen prompts, drawn by the model in its current state."""
     pipeline.unet = objective.unet
     prompts = [scene_at(page, TEST).caption for page in range(8)]
     noise = torch.Generator().manual_seed(0)
@@ -221,9 +222,7 @@ def paint(objective: Objective, file: Path, pipeline: StableDiffusionPipeline, s
 
 
 def train(out: Path, work: Path, plan: Plan, start: Path | None = None) -> None:
-    """Train the U-Net through the plan's sizes, from small to large, and save the whole pipeline
-    into `out`.
-    """
+    """Train the U-Net on the plan's sizes, small to large, and save the whole pipeline in `out`."""
     device = PartialState().device
     tokenizer = CLIPTokenizer.from_pretrained(out / "tokenizer")
     text_encoder = CLIPTextModel.from_pretrained(out / "text_encoder").float().eval()
@@ -245,9 +244,8 @@ def train(out: Path, work: Path, plan: Plan, start: Path | None = None) -> None:
     stores = {}
     for size in sizes:
         count = plan.pages[size]
-        often = torch.from_numpy(
-            how_often(count, single=2)
-        ).float()  # else it draws twice what should be there once
+        # pages with one thing count twice: else the model draws two where there should be one
+        often = torch.from_numpy(how_often(count, single=2)).float()
         latents = latents_of_pages(vae, work / "cache", count, size)
         stores[size] = Pages(plan.keep(latents, device), often.to(device))
     states = plan.keep(states[1:], device)
@@ -259,12 +257,13 @@ def train(out: Path, work: Path, plan: Plan, start: Path | None = None) -> None:
 
 
 def save(pipeline: StableDiffusionPipeline, unet: UNet2DConditionModel, out: Path) -> None:
-    """The pipeline in half precision, in diffusers' own layout, and what it draws best with."""
+    """Save the half-precision pipeline in diffusers' layout, with its best steps and guidance."""
     if not PartialState().is_main_process:
         return
     pipeline.unet, pipeline.scheduler = unet, make_scheduler()
     pipeline.save_pretrained(out)
-    index = out / "model_index.json"  # with the name that every release of transformers knows
+    # replace the image processor's name with the one that every release of transformers knows
+    index = out / "model_index.json"
     index.write_text(index.read_text().replace('"CLIPImageProcessorPil"', '"CLIPImageProcessor"'))
     (out / DEFAULTS).write_text(json.dumps(DRAWS_BEST_WITH) + "\n")
     for folder in ("unet", "vae", "text_encoder"):

@@ -1,9 +1,9 @@
 """The autoencoder: pictures 3×H×W to latents 4×H/8×W/8 and back.
 
-Loss: how far the picture that comes back is from the one that went in, plus a small pull of the
-latents towards a standard normal (Kingma and Welling 2013, Eq. 10). The big one adds a perceptual
-and an adversarial term (Rombach et al. 2022, Section 3.1); drawn pictures have no texture that
-would need them.
+The loss is the difference between the picture that goes in and the one that comes back, plus a
+small pull of the latents towards a standard normal (Kingma and Welling 2013, Eq. 10). The full
+Stable Diffusion adds a perceptual and an adversarial term (Rombach et al. 2022, Section 3.1); drawn
+pictures have no texture that would need them.
 """
 
 from __future__ import annotations
@@ -30,14 +30,13 @@ CROP = 128
 KL_WEIGHT = 2e-5
 LEVELS = (16, 32, 64, 96)
 SCALING_FACTOR = 0.18215
-"""Stable Diffusion's. Code of the field has it typed in, so the finished autoencoder is made to fit
-it.
-"""
+"""Stable Diffusion's. Much code has this number typed in, so we make the autoencoder fit it."""
 
 
 def make() -> AutoencoderKL:
-    """A new autoencoder that starts out close to shrinking and enlarging: it learns several times
-    faster so.
+    """A new autoencoder that at first almost only shrinks and enlarges pictures.
+
+    It learns several times faster from this start.
     """
     vae = AutoencoderKL(
         block_out_channels=LEVELS,
@@ -55,8 +54,9 @@ def make() -> AutoencoderKL:
 
 @torch.no_grad()
 def _start_near_identity(vae: AutoencoderKL) -> None:
-    """Convolutions between blocks pass their channels through, ResNet blocks add little, latents
-    have little noise.
+    """Let convolutions between blocks pass their channels through, and ResNet blocks add little.
+
+    Also give the latents little noise.
     """
     for name, module in vae.named_modules():
         if not isinstance(module, torch.nn.Conv2d) or name.endswith("conv1"):
@@ -91,8 +91,9 @@ class Objective(torch.nn.Module):
 
 
 def crops(store: np.ndarray, batch: int, moment: Moment) -> Batch:
-    """Random crops of 512² pictures at full, half and quarter size: one code for every size of
-    picture.
+    """Random crops of 512² pictures at full, half and quarter size.
+
+    In this way the autoencoder learns one code for pictures of every size.
     """
     rng = np.random.default_rng((11, moment.step, moment.process))
     pieces = []
@@ -107,7 +108,7 @@ def crops(store: np.ndarray, batch: int, moment: Moment) -> Batch:
 
 
 def paint(objective: Objective, file: Path, tests: torch.Tensor) -> None:
-    """Test pictures above their round trips."""
+    """Paint test pictures above their round trips through the autoencoder."""
     vae = objective.vae
     restored = vae.decode(vae.encode(tests.to(vae.device)).latent_dist.mean).sample.cpu()
     print(f" PSNR {psnr(restored, tests):.2f} dB", flush=True)
@@ -125,12 +126,11 @@ def measure_scaling_factor(vae: AutoencoderKL, pixels: torch.Tensor) -> float:
 
 @torch.no_grad()
 def adopt_scaling_factor(vae: AutoencoderKL, factor: float = SCALING_FACTOR) -> None:
-    """Let the autoencoder make z larger, so that this factor scales it to what the U-Net has seen:
-    in place.
+    """Make the latents z larger, in place, so that `factor` scales them to what the U-Net has seen.
 
-    Scaled latents and decoded pictures stay the same. Only 1×1 convolutions change: the one after
-    the encoder, whose first half gives the mean and whose second half the log-variance, and the one
-    before the decoder.
+    Scaled latents and decoded pictures stay the same. Only the two 1×1 convolutions change: the one
+    after the encoder, whose first half gives the mean and whose second half gives the log-variance,
+    and the one before the decoder.
     """
     times, channels = vae.config.scaling_factor / factor, vae.config.latent_channels
     vae.quant_conv.weight[:channels] *= times
@@ -143,8 +143,9 @@ def adopt_scaling_factor(vae: AutoencoderKL, factor: float = SCALING_FACTOR) -> 
 def train(
     out: Path, work: Path, recipe: Recipe = RECIPE, start: Path | None = None, pages: int = 2500
 ) -> None:
-    """Train the autoencoder into `out/vae`; from `start`, only its decoder, so that the latents
-    keep their meaning.
+    """Train the autoencoder and save it in `out/vae`.
+
+    If it continues from `start`, only its decoder is trained, so that latents keep their meaning.
     """
     store = pictures(work / "cache", pages, 512)
     tests = to_pixels(pictures(work / "cache", 4, 512, TEST))

@@ -1,6 +1,4 @@
-"""What a learner moves and clicks. Widgets hold the state; everything they show is computed
-elsewhere.
-"""
+"""What learners move and click. Widgets hold the state; what they show is computed elsewhere."""
 
 from sdlearn.widgets.canvas import Canvas
 from sdlearn.widgets.explorer import AttentionExplorer

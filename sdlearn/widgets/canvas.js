@@ -1,4 +1,4 @@
-// A picture to paint on, with the mouse, a finger, or the keyboard: arrows move the brush, Space paints.
+// A picture to paint on with the mouse, a finger, or keys: arrows move the brush, Space paints.
 function render({ model, el }) {
   const [width, height] = [model.get("width"), model.get("height")];
   const bar = document.createElement("div");
@@ -37,7 +37,8 @@ function render({ model, el }) {
     return choice;
   });
   bar.append(...choices, brush, clear);
-  bar.addEventListener("keydown", (event) => event.stopPropagation()); // else the notebook's own keys take the arrows
+  // otherwise the notebook's own shortcuts would take the arrow keys
+  bar.addEventListener("keydown", (event) => event.stopPropagation());
   box.append(back, canvas, ring);
   el.append(bar, box);
 
@@ -91,7 +92,7 @@ function render({ model, el }) {
   canvas.addEventListener("focus", showBrush);
   canvas.addEventListener("blur", showBrush);
   canvas.addEventListener("keydown", (event) => {
-    event.stopPropagation(); // else the notebook's own keys take the arrows
+    event.stopPropagation(); // otherwise the notebook's own shortcuts would take the arrow keys
     const moved = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     if (moved) {
       const next = { x: at.x + moved[0] * 16, y: at.y + moved[1] * 16 };

@@ -16,7 +16,7 @@ from sdlearn.picturebook.drawing import RGB
 from sdlearn.widgets.static import with_picture
 
 SHOWN = 440
-"""The width at which it is shown, in pixels."""
+"""The width at which the canvas is shown, in pixels."""
 COLOURS = {
     name: "#" + "".join(f"{round(255 * part):02x}" for part in rgb)
     for name, rgb in {**RGB, "black": (0, 0, 0)}.items()
@@ -25,22 +25,21 @@ MASK_COLOUR = {"mask": "#ff00ff"}
 
 
 class Canvas(anywidget.AnyWidget):
-    """Paint on a picture with mouse, finger or keys: arrows move the brush, Space paints.
+    """Paint on a picture with the mouse, a finger, or keys: arrows move the brush, Space paints.
 
-    `picture` is the picture with what was painted on it, `mask` is white where something was
-    painted. Both can be saved like any picture: `canvas.picture.save("mine.png")`.
+    `picture` is the picture together with what was painted on it; `mask` is white where something
+    was painted. You can save both like any picture: `canvas.picture.save("mine.png")`.
 
     Args:
-        picture: what is painted on; its size is the canvas's.
-        mask: one colour that the picture shines through, to mark a part of it.
-        colours: what can be painted with, by name, such as {"red": "#db2929"}.
+        picture: the picture to paint on; the canvas has its size.
+        mask: if true, paint with a single see-through colour, to mark a part of the picture.
+        colours: the colours to paint with, by name, such as {"red": "#db2929"}.
     """
 
     _esm = Path(__file__).with_name("canvas.js")
     background = traitlets.Bytes().tag(sync=True)
-    strokes = traitlets.Bytes(b"").tag(
-        sync=True, from_json=lambda value, _: bytes(value)
-    )  # comes as a memoryview
+    # the browser's bytes arrive as a memoryview
+    strokes = traitlets.Bytes(b"").tag(sync=True, from_json=lambda value, _: bytes(value))
     width = traitlets.Int().tag(sync=True)
     height = traitlets.Int().tag(sync=True)
     shown = traitlets.Int(SHOWN).tag(sync=True)

@@ -1,6 +1,4 @@
-"""A drawing whose attention can be looked into: by step, word, layer and head, and from any point
-of the picture.
-"""
+"""Explore the attention of a drawing: by step, word, layer and head, and from any point in it."""
 
 from __future__ import annotations
 
@@ -26,11 +24,10 @@ from sdlearn.widgets.latest import DrawingBox, Latest
 from sdlearn.widgets.point_picker import PointPicker
 
 SIDE = 376
-"""Of the two pictures, in pixels."""
+"""The side of each of the two pictures, in pixels."""
 ALL = "all"
 POINT_VIEW = (900, 320, 28, 130)
-"""Of the view of a point, in pixels: width, height, what its titles take, and what its words take.
-"""
+"""The view of a point, in pixels: width, height, height of its titles, and width of its words."""
 
 
 def point_view(
@@ -39,9 +36,9 @@ def point_view(
     looks: Float[Tensor, "h w"],
     point: tuple[float, float],
 ) -> Image.Image:
-    """What a point of the picture listens to, as bars, and where it looks, over the picture.
+    """The words that a point of the picture attends to, as bars, and the places, over the picture.
 
-    Drawn without a Figure: quick enough to follow a slider.
+    The view is drawn without a Figure, which is quick enough to follow a slider.
     """
     width, height, top, left = POINT_VIEW
     sheet = Image.new("RGB", (width, height), plots.PAPER)
@@ -67,7 +64,7 @@ def point_view(
 
 @cache
 def _font(size: float) -> ImageFont.FreeTypeFont:
-    """matplotlib's own font, which has every sign of the course."""
+    """matplotlib's own font, which has every symbol used in the course."""
     return ImageFont.truetype(findfont("DejaVu Sans"), size)
 
 
@@ -76,12 +73,12 @@ def _telling(word: str) -> int:
 
 
 class AttentionExplorer(DrawingBox):
-    """Draws a prompt, and keeps the attention of every step.
+    """Draws a prompt and keeps the attention of every step.
 
-    Left the growing picture, in which a point can be chosen by a click or the arrow keys; right the
-    map of a word over it; below what the chosen point attends to. `watched` is the list of steps;
-    `step`, `word`, `layer`, `head` and `point` say what is shown, and the first four can be set
-    through the controls of the same names.
+    On the left is the growing picture, in which you choose a point with a click or the arrow keys.
+    On the right is the map of a word over the picture, and below, what the chosen point attends to.
+    `watched` is the list of steps. `step`, `word`, `layer`, `head` and `point` say what is shown;
+    set the first four with the controls of the same names.
     """
 
     def __init__(
@@ -167,11 +164,11 @@ class AttentionExplorer(DrawingBox):
 
     @property
     def heat(self) -> Float[Tensor, "h w"]:
-        """The map that is shown."""
+        """The attention map that is currently shown."""
         return self.watched[self.step].heat(self.word, self.layer, self.head)
 
     def draw(self) -> None:
-        """Draw the prompt in the box anew; an unfinished drawing is given up."""
+        """Draw the prompt in the text box; an unfinished drawing is abandoned."""
         self.error = None
         wanted = {
             "prompt": self.text.value,
@@ -190,9 +187,8 @@ class AttentionExplorer(DrawingBox):
 
     def _busy(self, busy: bool) -> None:
         super()._busy(busy)
-        if (
-            not busy and self.watched
-        ):  # after Stop the left picture is of a drawing that was given up
+        # after Stop, the picture on the left is still from the drawing that was abandoned
+        if not busy and self.watched:
             self.picker.show(self.watched[self.step].picture)
 
     def _grow(self, step: Watched) -> None:
@@ -200,9 +196,7 @@ class AttentionExplorer(DrawingBox):
         self.picker.show(step.picture)
 
     def _take(self, watched: list[Watched]) -> None:
-        """Look into another drawing from now on: at its last step, at the same word, or else at its
-        longest.
-        """
+        """Switch to another drawing: its last step, and the same word or else its longest word."""
         last, word = watched[-1], self.word
         sizes = {f"{layer.name}, {h}×{w}": layer.name for layer, (h, w) in last.layers}
         with self._changing():
@@ -214,7 +208,7 @@ class AttentionExplorer(DrawingBox):
             self._offer_heads()
 
     def _offer_heads(self) -> None:
-        """The heads of the chosen layer; of all layers, those that each of them has."""
+        """Offer the heads of the chosen layer or, for all layers, those that every layer has."""
         if not self.watched:
             return
         heads = min(
@@ -225,7 +219,7 @@ class AttentionExplorer(DrawingBox):
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        """Controls change together, and only what they say in the end is shown."""
+        """Change several controls together, and show the result only at the end."""
         with self._lock:
             outer, self._quiet = self._quiet, True
             try:
@@ -262,7 +256,7 @@ class AttentionExplorer(DrawingBox):
         return to_jpeg(self.as_picture())
 
     def as_picture(self) -> Image.Image:
-        """What the widget shows, for readers without JavaScript."""
+        """What the widget shows, as one picture, for readers without JavaScript."""
         if not self.watched:
             return Image.new("RGB", (900, 120), "#eeeeee")
         now = self.watched[self.step]

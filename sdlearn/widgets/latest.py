@@ -1,4 +1,4 @@
-"""Work on a thread, one at a time: a new one stops the one before."""
+"""Work on a thread, one piece at a time: new work stops the work before it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from sdlearn.widgets.static import PictureBox
 
 
 class Latest:
-    """Runs the latest work that it was given; all earlier work is given up at its next step.
+    """Runs the latest work it was given; any earlier work is abandoned at its next step.
 
-    Work is an iterable of functions without arguments: what lies between them runs on the thread,
-    and each function shows what was found. None is called once its work was stopped.
+    Work is an iterable of functions without arguments. Iterating does the work, on the thread, and
+    each function shows a result. Once the work was stopped, none of its functions is called.
 
     Args:
-        failed: is given the exception that ended the work, unless newer work has begun.
-        busy: is given True when work starts, and False after the latest was finished, stopped or
-            failed.
+        failed: called with the exception that ended the work, unless newer work has begun.
+        busy: called with True when work starts, and with False when the latest work has finished,
+            failed, or was stopped.
     """
 
     def __init__(self, failed: Callable[[Exception], None], busy: Callable[[bool], None]):
@@ -65,23 +65,26 @@ class Latest:
 
 
 class DrawingBox(PictureBox):
-    """A widget whose drawing is the latest work on a thread, with a button that stops it."""
+    """A widget that draws on a thread, with a button that stops the drawing."""
 
     _work: Latest
     stop_button: ipywidgets.Button
     error: Exception | None
-    """What went wrong last."""
+    """The exception that ended the latest drawing, or None."""
 
     @property
     def running(self) -> bool:
         return self._work.running
 
     def stop(self) -> None:
-        """Give up the drawing at its next step; what was shown before stays."""
+        """Abandon the drawing at its next step; what is already shown stays."""
         self._work.stop()
 
     def wait(self, timeout: float | None = None) -> None:
-        """Wait until the drawing has ended. A kernel that waits reads no clicks: interrupt it."""
+        """Wait until the drawing has ended.
+
+        A kernel that is waiting does not notice clicks: to stop the drawing, interrupt the kernel.
+        """
         try:
             self._work.wait(timeout)
         except KeyboardInterrupt:

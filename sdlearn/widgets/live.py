@@ -1,4 +1,4 @@
-"""Long work on a thread: its progress and its latest picture, with Stop and Go on."""
+"""Long work on a thread: its progress, its latest picture, and the buttons Stop and Go on."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ from sdlearn.widgets.latest import DrawingBox, Latest
 
 @dataclass(frozen=True, repr=False)
 class Shown:
-    """What long work has to show: how many steps are done, a line of text, and a picture
-    or Figure.
-    """
+    """What long work has to show: the number of steps done, a line of text, a picture or Figure."""
 
     done: int
     text: str
@@ -30,12 +28,12 @@ class Shown:
 
 
 class Live(DrawingBox):
-    """Runs a generator of `Shown` on a thread of its own; the notebook stays free.
+    """Runs a generator of `Shown` on its own thread, so that the notebook stays free.
 
-    Stop ends it at the next thing shown, and Go on continues from there. One runs at a time:
-    whichever starts stops the one before, so a cell that is run twice does not train the same
-    network on two threads. `shown` is the latest, `error` what went wrong; `wait()` blocks until
-    the work has ended or was stopped.
+    Stop ends the work after the next `Shown`, and Go on continues from there. Only one `Live` runs
+    at a time: when one starts, it stops the one before, so running a cell twice does not train the
+    same network on two threads. `shown` is the latest `Shown`, and `error` the exception that ended
+    the work, if any. `wait()` blocks until the work has ended or was stopped.
     """
 
     _latest: ClassVar[Live | None] = None
@@ -59,7 +57,7 @@ class Live(DrawingBox):
             self.go_on()
 
     def go_on(self) -> None:
-        """Start, or continue after Stop; nothing happens while it runs or once it has ended."""
+        """Start, or continue after Stop; do nothing while the work is running or has ended."""
         if self.running or self.finished:
             return
         before, Live._latest = Live._latest, self
@@ -96,11 +94,11 @@ class Live(DrawingBox):
 
 
 def _rest() -> None:
-    """Nothing to show: between two steps is where a stop takes effect."""
+    """Show nothing: a stop takes effect here, between two steps."""
 
 
 def _before() -> Image.Image:
-    """What stands in the picture's place before there is one, and in saved pages."""
+    """The image to show before there is a picture, and in saved pages."""
     blank = Image.new("RGB", (900, 60), "#eeeeee")
     text = "While it runs, the latest picture is shown here."
     ImageDraw.Draw(blank).text((450, 30), text, "#555555", ImageFont.load_default(18), anchor="mm")

@@ -1,4 +1,4 @@
-"""A picture and noise, mixed live by the closed form."""
+"""A picture and noise, mixed live with the closed form."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ SIDE = 512
 
 
 def mix(pixels: torch.Tensor, noise: torch.Tensor, schedule: Schedule, t: int) -> Image.Image:
-    """The picture at step t, as it can be shown: what lies outside [-1, 1] is clipped."""
+    """The noisy picture at step t, ready to show: values outside [-1, 1] are clipped."""
     return Image.fromarray(to_pictures(add_noise(schedule, pixels, t, noise))[0])
 
 
 class NoiseMixer(PictureBox):
-    """A slider from picture to noise, a choice of schedules, and an upload for a picture of one's
-    own.
+    """A slider from picture to noise, a choice of schedules, and an upload for your own picture.
 
-    `t`, `schedule` and `picture` (before noise) can be read and set; `noisy` is what is shown.
+    You can read `t` and `schedule`, and read and set `picture` (the one without noise). `noisy` is
+    the picture that is shown.
     """
 
     def __init__(self, picture: Image.Image, seed: int = 0):

@@ -1,4 +1,4 @@
-"""A prompt, and the picture that grows from it."""
+"""A prompt and the picture that grows from it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from sdlearn.widgets.latest import DrawingBox, Latest
 
 
 class Painter(DrawingBox):
-    """A text box, a button, and the picture filling in from noise.
+    """A text box, a button, and a picture that emerges from noise.
 
     Drawing runs on its own thread, so Stop works at once and the notebook stays free. A new drawing
-    stops the one before. `picture` is the last whole picture, `prompt` the text in the box, `error`
-    what went wrong last.
+    stops the one before it. `picture` is the last finished picture, `prompt` the text in the box,
+    and `error` the exception that ended the latest drawing, if any.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Painter(DrawingBox):
         return self.text.value
 
     def draw(self) -> None:
-        """Start drawing the prompt in the box; an unfinished drawing is given up."""
+        """Start drawing the prompt in the text box; an unfinished drawing is abandoned."""
         wanted = {"prompt": self.prompt, "guidance": self.guidance.value, "seed": self.seed.value}
         self.error = None
         self._work.start(self._draw(wanted))

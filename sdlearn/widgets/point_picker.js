@@ -1,4 +1,4 @@
-// A picture in which a point can be chosen: by a click, or with the arrow keys.
+// A picture in which you choose a point with a click or the arrow keys.
 const STEP = 1 / 16;
 
 function render({ model, el }) {
@@ -44,7 +44,7 @@ function render({ model, el }) {
     choose((event.clientX - frame.left) / frame.width, (event.clientY - frame.top) / frame.height);
   });
   box.addEventListener("keydown", (event) => {
-    event.stopPropagation(); // else the notebook's own keys take the arrows
+    event.stopPropagation(); // otherwise the notebook's own shortcuts would take the arrow keys
     const moved = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     if (!moved) return;
     event.preventDefault();

@@ -1,4 +1,4 @@
-"""A picture in which a point can be chosen."""
+"""A picture in which you can choose a point."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sdlearn.images import to_jpeg
 
 
 class PointPicker(anywidget.AnyWidget):
-    """Shows a picture; a click or the arrow keys choose a point in it.
+    """Shows a picture, in which you choose a point with a click or the arrow keys.
 
     `x` and `y`, both in [0, 1) from the top left corner, can be read, set and observed.
     """

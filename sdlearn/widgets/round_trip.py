@@ -17,11 +17,11 @@ from sdlearn.widgets.static import PictureBox
 from sdlearn.widgets.upload import PictureUpload
 
 LOUDER = 8
-"""How many times the difference is enlarged, so that it can be seen."""
+"""The factor by which the difference is enlarged, so that you can see it."""
 
 
 def there_and_back(model: Components, picture: Image.Image) -> tuple[Figure, float]:
-    """The picture, what comes back, their difference enlarged; and the PSNR in dB."""
+    """A Figure of the picture, what comes back, and their enlarged difference; the PSNR in dB."""
     pixels = to_pixels(np.asarray(picture)[None])
     latents = scale(model.vae, encode(model.vae, pixels).mean)
     back = decode(model.vae, latents).float().cpu()
@@ -34,8 +34,9 @@ def there_and_back(model: Components, picture: Image.Image) -> tuple[Figure, flo
 
 
 class RoundTrip(PictureBox):
-    """A picture in and out of the autoencoder, with an upload for one's own. `picture` and `psnr`
-    can be read.
+    """A picture before and after the autoencoder, with an upload for your own picture.
+
+    You can read `picture` and `psnr`.
     """
 
     def __init__(self, model: Components, picture: Image.Image):
@@ -47,7 +48,7 @@ class RoundTrip(PictureBox):
         super().__init__([self.upload, self.said, self.image])
 
     def show(self, picture: Image.Image) -> None:
-        """Send a square picture through the autoencoder and show both."""
+        """Send a square picture through the autoencoder and show it before and after."""
         with self._lock:
             figure, self.psnr = there_and_back(self.model, picture)
             self.picture = picture

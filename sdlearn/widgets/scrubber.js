@@ -1,4 +1,4 @@
-// A slider over frames that are here already. The kernel is only told where the slider stands.
+// A slider over frames that the browser already has. The kernel only learns the slider's position.
 function render({ model, el }) {
   const urls = model.get("frames").map((frame) => URL.createObjectURL(new Blob([frame], { type: "image/jpeg" })));
   const image = document.createElement("img");
@@ -12,7 +12,8 @@ function render({ model, el }) {
   const read = document.createElement("span");
   label.append(slider, read);
   el.append(label, image);
-  el.addEventListener("keydown", (event) => event.stopPropagation()); // else the notebook's own keys take the arrows
+  // otherwise the notebook's own shortcuts would take the arrow keys
+  el.addEventListener("keydown", (event) => event.stopPropagation());
 
   function show() {
     const index = model.get("index");

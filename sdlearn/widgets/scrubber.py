@@ -1,6 +1,4 @@
-"""A slider over pictures that are all in the browser already: no wait for the kernel, even while it
-is busy.
-"""
+"""A slider over pictures that are all in the browser, so it works even while the kernel is busy."""
 
 from __future__ import annotations
 
@@ -16,21 +14,21 @@ from sdlearn.images import figure_to_picture, to_jpeg
 from sdlearn.widgets.static import with_picture
 
 QUALITY = 80
-"""Of the frames, as JPEG: all of them are sent to the browser, and one stays in the notebook."""
+"""JPEG quality of the frames: the browser gets all of them, and the saved notebook keeps one."""
 
 
 class Scrubber(anywidget.AnyWidget):
-    """Pictures behind a slider, a label for each.
+    """Pictures behind a slider, with a label for each.
 
-    `index` is the position of the slider, from 0, and `label` its label: both can be read, and
-    `index` can be set.
+    `index` is the position of the slider, counted from 0, and `label` is the label there. You can
+    read both, and set `index`.
 
     Args:
-        pictures: PIL pictures or Figures, all of one size.
-        labels: what is read beside the slider, one for each picture.
-        name: what the slider moves through, said before the label.
-        marks: where in the picture, from 0 (left) to 1, the thing stands that each label names;
-            with them a click into the picture goes to the nearest.
+        pictures: PIL pictures or Figures, all of the same size.
+        labels: the texts beside the slider, one for each picture.
+        name: what the slider moves through, shown before the label.
+        marks: for each label, where in the picture the thing it names is, from 0 (left) to 1
+            (right); a click into the picture then goes to the nearest mark.
     """
 
     _esm = Path(__file__).with_name("scrubber.js")

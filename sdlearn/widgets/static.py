@@ -1,4 +1,4 @@
-"""What a widget leaves behind where no kernel runs: its picture."""
+"""What a widget shows where no kernel is running: its picture."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ import ipywidgets
 def with_picture(
     bundle: tuple | dict, jpeg: bytes | memoryview, text: str | None = None
 ) -> tuple | dict:
-    """A widget's mime bundle with a JPEG beside it, for readers on GitHub, of an export, or without
-    JavaScript.
+    """Add a JPEG to a widget's mime bundle, for readers without JavaScript, as on GitHub.
 
-    An anywidget's bundle is a tuple with metadata, and its own text holds an address: give it
-    another.
+    Exported pages show it too. An anywidget's bundle is a tuple with metadata, and its text
+    contains a memory address: replace it with `text`.
     """
     data, *rest = bundle if isinstance(bundle, tuple) else (bundle,)
     shown = {

@@ -1,4 +1,4 @@
-"""A picture of the learner's own, from a file."""
+"""The learner's own picture, from a file."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from sdlearn.images import square, to_rgb
 
 
 class PictureUpload(ipywidgets.FileUpload):
-    """A button that takes a picture file and hands on its middle square, as RGB.
+    """A button that takes a picture file and passes on its central square, as RGB.
 
     Args:
-        side: of the square, in pixels.
-        take: is given the picture.
-        say: is given a line of HTML where the file is no picture; what was shown before stays.
+        side: side of the square, in pixels.
+        take: called with the picture.
+        say: called with a line of HTML if the file is not a picture; what was shown before stays.
     """
 
     def __init__(self, side: int, take: Callable[[Image.Image], None], say: Callable[[str], None]):

@@ -122,7 +122,7 @@ WRONG = {
             ),
             "*union*",
         ),
-        (lambda h, m: iou_by_sets(-h, m), "weakest patches"),
+        (lambda h, m: iou_by_sets(-h, m), "weakest positions"),
         (
             lambda h, m: ((h > h.max() / 2) & m).sum() / ((h > h.max() / 2) | m).sum(),
             "half the maximum",

@@ -31,7 +31,7 @@ WRONG = {
         (lambda real, forged: F.softplus(forged).mean(), "only the forged pages count"),
         (
             lambda real, forged: F.softplus(-real).mean() + F.softplus(-forged).mean(),
-            "painter's loss",
+            "generator's loss",
         ),
         (lambda real, forged: F.softplus(-real).sum() + F.softplus(forged).sum(), "summed"),
     ),
