@@ -162,7 +162,7 @@ def prepare():
             stop(
                 "The disk is full. Free at least %d GB and run the same command again." % NEEDED_GB
             )
-        stop("The environment %s could not be made: %s" % (VENV, error))
+        stop("The environment %s could not be created: %s" % (VENV, error))
     install()
     STAMP.write_text(fingerprint())
 
@@ -202,7 +202,7 @@ def explain(said):
         if any(sign in said for sign in signs):
             return meaning.format(gb=NEEDED_GB, python=sys.version.split()[0])
     return (
-        "Installing the packages failed; pip's own words are above. Run the same command "
+        "Installing the packages failed; pip's own output is above. Run the same command "
         "again to retry."
     )
 

@@ -35,7 +35,7 @@ def encode(vae: AutoencoderKL, pixels: Float[Tensor, "n 3 H W"]) -> DiagonalGaus
             f"pixels: sides that are multiples of {factor}, got {tuple(pixels.shape[2:])}"
         )
     if not pixels.isfinite().all() or pixels.abs().max() > 1.001:
-        raise ValueError("pixels: numbers in [-1, 1], got some outside it or not finite")
+        raise ValueError("pixels: numbers in [-1, 1], got values outside it or not finite")
     return vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist
 
 

@@ -52,7 +52,7 @@ def check_denoising(
     number("strength", strength, 0, 1)
     if int(strength * steps) < 1:
         raise ValueError(
-            f"strength: no step of {steps} is left; strength · steps has to be 1 or more, got "
+            f"strength: no step of {steps} is left; strength · steps must be at least 1, got "
             f"{strength}"
         )
 
@@ -68,7 +68,7 @@ def draw_noise(shape: tuple[int, ...], seed: int | torch.Generator, like: Tensor
     It is drawn in float32 on the generator's own device, so that a seed means the same everywhere.
     """
     if not all(side > 0 for side in shape):
-        raise ValueError(f"shape: whole numbers from 1 on, got {tuple(shape)}")
+        raise ValueError(f"shape: whole numbers of at least 1, got {tuple(shape)}")
     generator = seed if isinstance(seed, torch.Generator) else seeded(seed)
     return torch.randn(shape, generator=generator, device=generator.device).to(like)
 

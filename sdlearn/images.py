@@ -52,7 +52,7 @@ def to_rgb(name: str, picture: Image.Image | np.ndarray) -> Image.Image:
         deep = np.asarray(picture)
         if picture.mode != "F" and (deep.min() < 0 or deep.max() > 65535):
             raise ValueError(
-                f"{name}: whole numbers from 0 to 65535 (16 bits), got some outside it"
+                f"{name}: whole numbers from 0 to 65535 (16 bits), got values outside it"
             )
         picture = _from_array(name, deep if picture.mode == "F" else deep.astype(np.uint16))
     if picture.has_transparency_data:
@@ -75,10 +75,10 @@ def _from_array(name: str, array: np.ndarray) -> Image.Image:
         array = (array / 257).round().astype(np.uint8)
     elif np.issubdtype(array.dtype, np.floating):
         if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
-            raise ValueError(f"{name}: floats are from 0 to 1, got some outside it or not finite")
+            raise ValueError(f"{name}: floats are from 0 to 1, got values outside it or not finite")
         array = (array * 255).round().astype(np.uint8)
     elif array.dtype != np.uint8:
-        raise TypeError(f"{name}: numbers of 8 bits, 16 bits or floats, got {array.dtype}")
+        raise TypeError(f"{name}: 8-bit or 16-bit whole numbers, or floats, got {array.dtype}")
     return Image.fromarray(array[..., 0] if array.shape[2:] == (1,) else array)
 
 

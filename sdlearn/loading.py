@@ -212,7 +212,7 @@ def _usable_device(device: str | torch.device | None) -> torch.device:
         torch.empty(0, device=usable)
     except (RuntimeError, AssertionError, TypeError) as error:
         raise ValueError(
-            f"device: {device!r} cannot be used here; the best one there is: {str(best_device())!r}"
+            f"device: {device!r} cannot be used here; the best device here: {str(best_device())!r}"
         ) from error
     return usable
 
@@ -256,7 +256,8 @@ def check_layout(folder: Path) -> None:
     missing = [part for part in needed if not (folder / part).exists()]
     if missing:
         raise FileNotFoundError(
-            f"{folder} is no Stable Diffusion in diffusers' layout: it lacks {', '.join(missing)}. "
+            f"{folder} is not a Stable Diffusion folder in diffusers' layout: it lacks "
+            f"{', '.join(missing)}. "
             "Give the folder that holds model_index.json."
         )
 
@@ -279,8 +280,8 @@ def check_files(folder: Path) -> None:
         expected, name = line.split("  ", 1)
         file = folder / name
         if not file.exists() or hashlib.sha256(file.read_bytes()).hexdigest() != expected:
-            what = "is altered or cut short" if file.exists() else "is missing"
-            raise OSError(f"{file} {what}. Get it back with: git checkout -- {file}")
+            what = "has been changed or is incomplete" if file.exists() else "is missing"
+            raise OSError(f"{file} {what}. Restore it with: git checkout -- {file}")
 
 
 def write_checksums(folder: Path) -> None:
@@ -312,7 +313,7 @@ def _fetch(repository: str, variant: str | None) -> Path:
         raise OSError(
             f"{repository} is not in the cache and could not be downloaded ({error}). Connect to "
             "the network once, "
-            "or stay with load('tiny'), which needs none."
+            "or use load('tiny'), which needs no network."
         ) from error
 
 

@@ -234,7 +234,7 @@ def _read(
     model: Components, prompts: list[str], negative_prompt: str
 ) -> tuple[torch.Tensor, torch.Tensor]:
     if not isinstance(negative_prompt, str):
-        raise TypeError(f"negative_prompt: a text, one for all prompts, got {negative_prompt!r}")
+        raise TypeError(f"negative_prompt: one text for all prompts, got {negative_prompt!r}")
     negative = [negative_prompt] * len(prompts)
     return tuple(
         encode_text(model.tokenizer, model.text_encoder, read) for read in (prompts, negative)
@@ -278,6 +278,7 @@ def _latent_mask(
     latent_mask = torch.nn.functional.interpolate(chosen, size)  # nearest: still only 0 and 1
     if not latent_mask.any():
         raise ValueError(
-            f"mask: too thin, no latent falls into it: a latent stands for {model.factor}² pixels"
+            "mask: too thin: no latent lies inside it, and one latent stands for "
+            f"{model.factor}² pixels"
         )
     return latent_mask.to(model.device, model.dtype)

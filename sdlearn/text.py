@@ -38,7 +38,8 @@ def tokenize(tokenizer: CLIPTokenizer, prompts: str | list[str]) -> Int[Tensor, 
         if len(pieces) > room:
             lost = tokenizer.decode(pieces[room:])
             warnings.warn(
-                f"the prompt has {len(pieces)} tokens, {room} fit; cut off: {lost!r}", stacklevel=2
+                f"the prompt has {len(pieces)} tokens, but only {room} fit; cut off: {lost!r}",
+                stacklevel=2,
             )
     return tokenizer(listed, padding="max_length", truncation=True, return_tensors="pt").input_ids
 

@@ -210,7 +210,7 @@ def test_a_unet_without_text_attention_is_refused():
         out_channels=4,
     )
     with (
-        pytest.raises(ValueError, match="unet: it has no attention of a kind that can be recorded"),
+        pytest.raises(ValueError, match="unet: it has no attention that can be recorded"),
         record(unet),
     ):
         pytest.fail("recorded")

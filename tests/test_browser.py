@@ -22,9 +22,9 @@ import pytest
 from PIL import Image
 
 import start
+from sdlearn._support.paths import ROOT
 
 playwright = pytest.importorskip("playwright.sync_api")
-ROOT = Path(__file__).resolve().parents[1]
 
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -191,7 +191,9 @@ def test_progress_is_kept_and_can_be_forgotten(home):
 
 def test_a_damaged_progress_file_is_said_and_does_not_stop_the_lesson(home):
     home.write_text('{"solved": [')
-    with pytest.warns(UserWarning, match="progress.json cannot be read .* progress starts anew"):
+    with pytest.warns(
+        UserWarning, match=("progress.json cannot be read .* progress starts from zero")
+    ):
         assert "0 of 5" in repr(check.progress())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

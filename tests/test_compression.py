@@ -79,7 +79,7 @@ def test_tiles_through_the_library_give_about_the_same_latents(tiny):
         (torch.zeros(1, 3, 18, 16), r"pixels: sides that are multiples of 4, got \(18, 16\)"),
         (
             torch.full((1, 3, 16, 16), torch.nan),
-            "pixels: numbers in .-1, 1., got some outside it or not finite",
+            "pixels: numbers in .-1, 1., got values outside it or not finite",
         ),
         (torch.full((1, 3, 16, 16), 255.0), "pixels: numbers in .-1, 1."),
     ],

@@ -5,11 +5,10 @@ import shlex
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from sdlearn._support.paths import ROOT
 
 
 @pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")

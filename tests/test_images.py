@@ -55,7 +55,7 @@ def test_grey_deep_and_float_pictures_are_understood(picture):
         (
             np.zeros((2, 2), np.int64),
             TypeError,
-            "picture: numbers of 8 bits, 16 bits or floats, got int64",
+            "picture: 8-bit or 16-bit whole numbers, or floats, got int64",
         ),
         (np.zeros((2, 2, 2), np.uint8), ValueError, r"picture: shape .*, got \(2, 2, 2\)"),
         (np.zeros((0, 2, 3), np.uint8), ValueError, "picture: shape"),

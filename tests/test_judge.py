@@ -290,7 +290,7 @@ def test_the_shipped_models_skies_are_smooth(tiny):
         ("--sheet", "sheet", "should end in .jpg or .png"),
         ("--samples", "nowhere/samples.jpg", "there is no folder"),
         ("--card", "no_card.md", "is not a model card"),
-        ("--count", "0", "should be a whole number from 1 on"),
+        ("--count", "0", "should be a whole number of at least 1"),
     ],
 )
 def test_what_cannot_be_written_is_said_before_anything_is_measured(

@@ -79,7 +79,7 @@ def test_dtype_is_taken(saved):
         (
             ("tiny", "warp"),
             ValueError,
-            "device: 'warp' cannot be used here; the best one there is: '",
+            "device: 'warp' cannot be used here; the best device here: '",
         ),
         (
             ("tiny", "cpu", torch.float64),
@@ -125,7 +125,7 @@ def test_altered_shipped_files_are_refused(tmp_path):
     check_files(tmp_path)
     (tmp_path / "weights").write_bytes(b"wrong")
     with pytest.raises(
-        OSError, match="weights is altered or cut short. Get it back with: git checkout"
+        OSError, match="weights has been changed or is incomplete. Restore it with: git checkout"
     ):
         check_files(tmp_path)
     (tmp_path / "weights").unlink()

@@ -9,7 +9,8 @@ import nbformat
 import papermill
 import pytest
 
-NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+from sdlearn._support.paths import NOTEBOOKS
+
 LESSONS = sorted(NOTEBOOKS.glob("*.ipynb"))
 FEW = 20
 """The number of steps of a lesson's live training."""

@@ -170,7 +170,7 @@ def test_a_picture_that_does_not_fit_is_made_to_fit_and_it_is_said(random_model)
         (
             {"strength": 0.05, "steps": 10},
             ValueError,
-            "strength: no step of 10 is left; strength · steps has to be 1 or more, got 0.05",
+            "strength: no step of 10 is left; strength · steps must be at least 1, got 0.05",
         ),
         ({"picture": "photo.png"}, TypeError, "picture: a PIL picture or an array"),
         ({"picture": np.zeros((0, 8, 3), np.uint8)}, ValueError, "picture: shape"),
@@ -364,7 +364,7 @@ def test_any_text_has_tokens_and_comes_back(random_model):
 
 def test_a_long_prompt_is_cut_and_the_cut_is_quoted(random_model):
     with pytest.warns(
-        UserWarning, match=r"80 tokens, 75 fit; cut off: 'house house house house house'"
+        UserWarning, match=r"80 tokens, but only 75 fit; cut off: 'house house house house house'"
     ):
         tokens = tokenize(random_model.tokenizer, "house " * 80)
     assert tokens.shape == (1, 77)

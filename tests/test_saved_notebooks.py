@@ -1,11 +1,11 @@
 """Saved notebooks are executed in order, and contain only cells, pictures and text."""
 
-from pathlib import Path
-
 import nbformat
 import pytest
 
-LESSONS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+from sdlearn._support.paths import NOTEBOOKS
+
+LESSONS = sorted(NOTEBOOKS.glob("*.ipynb"))
 
 
 @pytest.mark.parametrize("file", LESSONS, ids=lambda file: file.stem)

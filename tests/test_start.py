@@ -112,7 +112,7 @@ def test_a_missing_venv_module_names_the_package(elsewhere, monkeypatch):
             "cannot be reached",
         ),
         ("ERROR: No matching distribution found for torch==2.13.0", "no release for this Python"),
-        ("ERROR: something else", "pip's own words are above"),
+        ("ERROR: something else", "pip's own output is above"),
     ],
 )
 def test_pips_errors_are_explained(said, told):

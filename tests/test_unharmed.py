@@ -7,7 +7,6 @@ import random
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import ipywidgets
 import numpy as np
@@ -17,9 +16,9 @@ import traitlets
 from jupyter_client.manager import start_new_kernel
 from PIL import Image
 
+from sdlearn._support.paths import ROOT
 from sdlearn.widgets import AttentionExplorer, Canvas, NoiseMixer, Painter, RoundTrip, Scrubber
 
-ROOT = Path(__file__).parents[1]
 DRAW = (
     'import sdlearn; model = sdlearn.load("tiny"); sdlearn.text_to_image(model, "a red '
     'house", size=128, steps=2)'

@@ -266,8 +266,8 @@ def test_a_file_that_is_no_picture_is_said_and_the_old_one_stays(mixer):
     before = mixer.noisy
     uploaded(mixer, b"not a picture", "<b>x.png")
     assert np.array_equal(mixer.noisy, before)
-    assert (
-        mixer.said.value == "<b>&lt;b&gt;x.png</b> cannot be shown: it is no picture, or too large."
+    assert mixer.said.value == (
+        "<b>&lt;b&gt;x.png</b> cannot be shown: it is not a picture, or it is too large."
     )
     assert mixer.upload.failure is not None
 

@@ -112,7 +112,7 @@ class Maps:
             return whole_number("positions", position, 0, read - 1)
         if position not in self.positions:
             raise ValueError(
-                f"positions: {position} was not recorded; recorded are {list(self.positions)}"
+                f"positions: {position} was not recorded; the recording has {list(self.positions)}"
             )
         return self.positions.index(position)
 
@@ -120,9 +120,7 @@ class Maps:
 def _merge(maps: list[Float[Tensor, "n _ _ _"]], head: int | None) -> Float[Tensor, "n h w"]:
     """Average maps [n, heads, h, w] over heads, enlarge them to the largest, average them all."""
     if not maps:
-        raise ValueError(
-            "no map was recorded that fits; look at the recording's layers, steps and sizes"
-        )
+        raise ValueError("no recorded map fits; check the recording's layers, steps and sizes")
     chosen = [
         m.mean(dim=1) if head is None else m[:, whole_number("head", head, 0, m.shape[1] - 1)]
         for m in maps

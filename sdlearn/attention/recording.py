@@ -105,7 +105,7 @@ def record(
 def _check_layers(layers: Collection[str] | None, known: list) -> None:
     names = {layer.name for layer, _, _ in known}
     if not names:
-        raise ValueError("unet: it has no attention of a kind that can be recorded")
+        raise ValueError("unet: it has no attention that can be recorded")
     unknown = set(layers or ()) - names
     if unknown:
         raise ValueError(
@@ -164,7 +164,8 @@ class _Watcher:
         self.queries = self.keys = None
         if queries is None or keys is None:
             raise RuntimeError(
-                f"{layer.name} {layer.kind}: its queries and keys did not pass; is it fused?"
+                f"{layer.name} {layer.kind}: its queries and keys were not seen; is the "
+                "attention fused?"
             )
         if self.largest is not None and max(self.size) > self.largest:
             return

@@ -65,7 +65,7 @@ def _card_file(name: str) -> Path:
 
 def _count(name: str) -> int:
     if not name.isdigit() or int(name) < 1:
-        raise argparse.ArgumentTypeError(f"{name!r} should be a whole number from 1 on")
+        raise argparse.ArgumentTypeError(f"{name!r} should be a whole number of at least 1")
     return int(name)
 
 

@@ -56,7 +56,7 @@ def measure(model: Components, judge: Judge, count: int, sheet: Path | None = No
     """
     if model.clip is None:
         raise ValueError(
-            "model: one with a CLIP image tower, in its folder `clip`; this one has none"
+            "model: it needs a CLIP image tower, in its folder `clip`; this one has none"
         )
     scenes, held_out = unseen_scenes(count, held_out=False), unseen_scenes(count, held_out=True)
     return [

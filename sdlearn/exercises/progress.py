@@ -55,7 +55,7 @@ def read_done() -> set[str]:
         return set()
     except (OSError, ValueError, KeyError, TypeError) as error:
         warnings.warn(
-            f"{progress_file()} cannot be read ({error}); progress starts anew", stacklevel=3
+            f"{progress_file()} cannot be read ({error}); progress starts from zero", stacklevel=3
         )
         return set()
 

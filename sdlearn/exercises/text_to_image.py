@@ -46,7 +46,7 @@ start_noise.mistakes(
     lambda model, h, w, seed: numbers(1, 4, w // 8, h // 8, seed=seed),
     "three channels are a picture's; latents have `model.unet.config.in_channels`",
     lambda model, h, w, seed: numbers(1, 3, h // 8, w // 8, seed=seed),
-    "each latent place stands for 8×8 = 64 pixels, but a *side* is only 8 times shorter",
+    "each latent stands for 8×8 = 64 pixels, but a *side* is only 8 times shorter",
     lambda model, h, w, seed: numbers(1, 4, h // 64, w // 64, seed=seed),
     "these are evenly spread numbers from 0 to 1; noise is normal: `torch.randn`",
     lambda model, h, w, seed: torch.rand(

@@ -134,7 +134,7 @@ def _check(things, setting, relation, sizes) -> None:
             f"sizes: one of {tuple(SIZES)} for each of the {len(things)} things, got {sizes}"
         )
     if sizes is not None and len(sizes) == 3 and sizes.count("big") > 1:
-        raise ValueError("sizes: of three things at most one can be big, else they do not fit")
+        raise ValueError("sizes: of three things at most one can be big, or they do not fit")
 
 
 def _random_sizes(rng: np.random.Generator, count: int) -> tuple[str, ...]:

@@ -44,9 +44,7 @@ def pipeline(model: Components, lit: str | None = None) -> Figure:
         "picture": (87, 18, 12, 9, pixels),
     }
     for stage, (x, y, w, h, shape) in boxes.items():
-        _box(axes, (x, y, w, h), STAGES[stage], shape, lit)
-        if lit is not None and stage == lit:
-            axes.add_patch(FancyBboxPatch((x, y), w, h, "round,pad=0.5", fill=False, ec=LIT, lw=3))
+        _box(axes, (x, y, w, h), STAGES[stage], shape, lit=stage == lit)
     for start, end, bend in (
         ((14.5, 22.5), (19.3, 22.5), 0),
         ((37.7, 22.5), (43.3, 22.5), 0),
@@ -70,22 +68,15 @@ def _box(
     box: tuple[float, float, float, float],
     stage: tuple[str, str],
     shape: str,
-    lit: str | None,
+    lit: bool,
 ) -> None:
     x, y, w, h = box
     colour, name = stage
-    axes.add_patch(FancyBboxPatch((x, y), w, h, "round,pad=0.5", fc=colour, ec=INK, lw=1.0))
-    axes.text(
-        x + w / 2,
-        y + h * 0.66,
-        name,
-        ha="center",
-        va="center",
-        fontsize=10.5,
-        color=INK,
-        weight="bold",
-    )
-    axes.text(x + w / 2, y + h * 0.27, shape, ha="center", va="center", fontsize=8.5, color=INK)
+    edge = {"ec": LIT, "lw": 3.0} if lit else {"ec": INK, "lw": 1.0}
+    axes.add_patch(FancyBboxPatch((x, y), w, h, "round,pad=0.5", fc=colour, **edge))
+    centred = {"ha": "center", "va": "center", "color": INK}
+    axes.text(x + w / 2, y + h * 0.66, name, fontsize=10.5, weight="bold", **centred)
+    axes.text(x + w / 2, y + h * 0.27, shape, fontsize=8.5, **centred)
 
 
 LIT, BLANK = "#c0392b", {"fc": "white", "ec": "none", "pad": 0.8}

@@ -41,16 +41,21 @@ def parse() -> argparse.Namespace:
         "--from", dest="start", type=Path, help="a folder of finished weights to continue from"
     )
     long = parser.add_mutually_exclusive_group()
-    long.add_argument("--steps", type=int, help="steps, in place of the recipe's")
+    long.add_argument("--steps", type=int, help="number of steps, instead of the recipe's")
     long.add_argument(
-        "--minutes", type=float, help="train each stage for so long, in place of the recipe's steps"
+        "--minutes",
+        type=float,
+        help=("minutes to train each stage for, instead of the recipe's steps"),
     )
-    parser.add_argument("--batch", type=int, help="batch of one process, in place of the recipe's")
+    parser.add_argument("--batch", type=int, help="batch of one process, instead of the recipe's")
     parser.add_argument(
-        "--rate", dest="learning_rate", type=float, help="highest learning rate, for the recipe's"
+        "--rate",
+        dest="learning_rate",
+        type=float,
+        help=("highest learning rate, instead of the recipe's"),
     )
     parser.add_argument(
-        "--pages", type=int, help="drawn pictures to train on, in place of the recipe's"
+        "--pages", type=int, help="number of drawn pictures to train on, instead of the recipe's"
     )
     parser.add_argument(
         "--sizes", type=int, nargs="+", choices=(128, 256, 512), help="sizes to train the U-Net at"

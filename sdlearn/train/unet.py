@@ -99,8 +99,8 @@ class Objective(torch.nn.Module):
         }
         for name, values in {
             **numbers,
-            "kept": schedule.sqrt_alpha_bars,
-            "added": schedule.sqrt_one_minus_alpha_bars,
+            "signal": schedule.sqrt_alpha_bars,
+            "sigma": schedule.sqrt_one_minus_alpha_bars,
         }.items():
             self.register_buffer(name, values, persistent=False)
 
@@ -110,9 +110,9 @@ class Objective(torch.nn.Module):
         t = self.often.multinomial(len(latents), replacement=True)
         dropped = torch.rand(len(latents), device=latents.device) < CAPTION_DROPOUT
         states = torch.where(dropped[:, None, None], self.no_caption, states)
-        kept, added = (values[t, None, None, None] for values in (self.kept, self.added))
+        signal, sigma = (values[t, None, None, None] for values in (self.signal, self.sigma))
         # as `add_noise`, without the checks, which would make a GPU wait
-        noisy = kept * latents + added * noise
+        noisy = signal * latents + sigma * noise
         predicted = self.unet(noisy, t, states).sample
         error = (predicted - noise).square().mean(dim=(1, 2, 3))
         return {"loss": (error * self.weight[t]).mean(), "error": error.mean()}

@@ -36,7 +36,7 @@ def point_view(
     looks: Float[Tensor, "h w"],
     point: tuple[float, float],
 ) -> Image.Image:
-    """The words that a point of the picture attends to, as bars, and the places, over the picture.
+    """The words that a point of the picture attends to, as bars, and where it looks, as a map.
 
     The view is drawn without a Figure, which is quick enough to follow a slider.
     """

@@ -70,9 +70,10 @@ class NoiseMixer(PictureBox):
         with self._lock:
             self.noisy = mix(self._pixels, self._noise, self.schedule, self.t)
             self.image.value = to_jpeg(self.noisy)
-            kept, ratio = self.schedule.alpha_bars[self.t], self.schedule.snr[self.t]
+            alpha_bar, ratio = self.schedule.alpha_bars[self.t], self.schedule.snr[self.t]
             self._say(
-                f"ᾱ = {kept:.4f}, so {kept:.1%} of the variance is picture; SNR = {ratio:.3g}"
+                f"ᾱ = {alpha_bar:.4f}, so {alpha_bar:.1%} of the variance is picture; SNR = "
+                f"{ratio:.3g}"
             )
 
     def _take(self, picture: Image.Image) -> None:

@@ -104,5 +104,6 @@ def _about_words(split: list[str]) -> str:
         return ""
     words = ", ".join(html.escape(word) for word in split)
     return (
-        f"Known only in pieces: <b>{words}</b>. The model has seldom or never read this as a word."
+        f"Known only in pieces: <b>{words}</b>. The model has rarely or never seen this as a "
+        "whole word."
     )

@@ -37,6 +37,6 @@ class PictureUpload(ipywidgets.FileUpload):
         except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
             self.failure = error
             name = html.escape(self.value[-1]["name"])
-            self._say(f"<b>{name}</b> cannot be shown: it is no picture, or too large.")
+            self._say(f"<b>{name}</b> cannot be shown: it is not a picture, or it is too large.")
         else:
             self._take(picture)
