@@ -7,7 +7,7 @@ test:
 	python3 start.py test
 
 lint:
-	ruff format . && ruff check --fix .
+	.venv/bin/ruff format . && .venv/bin/ruff check --fix .
 
 # Run every notebook and save it with its outputs, without widget state.
 notebooks:

@@ -220,7 +220,7 @@ def test_fused_projections_are_an_error_not_an_empty_recording():
     unet = small_unet()
     unet.fuse_qkv_projections()
     with (
-        pytest.raises(RuntimeError, match="queries and keys did not pass; is it fused"),
+        pytest.raises(RuntimeError, match="queries and keys were not seen; is the attention fused"),
         record(unet),
     ):
         run(unet)

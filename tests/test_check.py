@@ -153,10 +153,14 @@ def test_a_check_never_changes_what_the_right_answer_is_compared_with():
     assert exercises()["noised"].grade(spoil).passed is False
 
 
+@pytest.mark.bad_input
 def test_mistakes_come_in_pairs():
     exercise = Lesson("04").exercise(cases=list)(abs)
-    with pytest.raises(ValueError, match="zip"):
-        exercise.mistakes("one too many", abs, "and nothing for it")
+    for wrong in (("one too many", abs, "and nothing for it"), (abs, "turned round"), ("a", 1)):
+        with pytest.raises(TypeError, match="abs: mistakes are pairs of a new text and a function"):
+            exercise.mistakes(*wrong)
+    with pytest.raises(TypeError, match="a new text"):
+        exercise.mistakes("twice", abs, "twice", abs)
 
 
 def test_exercises_stand_in_the_order_of_their_lessons():

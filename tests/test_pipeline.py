@@ -187,7 +187,7 @@ def test_a_picture_that_does_not_fit_is_made_to_fit_and_it_is_said(random_model)
         ),
         ({"seed": 1.5}, TypeError, "seed: a whole number"),
         ({"prompt": None}, TypeError, "prompt: a text"),
-        ({"negative_prompt": 5}, TypeError, "negative_prompt: a text"),
+        ({"negative_prompt": 5}, TypeError, "negative_prompt: one text"),
     ],
 )
 def test_bad_pictures_are_refused_before_anything_is_computed(
@@ -425,10 +425,17 @@ def test_a_mask_that_does_not_fit_is_refused_before_the_unet_runs(
         next(denoise(*parts, 4, 7.5, start=latents, mask=mask))
 
 
+def test_one_mask_serves_several_prompts(random_model):
+    picture, mask = Image.new("RGB", (32, 48), "green"), Image.new("L", (32, 48), 255)
+    options = {"steps": 2, "guidance": 3, "seed": 1}
+    both = inpaint(random_model, picture, mask, [PROMPT, "a blue tree"], **options)
+    assert [drawn.size for drawn in both] == [(32, 48)] * 2
+
+
 def test_a_mask_that_no_latent_falls_into_is_refused(random_model):
     thin = np.zeros((32, 32), np.uint8)
     thin[:, 1:3] = 255
-    with pytest.raises(ValueError, match="mask: too thin, no latent falls into it"):
+    with pytest.raises(ValueError, match="mask: too thin: no latent lies inside it"):
         inpaint(random_model, Image.new("RGB", (32, 32)), thin, "a house", steps=4)
 
 

@@ -10,6 +10,7 @@ from numbers import Integral, Real
 
 
 def whole_number(name: str, value: object, low: int, high: int) -> int:
+    """The value as an int; TypeError or ValueError unless it is from low to high, both included."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(
             f"{name}: a whole number from {low} to {high}, got {value!r} ({type(value).__name__})"
@@ -20,6 +21,7 @@ def whole_number(name: str, value: object, low: int, high: int) -> int:
 
 
 def number(name: str, value: object, low: float, high: float) -> float:
+    """The value as a float; TypeError or ValueError unless it is from low to high."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(
             f"{name}: a number from {low:g} to {high:g}, got {value!r} ({type(value).__name__})"

@@ -1,4 +1,4 @@
-"""A check for an installed package that would break the course."""
+"""A check for a broken torchvision, which would break the course, though it does not use it."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ CROSS, SELF = "cross", "self"
 class Layer:
     """One attention layer of a U-Net: `name` says where it is, for example "down.1.0".
 
-    `kind` says whether the picture's patches look at the text ("cross") or at each other ("self").
+    `kind` says whether the picture looks at the text ("cross") or at itself ("self").
     """
 
     name: str
@@ -31,7 +31,7 @@ class Layer:
 class Map:
     """What one layer attended to in one run of the U-Net.
 
-    values: for cross-attention [n, heads, words, h, w], the share of each patch's attention that
+    values: for cross-attention [n, heads, words, h, w], the share of each position's attention that
         goes to each recorded position of the text; for self-attention [n, heads, points, h, w],
         where each chosen point looks.
     """

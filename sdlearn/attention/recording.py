@@ -1,4 +1,4 @@
-"""Attention maps: which patches look at a word, and where a patch of the picture looks.
+"""Record attention: which positions of the picture look at a word, and where a point looks.
 
 `record` watches a U-Net at work. The library's own attention computes the picture, unchanged. The
 probabilities softmax(QKᵀ/√d) (Vaswani et al. 2017, Eq. 1) are computed a second time from the same

@@ -16,6 +16,7 @@ import torch
 from sdlearn._support.paths import ASSETS
 from sdlearn.evaluate.judge import load_judge
 from sdlearn.evaluate.solvers import HEAD, compare_solvers
+from sdlearn.evaluate.table import HEAD as FIGURES
 from sdlearn.evaluate.table import as_table, marks, measure, write_into_card
 from sdlearn.loading import Components, load
 from sdlearn.pipeline import text_to_image
@@ -121,9 +122,8 @@ def main() -> None:
     else:
         name = "figures"
         rows = measure(model, judge, choice.count, choice.sheet)
-        head = ("figure", "measured", "must", "aim")
         table = (
-            f"{as_table(head, rows)}\n\n{about}, {model.default_steps} steps and guidance "
+            f"{as_table(FIGURES, rows)}\n\n{about}, {model.default_steps} steps and guidance "
             f"{model.default_guidance:g} where nothing else is said."
         )
     print(table)

@@ -85,6 +85,7 @@ class Judge(nn.Module):
         nn.init.constant_(self.kinds.bias, -4.0)
 
     def forward(self, pixels: Float[Tensor, "n 3 h w"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Kinds [n, 12, 32, 32], colours [n, 8, 32, 32] and settings [n, 6], all as logits."""
         features = self.body(self.stem(shrink(pixels)))
         summary = torch.cat([features.mean(dim=(2, 3)), features.amax(dim=(2, 3))], dim=1)
         features = F.relu(features)
@@ -170,6 +171,7 @@ def _stands(relation: str | None, matches: list[Seen | None]) -> bool | None:
 
 
 def save(judge: Judge, folder: Path) -> None:
+    """Write `judge.safetensors`, in half precision."""
     folder.mkdir(parents=True, exist_ok=True)
     save_file(
         {name: value.half().contiguous() for name, value in judge.state_dict().items()},

@@ -82,7 +82,7 @@ def _groups(maps: Maps) -> dict[str, Maps]:
 
 
 def points_at(heat: Float[Tensor, "h w"], mask: Bool[Tensor, "H W"]) -> bool:
-    """The pointing game (Zhang et al. 2016): is the strongest patch's centre inside the thing?"""
+    """The pointing game (Zhang et al. 2016): is the strongest position inside the thing?"""
     row, column = divmod(int(heat.argmax()), heat.shape[1])
     y, x = (row + 0.5) / heat.shape[0], (column + 0.5) / heat.shape[1]
     return bool(mask[int(y * mask.shape[0]), int(x * mask.shape[1])])

@@ -1,4 +1,4 @@
-"""Compare made pictures with real ones: are they alike, are all sorts there, are they sharp?"""
+"""Compare sets of pictures, as lesson 01 does: fidelity, diversity and sharpness."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scenes that no model was trained on, pictures drawn from their captions, and what is right."""
+"""Scenes for testing, pictures generated from their captions, and how much of them is right."""
 
 from __future__ import annotations
 
@@ -27,10 +27,12 @@ SKY = 0.045
 
 
 def unseen_scenes(count: int, held_out: bool) -> list[Scene]:
+    """Pages of the test book, from page 1000 on; held-out ones if asked for."""
     return [scene_at(page, TEST, held_out) for page in range(1000, 1000 + count)]
 
 
 def drawn(scenes: Iterable[Scene], size: int) -> torch.Tensor:
+    """The scenes, drawn by the picture book: pixels [n, 3, size, size] in [-1, 1]."""
     return to_pixels(np.stack([draw_array(scene, size) for scene in scenes]))
 
 
@@ -43,14 +45,14 @@ def generate(model: Components, prompts: list[str], seed: int, **options) -> tor
 
     options: size, steps and guidance as in `sdlearn.text_to_image`; by default the model's own.
     """
-    drawn = []
+    pixels = []
     for first in tqdm(range(0, len(prompts), AT_ONCE), desc=f"drawing {len(prompts)} prompts"):
         for step in text_to_latents(
             model, prompts[first : first + AT_ONCE], seed=seed + first, **options
         ):
             last = step
-        drawn += [decode(model.vae, z).float().cpu() for z in last.latents.split(1)]
-    return torch.cat(drawn)
+        pixels += [decode(model.vae, z).float().cpu() for z in last.latents.split(1)]
+    return torch.cat(pixels)
 
 
 def generate_by_diffusers(model: Components, prompts: list[str], seed: int) -> torch.Tensor:
@@ -66,17 +68,18 @@ def generate_by_diffusers(model: Components, prompts: list[str], seed: int) -> t
     )
     pipeline = StableDiffusionPipeline(*parts, requires_safety_checker=False)
     pipeline.set_progress_bar_config(disable=True)
-    drawn = []
+    pixels = []
     for first in tqdm(
         range(0, len(prompts), AT_ONCE), desc=f"drawing {len(prompts)} prompts by diffusers"
     ):
         noise = torch.Generator().manual_seed(seed + first)
         made = pipeline(prompts[first : first + AT_ONCE], generator=noise, output_type="pt").images
-        drawn.append(made.float().cpu() * 2 - 1)
-    return torch.cat(drawn)
+        pixels.append(made.float().cpu() * 2 - 1)
+    return torch.cat(pixels)
 
 
 def verdicts(judge: Judge, scenes: list[Scene], pixels: torch.Tensor) -> list[Verdict]:
+    """What is right in each picture, by the judge's reading."""
     read = [reading for piece in pixels.split(16) for reading in judge.read(piece)]
     return [judge_picture(scene, *reading) for scene, reading in zip(scenes, read, strict=True)]
 

@@ -1,4 +1,4 @@
-"""A model's figures as a table, and that table in the model's card."""
+"""Measure every figure of a model, as a table, and put the table into the model's card."""
 
 from __future__ import annotations
 
@@ -39,8 +39,9 @@ PAIRS = 32
 STRONG = 7.5
 """The guidance that most code in the field uses."""
 
+HEAD = ("figure", "measured", "must", "aim")
 Row = tuple[str, str, str, str]
-"""Figure, measured, must, aim."""
+"""A line of the table, under `HEAD`."""
 
 
 def measure(model: Components, judge: Judge, count: int, sheet: Path | None = None) -> list[Row]:
@@ -230,6 +231,9 @@ def marks(name: str) -> tuple[str, str]:
 
 
 def as_table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """A Markdown table; ValueError for a row that is not as long as the head."""
+    if any(len(row) != len(head) for row in rows):
+        raise ValueError(f"rows: {len(head)} cells in each, as in the head, got {rows}")
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     return "\n".join(lines + [f"| {' | '.join(row)} |" for row in rows])
 

@@ -19,8 +19,9 @@ def exercises() -> dict[str, AnyExercise]:
     """Every exercise of the course by its name."""
     modules = [import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__)]
     lessons = [module.lesson for module in modules if hasattr(module, "lesson")]
-    return {
-        exercise.name: exercise
-        for lesson in sorted(lessons, key=lambda lesson: lesson.name)
-        for exercise in lesson.exercises
-    }
+    ordered = sorted(lessons, key=lambda lesson: lesson.name)
+    listed = [exercise for lesson in ordered for exercise in lesson.exercises]
+    named = {exercise.name: exercise for exercise in listed}
+    if len(named) < len(listed):
+        raise ValueError("two exercises have the same name; a name is unique in the whole course")
+    return named

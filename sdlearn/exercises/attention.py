@@ -1,4 +1,4 @@
-"""Exercises of the lesson on attention maps."""
+"""Exercises of lesson 06, attention maps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exercises of the lesson on the VAE."""
+"""Exercises of lesson 03, the VAE."""
 
 from __future__ import annotations
 

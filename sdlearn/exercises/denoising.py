@@ -1,4 +1,4 @@
-"""Exercises of the lesson on denoising and guidance."""
+"""Exercises of lesson 08, denoising and guidance."""
 
 from __future__ import annotations
 

@@ -105,6 +105,7 @@ class AnyExercise(ABC):
     name: str
 
     def grade(self, answer: object) -> Grade:
+        """What the check says about an answer; it never raises."""
         try:
             return self._grade(answer)
         except Unmet as unmet:
@@ -147,12 +148,19 @@ class Exercise(AnyExercise):
     def name(self) -> str:
         return self.right.__name__
 
-    def __call__(self, *arguments):
-        return self.right(*arguments)
+    def __call__(self, *arguments, **named):
+        return self.right(*arguments, **named)
 
     def mistakes(self, *pairs: str | Callable) -> None:
-        """Add known mistakes: what to say about the first, the first; and so on."""
-        self.known.update(zip(pairs[::2], pairs[1::2], strict=True))
+        """Add known mistakes in pairs: what to say, and the wrong way. They are tried in order.
+
+        Raises:
+            TypeError: something other than a text and a function, in turn.
+        """
+        says, ways = pairs[::2], pairs[1::2]
+        if len(says) != len(ways) or not all(map(callable, ways)) or len(set(says)) < len(says):
+            raise TypeError(f"{self.name}: mistakes are pairs of a new text and a function")
+        self.known.update(zip(says, ways, strict=True))
 
     def _grade(self, answer: object) -> Grade:
         if not callable(answer):

@@ -1,4 +1,4 @@
-"""Exercises of the lesson on generated content and the four families."""
+"""Exercises of lesson 01, generated content: GAN, VAE and diffusion."""
 
 from __future__ import annotations
 

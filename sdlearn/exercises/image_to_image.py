@@ -1,4 +1,4 @@
-"""Exercises of the lesson on image to image."""
+"""Exercises of lesson 10, image to image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exercises of the lesson on forward noising."""
+"""Exercises of lesson 04, forward noising."""
 
 from __future__ import annotations
 

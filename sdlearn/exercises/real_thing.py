@@ -1,4 +1,4 @@
-"""Exercises of the lesson on the real Stable Diffusion and what came after it."""
+"""Exercises of lesson 11, the real Stable Diffusion and what came after it."""
 
 from __future__ import annotations
 

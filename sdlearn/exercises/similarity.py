@@ -1,4 +1,4 @@
-"""Exercises of the lesson on CLIP."""
+"""Exercises of lesson 02, CLIP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exercises of the lesson on text to image."""
+"""Exercises of lesson 09, text to image."""
 
 from __future__ import annotations
 

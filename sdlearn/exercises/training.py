@@ -1,4 +1,4 @@
-"""Exercises of the lesson on training the noise predictor."""
+"""Exercises of lesson 07, training the noise predictor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exercises of the lesson on the U-Net."""
+"""Exercises of lesson 05, the U-Net."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The picture book: the small world that the small model knows, with captions and masks.
 
 `scenes` says what is in a picture and where, `drawing` paints it from the shapes in `things`, and
-`pages` says which random scenes are for training, for testing, or for neither.
+`pages` says which random scenes are for training, which for testing, and which are held out.
 """
 
 from sdlearn.picturebook.drawing import draw, draw_array, masks

@@ -1,9 +1,11 @@
-"""The pages of the picture book: random scenes by book and page, and what training never sees.
+"""The pages of the picture book: random scenes by book and page, and what the model never sees.
 
 Each book has its own random numbers: `TRAIN` for training, `JUDGE` for training the judge, `TEST`
 for measuring, and `TWIN`, whose pages differ from those of `TRAIN` by one change.
 
-To measure generalisation, training never sees these scenes (`is_held_out`):
+To measure generalisation, the model is never trained on these scenes (`is_held_out`). The judge,
+which has to read pictures of them, is: every fourth page of its book is held out.
+
 
 - scenes with a colour-thing pair for which ``(3 * kind + colour) % 8 == 0``, both counted from 0 in
   `KINDS` and `COLOURS`: one colour of every kind is never seen;
@@ -33,7 +35,10 @@ TRAIN, JUDGE, TEST, TWIN = 1, 2, 3, 4
 
 
 def scene_at(page: int, book: int = TRAIN, held_out: bool = False) -> Scene:
-    """One page of a book; the same numbers always give the same scene."""
+    """One page of a book; the same numbers always give the same scene.
+
+    held_out: a scene that the model was never trained on. Twins have none.
+    """
     rng = np.random.default_rng((book, page, held_out))
     if book == TWIN:
         return twin(scene_at(page), rng)
@@ -41,7 +46,7 @@ def scene_at(page: int, book: int = TRAIN, held_out: bool = False) -> Scene:
 
 
 def is_held_out(things: list[tuple[str, str]]) -> bool:
-    """True if training must never see a scene with these (colour, kind) pairs."""
+    """True if the model must never be trained on a scene with these (colour, kind) pairs."""
     pairs = [(COLOURS.index(colour), KINDS.index(kind)) for colour, kind in things]
     unseen_pair = any((3 * kind + colour) % 8 == 0 for colour, kind in pairs)
     unseen_company = any((a + b) % 6 == 5 for (_, a), (_, b) in itertools.combinations(pairs, 2))
@@ -51,7 +56,7 @@ def is_held_out(things: list[tuple[str, str]]) -> bool:
 def random_scene(
     rng: np.random.Generator | int, held_out: bool = False, count: int | None = None
 ) -> Scene:
-    """A random scene of 1 to 3 things (or `count`) that training may see, or a held-out one."""
+    """A random scene of 1 to 3 things (or `count`), held out or not."""
     rng = np.random.default_rng(rng)
     if count is None:
         count = int(rng.choice([1, 2, 3], p=[0.35, 0.45, 0.2]))

@@ -2,13 +2,15 @@
 
 from sdlearn.plots.curves import losses, rung, schedules, similarity
 from sdlearn.plots.diagrams import blocks_of, ladder_marks, pipeline, tokens, unet_ladder
-from sdlearn.plots.look import INK, LINES, PAPER, new_figure
+from sdlearn.plots.look import DIVERGING, INK, LINES, PAPER, SEQUENTIAL, new_figure
 from sdlearn.plots.pictures import denoising, heat_over, latent_channels, overlay, strip
 
 __all__ = [
+    "DIVERGING",
     "INK",
     "LINES",
     "PAPER",
+    "SEQUENTIAL",
     "blocks_of",
     "denoising",
     "heat_over",

@@ -93,7 +93,7 @@ def heat_over(picture: Image.Image, heat: Float[Tensor, "h w"]) -> Image.Image:
 def overlay(
     picture: Image.Image, heats: Sequence[Float[Tensor, "h w"]], titles: Sequence[str]
 ) -> Figure:
-    """Attention maps over their picture: the brighter a patch, the more it attends."""
+    """Attention maps over their picture: the brighter a position, the more it attends."""
     if len(heats) != len(titles):
         raise ValueError(f"titles: one for each of the {len(heats)} maps, got {len(titles)}")
     columns = min(6, len(heats) + 1)

@@ -1,4 +1,4 @@
-"""CLIP: a text tower and an image tower, trained into one space by the symmetric contrastive loss.
+"""Training CLIP: two towers meet in one space, by the symmetric contrastive loss.
 
 Every batch contains scenes together with their twins, which differ in one word or in the order of
 two words ("hard negatives", Yuksekgonul et al. 2023). To tell them apart, the text tower has to
@@ -29,6 +29,7 @@ MAX_LOGIT_SCALE = math.log(100)
 
 
 def make(tokenizer: CLIPTokenizer) -> CLIPModel:
+    """A new CLIP, small, with two towers of one size."""
     tower = dict(
         hidden_size=WIDTH,
         intermediate_size=4 * WIDTH,

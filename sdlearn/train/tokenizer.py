@@ -36,6 +36,7 @@ def save(tokenizer: CLIPTokenizer, folder: Path) -> None:
 
 
 def make(texts: list[str]) -> CLIPTokenizer:
+    """A tokenizer whose merges are learned from the texts."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     merges = learn_merges(texts, alphabet)
     pieces = [

@@ -1,4 +1,4 @@
-"""The noise predictor: a U-Net that predicts noise from noisy latents, a timestep and a text.
+"""Training the U-Net, which predicts the noise in noisy latents from a timestep and a text.
 
 The text is 77 states from the text encoder.
 
@@ -53,6 +53,7 @@ MAX_SNR = 5.0
 
 
 def make(text_width: int) -> UNet2DConditionModel:
+    """A new U-Net for latents 4×64×64 and text states of this width."""
     return UNet2DConditionModel(
         sample_size=64,
         block_out_channels=LEVELS,

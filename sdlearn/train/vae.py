@@ -1,4 +1,4 @@
-"""The autoencoder: pictures 3×H×W to latents 4×H/8×W/8 and back.
+"""Training the autoencoder: pictures 3×H×W to latents 4×H/8×W/8 and back.
 
 The loss is the difference between the picture that goes in and the one that comes back, plus a
 small pull of the latents towards a standard normal (Kingma and Welling 2013, Eq. 10). The full

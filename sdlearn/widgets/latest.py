@@ -1,4 +1,4 @@
-"""Work on a thread, one piece at a time: new work stops the work before it."""
+"""`Latest`, work on a thread that new work stops, and `DrawingBox`, a widget around it."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ class Latest:
         return self.thread is not None and self.thread.is_alive()
 
     def start(self, work: Iterable[Callable[[], None]]) -> None:
+        """Stop the work before, and start this one on a new thread."""
         with self._lock:
             self._stop.set()
             self._stop = threading.Event()
@@ -42,9 +43,11 @@ class Latest:
             self.thread.start()
 
     def stop(self) -> None:
+        """Give up the work at its next step."""
         self._stop.set()
 
     def wait(self, timeout: float | None = None) -> None:
+        """Wait until the work has ended."""
         if self.thread:
             self.thread.join(timeout)
 

@@ -1,4 +1,4 @@
-"""What a widget shows where no kernel is running: its picture."""
+"""`PictureBox`, a widget that leaves its picture for readers without a kernel."""
 
 from __future__ import annotations
 
