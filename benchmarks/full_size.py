@@ -25,6 +25,7 @@ from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTextM
 import sdlearn
 from sdlearn.attention import record
 from sdlearn.compression import decode, encode
+from sdlearn.evaluate.samples import as_pipeline
 from sdlearn.evaluate.solvers import SOLVERS
 from sdlearn.loading import Components
 from sdlearn.pipeline import text_to_latents
@@ -104,19 +105,8 @@ def stages(model: Components, size: int, steps: int) -> dict[str, Callable[[], o
 
 def by_diffusers(model: Components, size: int, steps: int) -> torch.Tensor:
     """The latents of the library's pipeline, from the same noise."""
-    parts = (
-        model.vae,
-        model.text_encoder,
-        model.tokenizer,
-        model.unet,
-        model.scheduler,
-        None,
-        None,
-    )
-    library = StableDiffusionPipeline(*parts, requires_safety_checker=False)
-    library.set_progress_bar_config(disable=True)
     noise = torch.Generator().manual_seed(1)
-    return library(
+    return as_pipeline(model)(
         PROMPT, size, size, steps, guidance_scale=3.0, generator=noise, output_type="latent"
     ).images
 

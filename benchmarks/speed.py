@@ -35,16 +35,14 @@ def main() -> None:
         ("load('tiny') after its libraries", python_seconds(load)),
     ]
     import torch
-    from diffusers import StableDiffusionPipeline
     from stopwatch import seconds
 
     import sdlearn
+    from sdlearn.evaluate.samples import as_pipeline
 
     model = sdlearn.load(device="cpu")
     steps, guidance = model.default_steps, model.default_guidance
-    parts = (model.vae, model.text_encoder, model.tokenizer, model.unet, model.scheduler)
-    pipeline = StableDiffusionPipeline(*parts, None, None, requires_safety_checker=False)
-    pipeline.set_progress_bar_config(disable=True)
+    pipeline = as_pipeline(model)
     ratios = []
     for size in (256, 512):
         ours = seconds(lambda size=size: sdlearn.text_to_image(model, "a red house", size=size))

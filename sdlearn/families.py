@@ -52,6 +52,7 @@ def pages(count: int, seed: int = 0) -> list[Scene]:
 
 
 def drawn(scenes: list[Scene]) -> Float[Tensor, "n 3 64 64"]:
+    """The pages as pixels in [-1, 1]."""
     return to_pixels(np.stack([draw_array(scene, SIDE) for scene in scenes]))
 
 

@@ -55,19 +55,17 @@ def generate(model: Components, prompts: list[str], seed: int, **options) -> tor
     return torch.cat(pixels)
 
 
+def as_pipeline(model: Components) -> StableDiffusionPipeline:
+    """The model's parts in diffusers' own pipeline, without progress bars."""
+    parts = (model.vae, model.text_encoder, model.tokenizer, model.unet, model.scheduler)
+    pipeline = StableDiffusionPipeline(*parts, None, None, requires_safety_checker=False)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
 def generate_by_diffusers(model: Components, prompts: list[str], seed: int) -> torch.Tensor:
     """The same with diffusers' own pipeline at its defaults: only prompt and noise are set."""
-    parts = (
-        model.vae,
-        model.text_encoder,
-        model.tokenizer,
-        model.unet,
-        model.scheduler,
-        None,
-        None,
-    )
-    pipeline = StableDiffusionPipeline(*parts, requires_safety_checker=False)
-    pipeline.set_progress_bar_config(disable=True)
+    pipeline = as_pipeline(model)
     pixels = []
     for first in tqdm(
         range(0, len(prompts), AT_ONCE), desc=f"drawing {len(prompts)} prompts by diffusers"

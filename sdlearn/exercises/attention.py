@@ -271,7 +271,7 @@ reweighted.mistakes(
     lambda s, position, f: s.softmax(dim=-1),
 )
 
-# --- exercise 5: a map of one's own ---------------------------------------------------------------
+# --- exercise 5: a map of your own ---------------------------------------------------------------
 
 PAGES = tuple(range(3000, 3012))
 T = 950

@@ -52,7 +52,7 @@ def make(folder: Path, notebooks: Path = NOTEBOOKS) -> list[str]:
 
 
 def for_class(lesson: NotebookNode) -> NotebookNode:
-    """The lesson with nbgrader's cells in place of its exercises, and no folded solutions."""
+    """The lesson with nbgrader's cells instead of its exercises, and no folded solutions."""
     text = "\n".join(cell.source for cell in lesson.cells if cell.cell_type == "markdown")
     lesson.cells = [new for cell in lesson.cells for new in _for_class(cell, text)]
     return lesson

@@ -202,7 +202,7 @@ scaling.mistakes(
     lambda z: 1 / z.square().mean().sqrt(),
 )
 
-# --- exercise 5: an edit of one's own -------------------------------------------------------------
+# --- exercise 5: an edit of your own -------------------------------------------------------------
 
 
 def _draw_edit(both: tuple[Tensor, Tensor]) -> Figure:

@@ -20,7 +20,7 @@ from sdlearn.pipeline import predictor
 lesson = Lesson("08_denoising")
 PROMPT = "a red house in a meadow"
 SIDE = 24
-"""Of the latents that the pictures of the exercises are drawn from: 192 pixels, quick."""
+"""The side of the latents in the exercises' pictures: 192 pixels, which is quick."""
 RUNGS = list(range(999, 0, -100))
 
 
@@ -48,7 +48,7 @@ def _clean(noisy: Tensor, predicted: Tensor, alpha_bar: float) -> Tensor:
 
 
 def _down(step: Callable, stride: int = 100) -> Tensor:
-    """From the top of the ladder to its end with somebody's own step, some rungs at a time."""
+    """From the top of the ladder to its end with any step function, some rungs at a time."""
     rungs = list(range(999, 0, -stride))
     alpha_bars = [*Schedule.of(tiny().scheduler).alpha_bars[rungs].tolist(), 1.0]
     latents = _start()
@@ -182,7 +182,7 @@ def _ddpm_with(mean: Callable = _ddpm, added: Callable = _root_of_spread) -> Cal
 
 
 def _wandered(step: Callable) -> Tensor:
-    """Twenty steps of DDPM with somebody's own step, always with the same fresh noise."""
+    """Twenty steps of DDPM with any step function, and always the same fresh noise."""
     dice = torch.Generator().manual_seed(0)
     return _down(lambda x, e, *bars: step(x, e, torch.randn(x.shape, generator=dice), *bars), 50)
 
@@ -279,15 +279,13 @@ guided.mistakes(
     lambda u, c, s: u + (s - 1) * (c - u),
 )
 
-# --- exercise 5: guidance of one's own ------------------------------------------------------------
+# --- exercise 5: guidance of your own ------------------------------------------------------------
 
 WEAK, STRONG = 3.0, 12.0
 TOWARDS = 0.05
-"""How much more than the conditional prediction the result has to point towards the difference, as
-a cosine.
-"""
+"""How much more the result has to point along (conditional - unconditional), as a cosine."""
 MOST = 1.15
-"""How much larger than the conditional prediction's the spread of the result may be."""
+"""How many times the conditional prediction's spread the result may have."""
 
 
 def _predictions() -> tuple[Tensor, Tensor]:

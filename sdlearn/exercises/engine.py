@@ -142,7 +142,7 @@ class Exercise(AnyExercise):
     picture: Callable[[Callable], Figure] | None
     near: Callable[[object, object], bool]
     known: dict[str, Callable] = field(default_factory=dict)
-    """Mistakes: what to say, and the wrong way that it is said about."""
+    """Known mistakes: for each, what to say and the wrong way."""
 
     @property
     def name(self) -> str:
@@ -244,7 +244,7 @@ def _is_real(value: object) -> bool:
 
 
 def _copied(case: Case) -> Case:
-    """Arguments of their own for the learner's function, which may change them in place."""
+    """A copy of the arguments: the learner's function may change them in place."""
     return tuple(value.clone() if isinstance(value, Tensor) else copy(value) for value in case)
 
 

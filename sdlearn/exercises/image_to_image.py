@@ -176,7 +176,7 @@ redraw.mistakes(
 
 
 def _inpainted(step: Callable) -> Tensor:
-    """The page with the spot of its house drawn anew, with somebody's way to keep the rest."""
+    """The page redrawn where its house is, with any way of keeping the rest."""
     predict, schedule = predictor(tiny(), "a yellow cat in a meadow", 3.0), _schedule()
     clean = _encoded()
     noise = numbers(*clean.shape)
@@ -305,7 +305,7 @@ inverted.mistakes(
     ),
 )
 
-# --- exercise 5: an edit of one's own -------------------------------------------------------------
+# --- exercise 5: an edit of your own -------------------------------------------------------------
 
 KEPT = 24.0
 """PSNR in dB that the picture must keep where the house and its surroundings are not."""
@@ -347,7 +347,7 @@ def _before_and_after(measured: tuple[Image.Image, Seen]) -> Figure:
 
 @lesson.open_exercise(picture=_before_and_after)
 def own_edit(answer: Callable[[Image.Image], Image.Image]) -> tuple[Image.Image, Seen]:
-    """The page with another thing where the house stood, and all else as it was."""
+    """The page with another thing where the house stood, and everything else unchanged."""
     original = draw(page(), 512)
     edited = _as_picture(answer(original.copy()))
     before, after = (to_pixels(np.asarray(picture)[None]) for picture in (original, edited))

@@ -234,7 +234,7 @@ estimate_clean.mistakes(
     _back(lambda noisy, noise, kept, added: noisy - added * noise / kept),
 )
 
-# --- exercise 5: a schedule of one's own ----------------------------------------------------------
+# --- exercise 5: a schedule of your own ----------------------------------------------------------
 
 
 @lesson.open_exercise(

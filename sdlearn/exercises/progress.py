@@ -1,4 +1,4 @@
-"""Which exercises the learner has solved, kept in a small file of the user's own."""
+"""Which exercises the learner has solved, kept in a small file in the user's data folder."""
 
 from __future__ import annotations
 
@@ -38,9 +38,7 @@ class Progress:
 
 
 def progress_file() -> Path:
-    """Where it is kept: SDLEARN_HOME if that is set, else the user's folder for
-    application data.
-    """
+    """Where it is kept: in SDLEARN_HOME if that is set, else in the user's data folder."""
     home = os.environ.get("SDLEARN_HOME")
     return (Path(home) if home else user_data_path("sdlearn")) / "progress.json"
 

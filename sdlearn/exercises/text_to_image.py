@@ -224,7 +224,7 @@ def _angle(first: Tensor, second: Tensor) -> Tensor:
 
 
 def _along(first: Tensor, second: Tensor, share: float) -> Tensor:
-    """The arc without care for the case that both point the same way."""
+    """The arc, without the special case of two vectors that point the same way."""
     angle = _angle(first, second)
     parts = torch.sin((1 - share) * angle) * first + torch.sin(share * angle) * second
     return parts / torch.sin(angle)
@@ -279,10 +279,10 @@ slerp.mistakes(
     lambda a, b, share: (1 - share) ** 0.5 * a + share**0.5 * b,
 )
 
-# --- exercise 5: a failure of one's own -----------------------------------------------------------
+# --- exercise 5: a failure of your own -----------------------------------------------------------
 
 SEEDS = 3
-"""Pictures that are drawn of the scene."""
+"""How many pictures are drawn of the scene."""
 
 
 def _right_and_wrong(measured: tuple[np.ndarray, list[Verdict]]) -> Figure:

@@ -214,11 +214,11 @@ ema.mistakes(
     lambda history, half_life: history[-1],
 )
 
-# --- exercise 5: a training loop of one's own -----------------------------------------------------
+# --- exercise 5: a training loop of your own -----------------------------------------------------
 
 STEPS, BATCH = 60, 8
 LEAST = 0.5
-"""The loss on fresh noise after training, as a part of the loss before."""
+"""The loss on fresh noise after training, as a fraction of the loss before."""
 
 
 @cache

@@ -195,7 +195,7 @@ cross_attention.mistakes(
     lambda x, c, q, k, v: attention(x, c, c),
 )
 
-# --- exercise 5: a U-Net of one's own -------------------------------------------------------------
+# --- exercise 5: a U-Net of your own -------------------------------------------------------------
 
 LATENTS, STATES = (1, 4, 32, 32), (1, 77, 128)
 MOST = 3_000_000

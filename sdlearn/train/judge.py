@@ -86,6 +86,7 @@ def disturb(pixels: torch.Tensor) -> torch.Tensor:
 
 
 def pages_with_targets(store: np.ndarray, batch: int, moment: Moment) -> Batch:
+    """A batch of pages, and for each the maps to learn."""
     pages = np.random.default_rng((14, moment.step, moment.process)).integers(
         len(store), size=batch
     )

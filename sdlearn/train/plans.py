@@ -76,6 +76,7 @@ BACKEND = "inductor"
 
 
 def stay(values: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Leave the values where they are."""
     return values
 
 
@@ -123,4 +124,5 @@ from scratch; they are the CPU's stages with larger batches, and have not been r
 
 
 def plan_for(device: torch.device) -> Plan:
+    """How to train on this kind of device."""
     return ON_GPU if device.type == "cuda" else ON_CPU
