@@ -89,7 +89,7 @@ def rows_of_parts(model: Components, judge: Judge, scenes: list[Scene]) -> list[
 def rows_of_samples(
     model: Components, judge: Judge, scenes: list[Scene], held_out: list[Scene], sheet: Path | None
 ) -> list[Row]:
-    """What is right in generated pictures, of scenes in training's style and of held-out ones."""
+    """What is right in generated pictures, of scenes like the trained ones and of held-out ones."""
     first = generate(model, captions(scenes), seed=0)
     unseen = generate(model, captions(held_out), seed=90_000)
     pairs = scenes[:PAIRS]
