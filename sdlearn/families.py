@@ -247,8 +247,8 @@ def train(
         losses = family.learn(data[torch.randint(len(data), (batch,))])
         if not all(map(math.isfinite, losses.values())):
             raise FloatingPointError(
-                f"{type(family).__name__} broke at step {step}: {losses}; start again with a new "
-                "one"
+                f"{type(family).__name__} broke at step {step}: {losses}; "
+                "start again with a new one"
             )
         yield losses
 

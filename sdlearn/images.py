@@ -45,8 +45,8 @@ def to_rgb(name: str, picture: Image.Image | np.ndarray) -> Image.Image:
     if 0 in picture.size or max(picture.size) > LARGEST:
         size = "×".join(map(str, picture.size))
         raise ValueError(
-            f"{name}: sides from 1 to {LARGEST} pixels, got {size}; picture.thumbnail((1024, "
-            "1024)) shrinks"
+            f"{name}: sides from 1 to {LARGEST} pixels, got {size}; "
+            "picture.thumbnail((1024, 1024)) shrinks"
         )
     if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
         deep = np.asarray(picture)

@@ -24,8 +24,6 @@ def check_torchvision() -> None:
     except Exception as error:
         raise ImportError(
             f"torchvision is installed and cannot be imported ({error}): it was probably built "
-            "for another torch. "
-            "The course does not need it. Remove it, pip uninstall torchvision, or start the "
-            "course with "
-            "python3 start.py, which makes an environment of its own."
+            "for another torch. The course does not need it. Remove it, pip uninstall torchvision, "
+            "or start the course with python3 start.py, which makes an environment of its own."
         ) from error
