@@ -23,6 +23,7 @@ def encode(vae: AutoencoderKL, pixels: Float[Tensor, "n 3 H W"]) -> DiagonalGaus
     Raises:
         ValueError: the pixels are not pictures, or the encoder cannot halve their sides often
             enough.
+        FloatingPointError: NaN or infinity came out, because the numbers are too narrow.
     """
     # the encoder halves the sides at every level but the last
     factor = 2 ** (len(vae.config.block_out_channels) - 1)
@@ -36,7 +37,9 @@ def encode(vae: AutoencoderKL, pixels: Float[Tensor, "n 3 H W"]) -> DiagonalGaus
         )
     if not pixels.isfinite().all() or pixels.abs().max() > 1.001:
         raise ValueError("pixels: numbers in [-1, 1], got values outside it or not finite")
-    return vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist
+    found = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist
+    _check_finite(vae, found.mean)
+    return found
 
 
 def scale(vae: AutoencoderKL, z: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
@@ -51,13 +54,28 @@ def unscale(vae: AutoencoderKL, latents: Float[Tensor, "n c h w"]) -> Float[Tens
 
 @torch.no_grad()
 def decode(vae: AutoencoderKL, latents: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 3 H W"]:
-    """From scaled latents to pixels in about [-1, 1]. The scaling is undone first."""
+    """From scaled latents to pixels in about [-1, 1]. The scaling is undone first.
+
+    Raises:
+        ValueError: the latents have another shape, or are not finite.
+        FloatingPointError: NaN or infinity came out, because the numbers are too narrow.
+    """
     channels = vae.config.latent_channels
     if latents.ndim != 4 or latents.shape[1] != channels or 0 in latents.shape:
         raise ValueError(f"latents: shape [n, {channels}, h, w], got {tuple(latents.shape)}")
     if not latents.isfinite().all():
         raise ValueError("latents: finite numbers, got NaN or infinity")
-    return vae.decode(unscale(vae, latents.to(vae.device, vae.dtype))).sample
+    pixels = vae.decode(unscale(vae, latents.to(vae.device, vae.dtype))).sample
+    _check_finite(vae, pixels)
+    return pixels
+
+
+def _check_finite(vae: AutoencoderKL, made: Tensor) -> None:
+    if not made.isfinite().all():
+        raise FloatingPointError(
+            f"vae: NaN or infinity came out of it in {vae.dtype}. Use it in float32: "
+            "vae.to(torch.float32), or load(..., dtype=torch.float32)"
+        )
 
 
 def compression_ratio(pixels: Tensor, latents: Tensor) -> float:

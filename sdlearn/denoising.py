@@ -13,7 +13,7 @@ from jaxtyping import Float, Real
 from torch import Tensor
 
 from sdlearn._support.arguments import number, whole_number
-from sdlearn.noising import Schedule, clean_from_noise, clean_from_velocity
+from sdlearn.noising import Schedule
 
 SAME_DIRECTION = 0.9999
 """Above this cosine, two vectors count as one direction: the arc between them is straight."""
@@ -34,9 +34,9 @@ class Step:
     unconditional: Tensor | None
     conditional: Tensor
     noise: Tensor
-    """The guided prediction, which the scheduler was given."""
+    """The guided noise. The two above are noise as well, also if the U-Net predicts v or x̂₀."""
     clean: Tensor
-    """x̂₀: what the clean latents would be if the prediction were exact."""
+    """x̂₀: what the clean latents would be if the prediction were exact, as the scheduler says."""
 
     def __repr__(self) -> str:
         shape = "×".join(map(str, self.latents.shape))
@@ -70,7 +70,8 @@ def draw_noise(shape: tuple[int, ...], seed: int | torch.Generator, like: Tensor
     if not all(side > 0 for side in shape):
         raise ValueError(f"shape: whole numbers of at least 1, got {tuple(shape)}")
     generator = seed if isinstance(seed, torch.Generator) else seeded(seed)
-    return torch.randn(shape, generator=generator, device=generator.device).to(like)
+    drawn = torch.randn(shape, generator=generator, device=generator.device, dtype=torch.float32)
+    return drawn.to(like)
 
 
 def slerp(
@@ -175,27 +176,37 @@ def denoise(
     scheduler, timesteps = ladder(
         scheduler, steps, strength if start is not None else 1.0, noise.device
     )
-    draws = {"generator": generator} if "generator" in signature(scheduler.step).parameters else {}
+    extras = _step_extras(scheduler, generator)
     latents = noise * scheduler.init_noise_sigma
     # inpainting at strength 1 starts from pure noise, with nothing of `start` where we draw
     if start is not None and not (mask is not None and strength == 1):
         latents = scheduler.add_noise(start, noise, timesteps[:1])
     for index, t in enumerate(timesteps):
         seen = scheduler.scale_model_input(latents, t)
+        rates = _rates(scheduler, t, like=latents)
         unconditional, conditional = _predict(unet, seen, t, states, negative_states, guidance)
         predicted = conditional
         if unconditional is not None:
             predicted = guided(unconditional, conditional, guidance)
-        clean = predict_clean(scheduler, seen, predicted, t)
-        latents = scheduler.step(predicted, t, latents, **draws).prev_sample
+        stepped = scheduler.step(predicted, t, latents, **extras)
+        clean = _clean(scheduler, stepped, seen, rates, predicted)
+        latents = stepped.prev_sample
+        if not latents.isfinite().all():
+            raise FloatingPointError(
+                f"latents: NaN or infinity at t={int(t)}. {unet.dtype} may be too narrow: load the "
+                "model in float32. In float32, the scheduler does not fit this model."
+            )
         if mask is not None:
             # the kept part is noised to the timestep that the latents have just reached
             following = timesteps[index + 1 : index + 2]
             kept = scheduler.add_noise(start, noise, following) if len(following) else start
             latents = mask * latents + (1 - mask) * kept
-        yield Step(
-            index, len(timesteps), int(t), latents, unconditional, conditional, predicted, clean
-        )
+        kind = scheduler.config.prediction_type
+        noises = [
+            None if said is None else noise_from(kind, seen, *rates, said)
+            for said in (unconditional, conditional, predicted)
+        ]
+        yield Step(index, len(timesteps), int(t), latents, *noises, clean)
 
 
 def ladder(
@@ -272,11 +283,58 @@ def _check_shapes(
             )
 
 
-def predict_clean(scheduler: SchedulerMixin, seen: Tensor, predicted: Tensor, t: Tensor) -> Tensor:
-    """x̂₀ from the U-Net's input and output, for models that predict the noise or v."""
-    undo = (
-        clean_from_velocity
-        if scheduler.config.prediction_type == "v_prediction"
-        else clean_from_noise
-    )
-    return undo(Schedule.of(scheduler), seen, int(t), predicted)
+def noise_from(
+    kind: str, noisy: Tensor, signal: Tensor, sigma: Tensor, predicted: Tensor
+) -> Tensor:
+    """The noise in x_t = `signal` · x_0 + `sigma` · ε, from what a U-Net predicts.
+
+    Args:
+        kind: "epsilon", the noise itself; "v_prediction", v; or "sample", x̂₀.
+    """
+    if kind == "v_prediction":
+        # ε = √ᾱ v + √(1 - ᾱ) x_t (Salimans and Ho 2022, Appendix D)
+        return signal * predicted + sigma * noisy
+    if kind == "sample":
+        return (noisy - signal * predicted) / sigma
+    return predicted
+
+
+def _rates(scheduler: SchedulerMixin, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+    """The factors of picture and noise in what the U-Net sees at this step, as the scheduler mixes.
+
+    Some schedulers choose levels of noise between those of the schedule.
+    """
+    one = torch.ones(1, 1, 1, 1, device=like.device, dtype=torch.float32)
+    signal = scheduler.scale_model_input(one, t)
+    sigma = (1 - signal**2).sqrt()
+    if signal == 1:  # a scheduler that keeps the variance at 1, so it has nothing to scale
+        signal = scheduler.add_noise(one, 0 * one, t[None])
+        sigma = scheduler.add_noise(0 * one, one, t[None])
+    return signal.to(like), sigma.to(like)
+
+
+def _step_extras(scheduler: SchedulerMixin, generator: torch.Generator | None) -> dict:
+    """What diffusers' pipelines pass to a scheduler's step: eta, its share of fresh noise, is 0."""
+    known = signature(scheduler.step).parameters
+    given = {"generator": generator, "eta": 0.0}
+    return {name: value for name, value in given.items() if name in known}
+
+
+def _clean(
+    scheduler: SchedulerMixin,
+    stepped,
+    seen: Tensor,
+    rates: tuple[Tensor, Tensor],
+    predicted: Tensor,
+) -> Tensor:
+    """x̂₀ as the scheduler has just computed it, thresholds included; or else by its formula."""
+    told = getattr(stepped, "pred_original_sample", None)
+    if told is not None:
+        return told.to(seen)
+    config, (signal, sigma) = scheduler.config, rates
+    kept = getattr(scheduler, "model_outputs", None)
+    # solvers of several steps keep x̂₀, or the noise, of the last ones
+    if kept and (config.get("predict_x0") or "++" in config.get("algorithm_type", "")):
+        return kept[-1]
+    noise = kept[-1] if kept else noise_from(config.prediction_type, seen, *rates, predicted)
+    return (seen - sigma * noise) / signal

@@ -19,6 +19,8 @@ def to_pixels(pictures: Real[np.ndarray, "n h w 3"]) -> Float[Tensor, "n 3 h w"]
 
 def to_pictures(pixels: Float[Tensor, "n 3 h w"]) -> UInt8[np.ndarray, "n h w 3"]:
     """From pixels in [-1, 1] to 8-bit pictures; values outside are clipped."""
+    if not pixels.isfinite().all():
+        raise ValueError("pixels: finite numbers, got NaN or infinity")
     halved = (pixels.float() / 2 + 0.5).clamp(0, 1)
     return (halved * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
 
@@ -27,14 +29,15 @@ LARGEST = 4096
 """The longest side that a picture may have, in pixels."""
 
 
-def to_rgb(name: str, picture: Image.Image | np.ndarray) -> Image.Image:
-    """Any picture as 8-bit RGB.
+def to_rgb(name: str, picture: Image.Image | np.ndarray, behind: str = "white") -> Image.Image:
+    """Any picture as 8-bit RGB, turned upright as its EXIF data says.
 
-    Transparent areas become white, 16 bits are rounded to 8, and floats have to be in [0, 1].
+    Transparent areas show the colour `behind`, 16 bits are rounded to 8, and floats have to be in
+    [0, 1].
 
     Raises:
         TypeError, ValueError: naming the argument, if it is not a picture, is empty, not finite or
-            too large.
+            too large, or holds numbers of another range.
     """
     if isinstance(picture, np.ndarray):
         picture = _from_array(name, picture)
@@ -48,17 +51,20 @@ def to_rgb(name: str, picture: Image.Image | np.ndarray) -> Image.Image:
             f"{name}: sides from 1 to {LARGEST} pixels, got {size}; "
             "picture.thumbnail((1024, 1024)) shrinks"
         )
-    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
-        deep = np.asarray(picture)
-        if picture.mode != "F" and (deep.min() < 0 or deep.max() > 65535):
-            raise ValueError(
-                f"{name}: whole numbers from 0 to 65535 (16 bits), got values outside it"
-            )
-        picture = _from_array(name, deep if picture.mode == "F" else deep.astype(np.uint16))
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-    return picture.convert("RGB")
+    try:
+        upright = ImageOps.exif_transpose(picture)
+        if upright.mode in ("I", "F") or upright.mode.startswith("I;16"):
+            upright = _from_array(name, np.asarray(upright))
+        if upright.has_transparency_data:
+            upright = upright.convert("RGBA")
+            upright = Image.alpha_composite(Image.new("RGBA", upright.size, behind), upright)
+        return upright.convert("RGB")
+    except (OSError, SyntaxError) as error:  # a file that is cut short or damaged
+        raise ValueError(f"{name}: its file cannot be read: {error}") from error
+    except ValueError as error:
+        if str(error).startswith(f"{name}:"):
+            raise
+        raise ValueError(f"{name}: a picture of mode {picture.mode}: {error}") from error
 
 
 def _from_array(name: str, array: np.ndarray) -> Image.Image:
@@ -71,15 +77,37 @@ def _from_array(name: str, array: np.ndarray) -> Image.Image:
         raise ValueError(
             f"{name}: shape [h, w], or [h, w, channels] with 1, 3 or 4 channels, got {array.shape}"
         )
-    if array.dtype == np.uint16:
-        array = (array / 257).round().astype(np.uint8)
-    elif np.issubdtype(array.dtype, np.floating):
-        if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
-            raise ValueError(f"{name}: floats are from 0 to 1, got values outside it or not finite")
-        array = (array * 255).round().astype(np.uint8)
-    elif array.dtype != np.uint8:
-        raise TypeError(f"{name}: 8-bit or 16-bit whole numbers, or floats, got {array.dtype}")
+    array = np.ascontiguousarray(_eight_bits(name, array))
     return Image.fromarray(array[..., 0] if array.shape[2:] == (1,) else array)
+
+
+def _eight_bits(name: str, array: np.ndarray) -> UInt8[np.ndarray, "*shape"]:
+    """The numbers as 8 bits. A range that fits another kind of number is refused, not guessed."""
+    kind = array.dtype
+    if kind == np.uint8:
+        return array
+    if np.issubdtype(kind, np.bool_):
+        return array.astype(np.uint8) * 255
+    if not (np.issubdtype(kind, np.floating) or np.issubdtype(kind, np.integer)):
+        raise TypeError(f"{name}: 8-bit or 16-bit whole numbers, floats or bools, got {kind}")
+    least, most = array.min(), array.max()
+    got = f"got numbers from {least:g} to {most:g}"
+    if np.issubdtype(kind, np.floating):
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name}: floats are from 0 to 1, got some that are not finite")
+        if least < 0 or most > 1:
+            fits = "; (x + 1) / 2 makes them fit" if least >= -1 and most <= 1 else ""
+            fits = "; x / 255 makes them fit" if least >= 0 and most <= 255 else fits
+            raise ValueError(f"{name}: floats are from 0 to 1, {got}{fits}")
+        return (array.astype(np.float64) * 255).round().astype(np.uint8)
+    if least < 0 or most > 65535:
+        raise ValueError(f"{name}: whole numbers from 0 to 65535 (16 bits), {got}")
+    if 0 < most <= 255:
+        raise ValueError(
+            f"{name}: {kind} is read as 16 bits, from 0 to 65535, {got}, which would be black; if "
+            "these are 8 bits, x.astype(numpy.uint8) says so (in Pillow, convert('L'))"
+        )
+    return (array / 257).round().astype(np.uint8)
 
 
 def square(picture: Image.Image, side: int) -> Image.Image:

@@ -5,63 +5,32 @@ The components are frozen and placed on the best available device.
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import diffusers
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError
-from safetensors import SafetensorError
 from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTextModel, CLIPTokenizer
-from transformers.utils import logging as transformers_logging
 
 from sdlearn._support.arguments import number, whole_number
-from sdlearn._support.paths import TINY
+from sdlearn._support.fetching import find
+from sdlearn._support.precision import in_float32
+from sdlearn._support.reading import (
+    CLASSES,
+    OF_CLIP,
+    check_layout,
+    make_fit,
+    read_part,
+    read_scheduler,
+)
 
-CHECKSUMS = "SHA256SUMS"
 DEFAULTS = "defaults.json"
 """A file beside `model_index.json`: the steps and guidance that the model draws best with.
 
 Its card has the measurements.
 """
-
-SD15 = {
-    # repository: (revision, files)
-    "stable-diffusion-v1-5/stable-diffusion-v1-5": (
-        "451f4fe16113bff5a5d2269ed5ad43b0592e9a14",
-        (
-            "model_index.json",
-            "scheduler/*.json",
-            "tokenizer/*",
-            *(f"{part}/config.json" for part in ("text_encoder", "unet", "vae")),
-            "text_encoder/model{v}.safetensors",
-            *(f"{part}/diffusion_pytorch_model{{v}}.safetensors" for part in ("unet", "vae")),
-        ),
-    ),
-    "openai/clip-vit-large-patch14": (
-        "32bd64288804d66eefd0ccbe215aa642df71cc41",
-        ("config.json", "preprocessor_config.json", "model.safetensors"),
-    ),
-}
-KNOWN = ("tiny", "sd15")
-
-CLASSES = {
-    "tokenizer": CLIPTokenizer,
-    "text_encoder": CLIPTextModel,
-    "clip": CLIPModel,
-    "image_processor": CLIPImageProcessorPil,
-    "vae": AutoencoderKL,
-    "unet": UNet2DConditionModel,
-}
-OF_CLIP = ("clip", "image_processor")
-"""Parts from CLIP's own folder, which the pipeline does not need."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -106,38 +75,61 @@ class Components:
         return self.unet.config.sample_size * self.factor
 
     def __repr__(self) -> str:
-        dtype = str(self.dtype).removeprefix("torch.")
         shown = [part for part in (*CLASSES, "scheduler") if part != "image_processor"]
-        return "\n".join([f"{self.name!r} on {self.device}, {dtype}", *map(self._line, shown)])
+        return "\n".join([f"{self.name!r}{self._place()}", *map(self._line, shown)])
+
+    def _place(self) -> str:
+        try:
+            return f" on {self.device}, {str(self.dtype).removeprefix('torch.')}"
+        except AttributeError:  # parts that are not networks
+            return ""
 
     def _line(self, part: str) -> str:
         value = getattr(self, part)
+        value = getattr(value, "_orig_mod", value)  # compiled
         size = f"{value.num_parameters() / 1e6:8.2f} M" if hasattr(value, "num_parameters") else ""
         return f"  {part:<12}  {type(value).__name__:<20}  {size:>10}  {self._shapes(part)}"
 
     def _shapes(self, part: str) -> str:
         if getattr(self, part) is None:
-            return "this folder has no image tower"
-        count, width = self.tokenizer.model_max_length, self.unet.config.cross_attention_dim
+            return "no image tower" if part == "clip" else "missing"
+        try:
+            return getattr(self, f"_of_{part}")()
+        except (AttributeError, TypeError, KeyError):
+            return "its configuration does not say its shapes"
+
+    def _latent(self) -> str:
         side = self.unet.config.sample_size
-        latent = f"{self.unet.config.in_channels}×{side}×{side}"
-        return {
-            "tokenizer": lambda: f"text → {count} tokens of {len(self.tokenizer)}",
-            "text_encoder": lambda: f"{count} tokens → {count}×{width}",
-            "clip": lambda: (
-                f"3×{self.clip.config.vision_config.image_size}×{self.clip.config.vision_config.image_size}"
-                f" or text → {self.clip.config.projection_dim}"
-            ),
-            "vae": lambda: f"3×{self.side}×{self.side} ↔ {latent}",
-            "unet": lambda: f"{latent}, t, {count}×{width} → {latent}",
-            "scheduler": lambda: (
-                f"{self.scheduler.config.num_train_timesteps} steps, "
-                f"{self.scheduler.config.prediction_type}; "
-                f"draws in {self.default_steps} at guidance {self.default_guidance:g}"
-            ),
-        }[part]()
+        return f"{self.unet.config.in_channels}×{side}×{side}"
+
+    def _states(self) -> str:
+        return f"{self.tokenizer.model_max_length}×{self.text_encoder.config.hidden_size}"
+
+    def _of_tokenizer(self) -> str:
+        return f"text → {self.tokenizer.model_max_length} tokens of {len(self.tokenizer)}"
+
+    def _of_text_encoder(self) -> str:
+        return f"{self.tokenizer.model_max_length} tokens → {self._states()}"
+
+    def _of_clip(self) -> str:
+        side, width = self.clip.config.vision_config.image_size, self.clip.config.projection_dim
+        return f"3×{side}×{side} or text → {width}"
+
+    def _of_vae(self) -> str:
+        return f"3×{self.side}×{self.side} ↔ {self._latent()}"
+
+    def _of_unet(self) -> str:
+        return f"{self._latent()}, t, {self._states()} → {self._latent()}"
+
+    def _of_scheduler(self) -> str:
+        config = self.scheduler.config
+        return (
+            f"{config.num_train_timesteps} steps, {config.prediction_type}; "
+            f"draws in {self.default_steps} at guidance {self.default_guidance:g}"
+        )
 
 
+@in_float32()
 def load(
     name_or_path: str | Path = "tiny",
     device: str | torch.device | None = None,
@@ -160,30 +152,21 @@ def load(
     """
     device = _usable_device(device)
     dtype = _usable_dtype(dtype, device)
-    folder, clip_folder, variant = _find(name_or_path, dtype)
-    with _without_bars():
-        parts = {
-            part: _read(part, folder / part, dtype, variant)
-            for part in CLASSES
-            if part not in OF_CLIP
-        }
-        for part in OF_CLIP:
-            parts[part] = _read(part, clip_folder, dtype, None) if clip_folder.exists() else None
-    parts["scheduler"] = _read_scheduler(folder)
+    folder, clip_folder, variant = find(name_or_path, dtype)
+    check_layout(folder)
+    parts = {
+        part: read_part(part, folder / part, dtype, variant)
+        for part in CLASSES
+        if part not in OF_CLIP
+    }
+    for part in OF_CLIP:
+        parts[part] = read_part(part, clip_folder, dtype, None) if clip_folder.exists() else None
+    parts["scheduler"] = read_scheduler(folder)
+    make_fit(parts)
     for part in parts.values():
         if isinstance(part, torch.nn.Module):
             _move(part.eval().requires_grad_(False), device, str(name_or_path))
     return Components(name=str(name_or_path), **parts, **_read_defaults(folder / DEFAULTS))
-
-
-@contextmanager
-def _without_bars() -> Iterator[None]:
-    """Show no progress bars while the parts are read from the disk."""
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.enable_progress_bar()
 
 
 def best_device() -> torch.device:
@@ -227,135 +210,6 @@ def _usable_dtype(dtype: torch.dtype | None, device: torch.device) -> torch.dtyp
             f"dtype: {dtype!r} does not work on {device.type!r}; choose one of {names}"
         )
     return dtype
-
-
-def _find(name_or_path: str | Path, dtype: torch.dtype) -> tuple[Path, Path, str | None]:
-    """The pipeline's folder, CLIP's folder, and the variant of the weights to read."""
-    if name_or_path == "tiny":
-        check_files(TINY)
-        return TINY, TINY / "clip", None
-    if name_or_path == "sd15":
-        variant = "fp16" if dtype == torch.float16 else None
-        folder, clip_folder = (_fetch(repository, variant) for repository in SD15)
-        return folder, clip_folder, variant
-    if not isinstance(name_or_path, str | Path):
-        raise ValueError(f"name_or_path: a name or a folder, got {type(name_or_path).__name__}")
-    folder = Path(name_or_path).expanduser()
-    if not folder.is_dir():
-        raise ValueError(
-            f"name_or_path: {str(name_or_path)!r} is neither a known name "
-            f"({', '.join(map(repr, KNOWN))}) nor a folder"
-        )
-    check_layout(folder)
-    return folder, folder / "clip", None
-
-
-def check_layout(folder: Path) -> None:
-    """Raise FileNotFoundError unless every component of a Stable Diffusion is in the folder."""
-    needed = ["model_index.json", "scheduler", *(part for part in CLASSES if part not in OF_CLIP)]
-    missing = [part for part in needed if not (folder / part).exists()]
-    if missing:
-        raise FileNotFoundError(
-            f"{folder} is not a Stable Diffusion folder in diffusers' layout: it lacks "
-            f"{', '.join(missing)}. "
-            "Give the folder that holds model_index.json."
-        )
-
-
-def check_files(folder: Path) -> None:
-    """Compare every file of a shipped folder with its checksum.
-
-    Raises:
-        FileNotFoundError: the folder, or its list of checksums, is not there.
-        OSError: a file is missing or differs; the first such file is named.
-    """
-    sums = folder / CHECKSUMS
-    if not sums.exists():
-        raise FileNotFoundError(
-            f"{folder} is not there: the small model comes with the course's repository. Install "
-            "sdlearn from a clone "
-            "of it (pip install -e .)."
-        )
-    for line in sums.read_text().splitlines():
-        expected, name = line.split("  ", 1)
-        file = folder / name
-        if not file.exists() or hashlib.sha256(file.read_bytes()).hexdigest() != expected:
-            what = "has been changed or is incomplete" if file.exists() else "is missing"
-            raise OSError(f"{file} {what}. Restore it with: git checkout -- {file}")
-
-
-def write_checksums(folder: Path) -> None:
-    """Write down the checksums of all weights and configuration files, for `check_files`."""
-    files = sorted(
-        file for file in folder.rglob("*") if file.suffix in (".safetensors", ".json", ".txt")
-    )
-    lines = [
-        f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.relative_to(folder).as_posix()}"
-        for file in files
-    ]
-    (folder / CHECKSUMS).write_text("\n".join(lines) + "\n")
-
-
-def _fetch(repository: str, variant: str | None) -> Path:
-    """The repository's folder in the cache, downloaded if needed after printing the size."""
-    revision, patterns = SD15[repository]
-    files = [pattern.format(v=f".{variant}" if variant else "") for pattern in patterns]
-    where = {"repo_id": repository, "revision": revision, "allow_patterns": files}
-    cached = _cached(where)
-    if cached:
-        return cached
-    try:
-        todo = [file for file in snapshot_download(**where, dry_run=True) if file.will_download]
-        size = sum(file.file_size or 0 for file in todo) / 1e9
-        print(f"Downloading {len(todo)} files of {repository}: {size:.2f} GB, once.")
-        return Path(snapshot_download(**where))
-    except (HTTPError, OSError) as error:
-        raise OSError(
-            f"{repository} is not in the cache and could not be downloaded ({error}). Connect to "
-            "the network once, "
-            "or use load('tiny'), which needs no network."
-        ) from error
-
-
-def _cached(where: dict) -> Path | None:
-    """The folder of an earlier download, if nothing in it is missing."""
-    try:
-        folder = Path(snapshot_download(**where, local_files_only=True))
-    except LocalEntryNotFoundError:
-        return None
-    return folder if all(any(folder.glob(pattern)) for pattern in where["allow_patterns"]) else None
-
-
-def _read(part: str, folder: Path, dtype: torch.dtype, variant: str | None):
-    """One component from its folder, from safetensors only and without the network."""
-    try:
-        if part in ("tokenizer", "image_processor"):
-            return CLASSES[part].from_pretrained(folder, local_files_only=True)
-        options = {"use_safetensors": True, "local_files_only": True}
-        options |= {"variant": variant, "dtype": dtype}
-        return CLASSES[part].from_pretrained(folder, **options)
-    except (SafetensorError, json.JSONDecodeError, OSError, ValueError) as error:
-        raise OSError(
-            f"{part}: {folder} cannot be read as {CLASSES[part].__name__}: {error}"
-        ) from error
-
-
-def _read_scheduler(folder: Path) -> SchedulerMixin:
-    try:
-        name = json.loads((folder / "model_index.json").read_text())["scheduler"][1]
-        return getattr(diffusers, name).from_pretrained(folder / "scheduler", local_files_only=True)
-    except (
-        json.JSONDecodeError,
-        KeyError,
-        IndexError,
-        TypeError,
-        AttributeError,
-        OSError,
-        ValueError,
-    ) as error:
-        raise OSError(
-            f"scheduler: {folder} does not say which, or it cannot be read: {error}"
-        ) from error
 
 
 def _read_defaults(file: Path) -> dict[str, float]:

@@ -18,10 +18,12 @@ from sdlearn.denoising import (
     denoise,
     draw_noise,
     guided,
+    noise_from,
     seeded,
 )
 from sdlearn.images import LARGEST, to_pictures, to_pixels, to_rgb
 from sdlearn.loading import Components
+from sdlearn.noising import Schedule
 from sdlearn.text import encode_text
 
 Size = int | tuple[int, int]
@@ -104,8 +106,9 @@ def image_to_latents(
     steps, guidance = or_defaults(model, steps, guidance)
     check_denoising(model.scheduler, steps, guidance, strength)
     generator = seeded(seed)
-    start = _fitted(model, "picture", picture)
-    latent_mask = None if mask is None else _latent_mask(model, mask, start)
+    upright = to_rgb("picture", picture)
+    latent_mask = None if mask is None else _latent_mask(model, mask, upright)
+    start = _fitted(model, upright)
     states, negative_states = _read(model, prompts, negative_prompt)
     posterior = encode(model.vae, to_pixels(np.asarray(start)[None]))
     latents = scale(model.vae, posterior.sample(generator)).to(states).repeat(len(prompts), 1, 1, 1)
@@ -159,7 +162,8 @@ def inpaint(
     After each step the rest of the picture is put back, noised to the same level.
 
     Args:
-        mask: a picture of the same size; lighter than middle grey means "draw here".
+        mask: a picture of the same size; lighter than middle grey means "draw here", and so does
+            what is painted white on a transparent picture.
         picture, prompt, strength, negative_prompt, steps, guidance, seed: as in `image_to_image`.
 
     Raises:
@@ -183,11 +187,13 @@ def predictor(model: Components, prompt: str, guidance: float = 1.0) -> Predict:
     """The noise that the model predicts for a prompt, as a function of latents and t."""
     number("guidance", guidance, 0, 100)
     states, negative_states = _read(model, texts("prompt", prompt), "")
+    schedule, kind = Schedule.of(model.scheduler), model.scheduler.config.prediction_type
 
     @torch.no_grad()
     def said(latents: torch.Tensor, t: int, read: torch.Tensor) -> torch.Tensor:
         # the states of one text, [1, positions, width], serve all n latents
-        return model.unet(latents, t, read.expand(len(latents), -1, -1)).sample
+        predicted = model.unet(latents, t, read.expand(len(latents), -1, -1)).sample
+        return noise_from(kind, latents, *schedule.rates(t, latents), predicted)
 
     def predict(latents: torch.Tensor, t: int) -> torch.Tensor:
         conditional = said(latents, t, states)
@@ -250,35 +256,43 @@ def _pictures(
     return pictures[0] if isinstance(prompt, str) else pictures
 
 
-def _fitted(model: Components, name: str, picture: Image.Image | np.ndarray) -> Image.Image:
-    """The picture as RGB, resized to the nearest sides that the U-Net can halve often enough."""
-    picture = to_rgb(name, picture)
-    least = _least_side(model)
-    width, height = (_nearest(side, least) for side in picture.size)
-    if (width, height) != picture.size:
-        was = "×".join(map(str, picture.size))
+def _fitted(model: Components, picture: Image.Image) -> Image.Image:
+    """The picture, resized to the nearest sides that the U-Net can halve often enough."""
+    size = _fitting_size(model, picture)
+    if size != picture.size:
+        was, made = ("×".join(map(str, sides)) for sides in (picture.size, size))
         warnings.warn(
-            f"{name}: {was} pixels, made {width}×{height}: sides are multiples of {least}",
+            f"picture: {was} pixels, made {made}: sides are multiples of {_least_side(model)}",
             stacklevel=4,
         )
-    return picture.resize((width, height), Image.Resampling.LANCZOS)
+    return picture.resize(size, Image.Resampling.LANCZOS)
+
+
+def _fitting_size(model: Components, picture: Image.Image) -> tuple[int, int]:
+    least = _least_side(model)
+    width, height = picture.size
+    return _nearest(width, least), _nearest(height, least)
 
 
 def _latent_mask(
     model: Components, mask: Image.Image | np.ndarray, picture: Image.Image
 ) -> torch.Tensor:
-    """The mask at the size of the latents: 1 where to draw, float [1, 1, h, w]."""
-    grey = to_rgb("mask", mask).convert("L").resize(picture.size, Image.Resampling.LANCZOS)
+    """The picture's mask at the size of the latents: 1 where to draw, float [1, 1, h, w]."""
+    grey = to_rgb("mask", mask, behind="black").convert("L")
+    if grey.size != picture.size:
+        sizes = ["×".join(map(str, sides)) for sides in (picture.size, grey.size)]
+        raise ValueError(f"mask: {sizes[0]} pixels like the picture, got {sizes[1]}")
+    grey = grey.resize(_fitting_size(model, picture), Image.Resampling.LANCZOS)
     chosen = torch.from_numpy(np.asarray(grey) >= 127.5).float()[None, None]
     if not chosen.any():
         raise ValueError(
-            "mask: at least one pixel lighter than middle grey, got none: there is nothing to draw"
+            "mask: at least one pixel lighter than middle grey, got none; make it white where to "
+            "draw"
         )
     size = tuple(side // model.factor for side in chosen.shape[-2:])
     latent_mask = torch.nn.functional.interpolate(chosen, size)  # nearest: still only 0 and 1
     if not latent_mask.any():
         raise ValueError(
-            "mask: too thin: no latent lies inside it, and one latent stands for "
-            f"{model.factor}² pixels"
+            f"mask: at least one latent, which is {model.factor}×{model.factor} pixels, got less"
         )
     return latent_mask.to(model.device, model.dtype)

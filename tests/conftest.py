@@ -126,3 +126,17 @@ def random_pipeline(random_model) -> StableDiffusionPipeline:
     )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+@pytest.fixture(scope="session")
+def saved(random_pipeline, tmp_path_factory) -> Path:
+    """The folder that diffusers writes for `random_pipeline`."""
+    folder = tmp_path_factory.mktemp("saved model with spaces é")
+    random_pipeline.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def copy(saved, tmp_path) -> Path:
+    """A copy of that folder, to change."""
+    return shutil.copytree(saved, tmp_path / "copy")

@@ -9,7 +9,7 @@ from diffusers import ControlNetModel, StableDiffusionControlNetPipeline, Stable
 from PIL import Image
 from torch.testing import assert_close
 
-from sdlearn.loading import TINY
+from sdlearn._support.paths import TINY
 from sdlearn.picturebook import compose
 from sdlearn.picturebook.drawing import draw
 

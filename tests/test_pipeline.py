@@ -13,8 +13,9 @@ from torch.testing import assert_close
 
 from sdlearn.attention import record
 from sdlearn.compression import encode, scale
-from sdlearn.denoising import denoise, predict_clean
+from sdlearn.denoising import denoise, noise_from
 from sdlearn.images import to_pixels
+from sdlearn.noising import Schedule
 from sdlearn.pipeline import (
     image_to_image,
     image_to_latents,
@@ -185,6 +186,21 @@ def test_a_picture_that_does_not_fit_is_made_to_fit_and_it_is_said(random_model)
             ValueError,
             "mask: at least one pixel lighter than middle grey",
         ),
+        (
+            {"mask": np.full((32, 48), 255, np.uint8)},
+            ValueError,
+            "mask: 32×32 pixels like the picture, got 48×32",
+        ),
+        (
+            {"mask": Image.new("L", (64, 64), "white")},
+            ValueError,
+            "mask: 32×32 pixels like the picture, got 64×64",
+        ),
+        (
+            {"mask": Image.new("RGBA", (32, 32), (0, 0, 0, 0))},
+            ValueError,
+            "mask: at least one pixel lighter .*make it white where to draw",
+        ),
         ({"seed": 1.5}, TypeError, "seed: a whole number"),
         ({"prompt": None}, TypeError, "prompt: a text"),
         ({"negative_prompt": 5}, TypeError, "negative_prompt: one text"),
@@ -279,13 +295,15 @@ def test_without_guidance_the_unet_runs_once_a_step(random_model):
     assert set(batches[len(batches) // 2 :]) == {2}
 
 
-@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
-def test_clean_latents_are_recovered_from_a_true_prediction(prediction):
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample"])
+def test_noise_is_recovered_from_a_true_prediction(prediction):
     scheduler = diffusers.DDIMScheduler(prediction_type=prediction)
     clean, noise, t = torch.randn(2, 4, 3, 5), torch.randn(2, 4, 3, 5), torch.tensor(700)
     noisy = scheduler.add_noise(clean, noise, t)
-    truth = noise if prediction == "epsilon" else scheduler.get_velocity(clean, noise, t[None])
-    assert_close(predict_clean(scheduler, noisy, truth, t), clean, rtol=1e-4, atol=1e-4)
+    velocity = scheduler.get_velocity(clean, noise, t[None])
+    truth = {"epsilon": noise, "v_prediction": velocity, "sample": clean}[prediction]
+    rates = Schedule.of(scheduler).rates(700, noisy)
+    assert_close(noise_from(prediction, noisy, *rates, truth), noise, rtol=1e-4, atol=1e-4)
 
 
 def test_latents_need_not_be_square(random_model):
@@ -435,7 +453,9 @@ def test_one_mask_serves_several_prompts(random_model):
 def test_a_mask_that_no_latent_falls_into_is_refused(random_model):
     thin = np.zeros((32, 32), np.uint8)
     thin[:, 1:3] = 255
-    with pytest.raises(ValueError, match="mask: too thin: no latent lies inside it"):
+    with pytest.raises(
+        ValueError, match="mask: at least one latent, which is 4×4 pixels, got less"
+    ):
         inpaint(random_model, Image.new("RGB", (32, 32)), thin, "a house", steps=4)
 
 
@@ -462,3 +482,49 @@ def test_a_predictor_without_guidance_asks_once(random_model):
     twice = predictor(random_model, "a house", guidance=1.0001)(latents, 500)
     handle.remove()
     assert_close(once, twice, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["on transparent", "RGBA array", "bools", "mode 1", "floats"])
+def test_a_mask_means_its_white_part_however_it_is_stored(random_model, kind):
+    """Painted on a transparent picture, white is where it was painted, not everywhere."""
+    picture, inside = drawing(48, 32), np.zeros((32, 48), bool)
+    inside[4:20, 8:30] = True
+    grey = Image.fromarray(inside)
+    clear = Image.new("RGBA", grey.size, (255, 255, 255, 0))
+    clear.paste(Image.new("RGBA", grey.size, "white"), mask=grey)
+    mask = {
+        "on transparent": clear,
+        "RGBA array": np.asarray(clear),
+        "bools": inside,
+        "mode 1": grey.convert("1"),
+        "floats": inside.astype(np.float32),
+    }[kind]
+    plain = Image.fromarray(inside.astype(np.uint8) * 255)
+    made, expected = (inpaint(random_model, picture, m, PROMPT, steps=2) for m in (mask, plain))
+    assert np.array_equal(made, expected)
+
+
+def test_a_mask_goes_with_the_picture_as_it_was_given(random_model):
+    """A picture that is resized to fit takes its mask along."""
+    picture, mask = drawing(48, 32).resize((45, 30)), Image.new("L", (45, 30), "white")
+    with pytest.warns(UserWarning, match="made 48×32"):
+        assert inpaint(random_model, picture, mask, PROMPT, steps=1).size == (48, 32)
+
+
+@pytest.mark.parametrize("part", ["vae", "unet"])
+def test_numbers_that_overflow_are_an_error_and_no_black_picture(random_model, part):
+    broken = copy.deepcopy(getattr(random_model, part))
+    broken.conv_out.weight.fill_(float("inf")) if part == "unet" else None
+    if part == "vae":
+        broken.decoder.conv_out.weight.fill_(float("nan"))
+    said = "vae: NaN or infinity came out of it in torch.float32. Use it in float32"
+    said = said if part == "vae" else "latents: NaN or infinity at t=.*float32"
+    with pytest.raises(FloatingPointError, match=said):
+        text_to_image(replace(random_model, **{part: broken}), PROMPT, steps=2)
+
+
+def test_an_encoder_that_overflows_is_an_error(random_model):
+    broken = copy.deepcopy(random_model.vae)
+    broken.encoder.conv_in.weight.fill_(float("inf"))
+    with pytest.raises(FloatingPointError, match="vae: NaN or infinity"):
+        encode(broken, torch.zeros(1, 3, 16, 16))

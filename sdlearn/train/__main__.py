@@ -67,7 +67,7 @@ def main(choice: argparse.Namespace) -> None:
     import torch  # imported here, so that --help does not have to wait for it
     from accelerate import PartialState
 
-    from sdlearn.loading import write_checksums
+    from sdlearn._support.fetching import write_checksums
     from sdlearn.train import clip, families, judge, tokenizer, unet, vae
     from sdlearn.train.plans import plan_for
 

@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable
 
 import ipywidgets
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from sdlearn.images import square, to_rgb
 
@@ -32,8 +32,8 @@ class PictureUpload(ipywidgets.FileUpload):
             return
         self.failure = None
         try:
-            upright = ImageOps.exif_transpose(Image.open(io.BytesIO(self.value[-1]["content"])))
-            picture = square(to_rgb("picture", upright), self._side)
+            opened = Image.open(io.BytesIO(self.value[-1]["content"]))
+            picture = square(to_rgb("picture", opened), self._side)
         except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
             self.failure = error
             name = html.escape(self.value[-1]["name"])
