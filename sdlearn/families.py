@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sdlearn._support.paths import FAMILIES
+from sdlearn._support.precision import in_float32
 from sdlearn.compression import decode, encode, scale
 from sdlearn.images import to_pixels
 from sdlearn.noising import Schedule, add_noise
@@ -108,6 +109,7 @@ class InOneGo(Family):
     """What the GAN and the VAE share: the artist turns a code into a picture in one run."""
 
     @torch.no_grad()
+    @in_float32()
     def sample(self, count: int, seed: int) -> Float[Tensor, "n 3 h w"]:
         return self.artist(_noise(seed, count, CODE))
 
@@ -201,6 +203,7 @@ class Diffusion(Family):
         return {"loss": loss.item()}
 
     @torch.no_grad()
+    @in_float32()
     def sample(self, count: int, seed: int) -> Float[Tensor, "n 3 h w"]:
         x = _noise(seed, count, *self.shape)
         self.scheduler.set_timesteps(DRAW_STEPS)
@@ -244,7 +247,8 @@ def train(
     """
     data = family.prepare(pixels)
     for step in range(steps):
-        losses = family.learn(data[torch.randint(len(data), (batch,))])
+        with in_float32():
+            losses = family.learn(data[torch.randint(len(data), (batch,))])
         if not all(map(math.isfinite, losses.values())):
             raise FloatingPointError(
                 f"{type(family).__name__} broke at step {step}: {losses}; "
@@ -253,6 +257,7 @@ def train(
         yield losses
 
 
+@in_float32()
 def untrained(vae: AutoencoderKL) -> dict[str, Family]:
     """One of each family, untrained; the latent diffusion uses the autoencoder."""
     return {
@@ -292,4 +297,5 @@ def _descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
 
 
 def _noise(seed: int, *shape: int) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(shape, generator=generator, dtype=torch.float32)

@@ -41,9 +41,9 @@ class Schedule:
         start = number("start", start, 0, 1)
         end = number("end", end, start, 1)
         if name == "linear":
-            return cls(torch.linspace(start, end, steps))
+            return cls(torch.linspace(start, end, steps, dtype=torch.float32))
         if name == "scaled_linear":
-            return cls(torch.linspace(start**0.5, end**0.5, steps) ** 2)
+            return cls(torch.linspace(start**0.5, end**0.5, steps, dtype=torch.float32) ** 2)
         if name == "cosine":
             # ᾱ(t) = cos²((t/T + s) / (1 + s) · π/2), and β_t = 1 - ᾱ_t / ᾱ_{t-1}
             share = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
@@ -135,7 +135,7 @@ def posterior(
     if torch.as_tensor(t).min() < 1:
         raise ValueError(f"t: 1 or more, because step 0 has no step before it, got {t!r}")
     # ᾱ_{t-1}; before step 0 there is no noise, so ᾱ is 1
-    before = torch.cat([torch.ones(1), schedule.alpha_bars[:-1].cpu()]).to(schedule.betas)
+    before = torch.cat([schedule.alpha_bars.new_ones(1), schedule.alpha_bars[:-1]])
     variance = 1 - schedule.alpha_bars
     _divisor(schedule.at(variance, t, clean), "noise", t)
     # μ̃ = √ᾱ_{t-1} β_t / (1 - ᾱ_t) x_0 + √α_t (1 - ᾱ_{t-1}) / (1 - ᾱ_t) x_t

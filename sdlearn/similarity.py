@@ -41,9 +41,13 @@ def image_vectors(
 def cosine_similarity(
     first: Float[Tensor, "n d"], second: Float[Tensor, "m d"]
 ) -> Float[Tensor, "n m"]:
-    """The cosine of the angle between each vector of one set and each of the other, in [-1, 1]."""
-    # cos φ = a · b / (‖a‖ ‖b‖)
-    return F.normalize(first, dim=1) @ F.normalize(second, dim=1).T
+    """The cosine of the angle between each vector of one set and each of the other.
+
+    In float32, from -1 to 1.
+    """
+    # cos φ = a · b / (‖a‖ ‖b‖); rounding can give 1.0000001, and acos would then be NaN
+    first, second = (F.normalize(vectors.float(), dim=1) for vectors in (first, second))
+    return (first @ second.T).clamp(-1, 1)
 
 
 def temperature(clip: CLIPModel) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 import warnings
 from dataclasses import dataclass
 
@@ -68,14 +69,14 @@ def pieces(tokenizer: CLIPTokenizer, text: str) -> list[Token]:
 def positions_of(tokenizer: CLIPTokenizer, text: str, word: str) -> list[int]:
     """The positions of all pieces of a word, or of several words in a row, wherever it occurs.
 
+    Capitals do not matter, nor how accents are stored, nor how wide a gap between two words is. In
+    a script without gaps between words, such as Chinese or Thai, any part of the text is found.
+
     Raises:
         ValueError: the word is not in the text, or was cut off because the text is too long.
     """
-    spans = [
-        match.span()
-        for match in re.finditer(rf"(?<!\w){re.escape(word.strip())}(?!\w)", text, re.IGNORECASE)
-    ]
-    if not word.strip() or not spans:
+    spans = _spans_of(word, text)
+    if not spans:
         raise ValueError(f"word: {word!r} is not in the prompt {text!r}")
     read = pieces(tokenizer, text)[1:-1]  # without the start and end tokens
     positions = [
@@ -91,8 +92,60 @@ def positions_of(tokenizer: CLIPTokenizer, text: str, word: str) -> list[int]:
     return positions
 
 
+def words_in(text: str) -> list[str]:
+    """The different words of a text, in small letters; a run of Chinese or Thai is one word."""
+    return list(dict.fromkeys(re.findall(r"\w+", _composed(text)[0].lower())))
+
+
 def split_words(tokenizer: CLIPTokenizer, text: str) -> list[str]:
     """The words that the tokenizer splits into pieces, because it has rarely or never read them."""
-    words = dict.fromkeys(re.findall(r"[^\W\d_]+", text.lower()))
+    words = dict.fromkeys(re.findall(r"[^\W\d_]+", _composed(text)[0].lower()))
     # a whole word has three tokens: the start token, the word and the end token
     return [word for word in words if len(tokenizer(word).input_ids) > 3]
+
+
+WITHOUT_GAPS = (
+    "\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Tibetan, Burmese, Khmer
+    "\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f"  # Japanese
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Chinese characters
+    "\uac00-\ud7af"  # Korean, where particles follow a noun without a gap
+)
+LETTER = rf"[^\W{WITHOUT_GAPS}]"
+"""A letter or digit of a script that puts gaps between its words."""
+
+
+def _spans_of(word: str, text: str) -> list[tuple[int, int]]:
+    """Where the word begins and ends in the text, each time that it occurs."""
+    composed, origins = _composed(text)
+    parts = _composed(word)[0].split()
+    if not parts:
+        return []
+    before = rf"(?<!{LETTER})" if re.match(LETTER, parts[0]) else ""
+    after = rf"(?!{LETTER})" if re.search(rf"{LETTER}\Z", parts[-1]) else ""
+    pattern = before + r"\s+".join(map(re.escape, parts)) + after
+    found = re.finditer(pattern, composed, re.IGNORECASE)
+    return [(origins[match.start()], origins[match.end()]) for match in found]
+
+
+def _composed(text: str) -> tuple[str, list[int]]:
+    """The text with each accent and its letter as one character (Unicode's form NFC).
+
+    Also where each of its characters begins in the text, and where the text ends.
+    """
+    composed, origins, start = "", [], 0
+    while start < len(text):
+        end = start + 1
+        # as long as another character melts into this one
+        while end < len(text) and len(_nfc(text[start : end + 1])) <= len(_nfc(text[start:end])):
+            end += 1
+        while end < len(text) and unicodedata.combining(text[end]):
+            end += 1
+        melted = _nfc(text[start:end])
+        composed += melted
+        origins += [start] * len(melted)
+        start = end
+    return composed, [*origins, len(text)]
+
+
+def _nfc(text: str) -> str:
+    return unicodedata.normalize("NFC", text)

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from sdlearn._support.hooks import of_this_thread
+from sdlearn._support.wrapping import uncompiled, unwrapped
 
 PARTS = {
     "conv_in": "input",
@@ -69,8 +70,8 @@ def tour(
         part = PARTS[name.split(".")[0]]
         seen.append(Stop(name, part, type(module).__name__, _shape(args[0]), _shape(after), count))
 
-    with torch.no_grad(), ExitStack() as hooks:
-        for name, module in _blocks(unet):
+    with torch.no_grad(), uncompiled(unet), ExitStack() as hooks:
+        for name, module in _blocks(unwrapped(unet)):
             handle = module.register_forward_hook(of_this_thread(partial(note, name)))
             hooks.callback(handle.remove)
         unet(latents, t, states)
@@ -113,13 +114,14 @@ def without_skips(unet: UNet2DConditionModel, up_blocks: Collection[int]) -> Ite
         skips = tuple(torch.zeros_like(skip) for skip in kwargs["res_hidden_states_tuple"])
         return args, {**kwargs, "res_hidden_states_tuple": skips}
 
-    missing = set(up_blocks) - set(range(len(unet.up_blocks)))
+    inner = unwrapped(unet)
+    missing = set(up_blocks) - set(range(len(inner.up_blocks)))
     if missing:
-        raise ValueError(f"up_blocks: from 0 to {len(unet.up_blocks) - 1}, got {sorted(missing)}")
-    with ExitStack() as hooks:
+        raise ValueError(f"up_blocks: from 0 to {len(inner.up_blocks) - 1}, got {sorted(missing)}")
+    with uncompiled(unet), ExitStack() as hooks:
         for index in up_blocks:
             hooks.callback(
-                unet.up_blocks[index]
+                inner.up_blocks[index]
                 .register_forward_pre_hook(of_this_thread(cut), with_kwargs=True)
                 .remove
             )
@@ -139,7 +141,7 @@ LAYER_KINDS = {
 def parameters_by_kind(unet: UNet2DConditionModel) -> dict[str, int]:
     """How many parameters each kind of layer has."""
     counts = dict.fromkeys([*LAYER_KINDS.values(), "everything else"], 0)
-    for name, parameter in unet.named_parameters():
+    for name, parameter in unwrapped(unet).named_parameters():
         kind = next(
             (LAYER_KINDS[part] for part in name.split(".") if part in LAYER_KINDS),
             "everything else",

@@ -6,7 +6,7 @@ from conftest import WIDTH, small_unet
 from diffusers import UNet2DModel
 from torch.testing import assert_close
 
-from sdlearn.attention import attention_layers, record
+from sdlearn.attention import attention_layers, record, reweight
 from sdlearn.attention.maps import Layer, Map, Maps
 from sdlearn.evaluate.map_scores import overlap, points_at
 from sdlearn.pipeline import text_to_image, text_to_latents
@@ -193,7 +193,7 @@ def test_places_beyond_the_text_and_other_batches_are_refused():
         record(unet, positions=[77]),
     ):
         run(unet)
-    announced = "pictures: 2 were announced, so a batch of 2 or 4; the U-Net got 3"
+    announced = "pictures: 2 were announced, so a batch of 2 or 4 with guidance; the U-Net got 3"
     with pytest.raises(ValueError, match=announced), record(unet, pictures=2):
         run(unet, n=3)
 
@@ -220,10 +220,38 @@ def test_fused_projections_are_an_error_not_an_empty_recording():
     unet = small_unet()
     unet.fuse_qkv_projections()
     with (
-        pytest.raises(RuntimeError, match="queries and keys were not seen; is the attention fused"),
+        pytest.raises(ValueError, match="unet: its queries and keys are fused; unet.unfuse"),
+        record(unet),
+    ):
+        pytest.fail("recorded")
+    unet.unfuse_qkv_projections()
+    with record(unet) as maps:
+        run(unet)
+    assert len(maps)
+
+
+def test_attention_that_asks_no_queries_is_an_error_not_an_empty_recording():
+    unet = small_unet()
+    unet.set_attn_processor(lambda attention, states, *_, **__: states)
+    with (
+        pytest.raises(RuntimeError, match="queries and keys were not seen; has its processor been"),
         record(unet),
     ):
         run(unet)
+
+
+def test_two_prompts_that_were_not_announced_are_an_error_not_the_maps_of_the_last(random_model):
+    """A batch of two looks like one picture with guidance, but its halves differ."""
+    prompts = [PROMPT, "a blue tree"]
+    for watch in (record(random_model.unet), reweight(random_model.unet, [2], 3)):
+        with (
+            pytest.raises(ValueError, match="pictures: .* 2 different pictures.* say pictures=2"),
+            watch,
+        ):
+            text_to_image(random_model, prompts, steps=1, guidance=1)
+    with record(random_model.unet, pictures=2) as maps:
+        text_to_image(random_model, prompts, steps=1, guidance=1)
+    assert maps.of_words([2]).shape[0] == 2
 
 
 def test_maps_of_half_precision_are_those_of_its_queries_and_keys_in_full():

@@ -80,6 +80,17 @@ def test_the_notebooks_own_solution_is_right(name, home):
     assert json.loads(home.read_text()) == {"solved": [name]}
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("name", ["noised", "attention", "clip_loss", "scaling", "ema"])
+def test_a_right_answer_is_right_whatever_dtype_is_set_globally(name, dtype):
+    torch.set_default_dtype(dtype)
+    try:
+        result = getattr(check, name)(solution_of(name))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert repr(result) == f"✓ {name}: right"
+
+
 @pytest.mark.parametrize(
     ("name", "answer"), [(name, a) for name, answers in RIGHT.items() for a in answers]
 )

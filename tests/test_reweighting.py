@@ -100,7 +100,7 @@ def test_places_beyond_the_text_and_other_batches_are_refused():
     with pytest.raises(ValueError, match="positions: from 0 to 8, got 9"), reweight(unet, [9], 2):
         run(unet)
     with (
-        pytest.raises(ValueError, match="pictures: 1 were announced, .* a batch of 3"),
+        pytest.raises(ValueError, match="pictures: 1 were announced, .* the U-Net got 3"),
         reweight(unet, [2], 2),
     ):
         run(unet, n=3)

@@ -17,13 +17,14 @@ from functools import partial
 
 import torch
 from diffusers import UNet2DConditionModel
-from diffusers.models.attention_processor import Attention
+from diffusers.models.attention_processor import Attention, FusedAttnProcessor2_0
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from sdlearn._support.arguments import number, whole_number
 from sdlearn._support.hooks import of_this_thread
+from sdlearn._support.wrapping import uncompiled, unwrapped
 from sdlearn.attention.maps import CROSS, SELF, Layer, Map, Maps
 
 LIMIT = 2**30
@@ -40,7 +41,7 @@ def find_attentions(
 ) -> list[tuple[Layer, Transformer2DModel, Attention]]:
     """Every attention layer, the transformer around it and its module, in order of computation."""
     attentions = []
-    for path, transformer in unet.named_modules():
+    for path, transformer in unwrapped(unet).named_modules():
         if not isinstance(transformer, Transformer2DModel):
             continue
         for depth, block in enumerate(transformer.transformer_blocks):
@@ -86,7 +87,7 @@ def record(
         ValueError: a layer, position or point does not exist, or there is nothing to record.
         MemoryError: the maps exceed the limit; what was recorded until then is kept.
     """
-    watcher = _Watcher(unet, positions, points, largest, pictures, limit)
+    watcher = _Watcher(positions, points, largest, pictures, limit)
     known = find_attentions(unet)
     _check_layers(layers, known)
     kinds = [CROSS] * (positions is None or len(positions) > 0) + [SELF] * (len(points) > 0)
@@ -96,8 +97,12 @@ def record(
             f"nothing to record: {len(known)} attentions, kinds asked for: {kinds}, layers: "
             f"{layers}"
         )
-    with ExitStack() as hooks:
-        for handle in watcher.hooks(wanted):
+    if any(isinstance(module.processor, FusedAttnProcessor2_0) for _, _, module in wanted):
+        raise ValueError(
+            "unet: its queries and keys are fused; unet.unfuse_qkv_projections() separates them"
+        )
+    with uncompiled(unet), ExitStack() as hooks:
+        for handle in watcher.hooks(unwrapped(unet), wanted):
             hooks.callback(handle.remove)
         yield watcher.maps
 
@@ -114,11 +119,27 @@ def _check_layers(layers: Collection[str] | None, known: list) -> None:
         )
 
 
+def check_batch(latents: Float[Tensor, "batch c h w"], pictures: int) -> None:
+    """Raise ValueError unless this is a batch of so many pictures, or of their two halves."""
+    count = len(latents)
+    if count not in (pictures, 2 * pictures):
+        raise ValueError(
+            f"pictures: {pictures} were announced, so a batch of {pictures} or {2 * pictures} with "
+            f"guidance; the U-Net got {count}"
+        )
+    # with guidance, both halves of the batch are the same pictures
+    if count == 2 * pictures and not torch.equal(latents[:pictures], latents[pictures:]):
+        raise ValueError(
+            f"pictures: the U-Net got {count} different pictures, but {pictures} were announced; "
+            f"say pictures={count}"
+        )
+
+
 class _Watcher:
     """Hooks that note queries, keys and sizes as they pass, and keep the wanted probabilities."""
 
-    def __init__(self, unet, positions, points, largest, pictures, limit):
-        self.unet, self.largest, self.limit = unet, largest, limit
+    def __init__(self, positions, points, largest, pictures, limit):
+        self.largest, self.limit = largest, limit
         self.pictures = whole_number("pictures", pictures, 1, 10_000)
         for position in positions or ():
             whole_number("positions", position, 0, 10_000)
@@ -129,8 +150,10 @@ class _Watcher:
         self.queries: Tensor | None = None
         self.keys: Tensor | None = None
 
-    def hooks(self, wanted: list[tuple[Layer, Transformer2DModel, Attention]]) -> Iterator:
-        yield self.unet.register_forward_pre_hook(of_this_thread(self._starts), with_kwargs=True)
+    def hooks(
+        self, unet: nn.Module, wanted: list[tuple[Layer, Transformer2DModel, Attention]]
+    ) -> Iterator:
+        yield unet.register_forward_pre_hook(of_this_thread(self._starts), with_kwargs=True)
         for transformer in dict.fromkeys(transformer for _, transformer, _ in wanted):
             yield transformer.register_forward_pre_hook(
                 of_this_thread(self._sees_size), with_kwargs=True
@@ -143,6 +166,7 @@ class _Watcher:
             )
 
     def _starts(self, unet, args, kwargs) -> None:
+        check_batch(args[0] if args else kwargs["sample"], self.pictures)
         self.step += 1
         t = kwargs["timestep"] if "timestep" in kwargs else args[1]
         self.t = int(torch.as_tensor(t).flatten()[0])
@@ -164,8 +188,8 @@ class _Watcher:
         self.queries = self.keys = None
         if queries is None or keys is None:
             raise RuntimeError(
-                f"{layer.name} {layer.kind}: its queries and keys were not seen; is the "
-                "attention fused?"
+                f"{layer.name} {layer.kind}: its queries and keys were not seen; has its "
+                "processor been replaced?"
             )
         if self.largest is not None and max(self.size) > self.largest:
             return
@@ -183,12 +207,6 @@ class _Watcher:
         self, states: Float[Tensor, "batch positions width"]
     ) -> Float[Tensor, "n positions width"]:
         """The second half of a batch with guidance; the whole batch without guidance."""
-        if len(states) not in (self.pictures, 2 * self.pictures):
-            raise ValueError(
-                f"pictures: {self.pictures} were announced, so a batch of {self.pictures} or "
-                f"{2 * self.pictures}; "
-                f"the U-Net got {len(states)}"
-            )
         return states[-self.pictures :]
 
     def _row(self, x: float, y: float) -> int:

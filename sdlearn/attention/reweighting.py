@@ -11,8 +11,9 @@ from torch import Tensor
 
 from sdlearn._support.arguments import number, whole_number
 from sdlearn._support.hooks import of_this_thread
+from sdlearn._support.wrapping import uncompiled, unwrapped
 from sdlearn.attention.maps import CROSS
-from sdlearn.attention.recording import find_attentions
+from sdlearn.attention.recording import check_batch, find_attentions
 
 
 @contextmanager
@@ -45,7 +46,13 @@ def reweight(
         text, mask = kwargs["encoder_hidden_states"], kwargs.get("attention_mask")
         return args, {**kwargs, "attention_mask": _added(text, mask, chosen, bias, pictures)}
 
-    with ExitStack() as hooks:
+    def check(module, args, kwargs) -> None:
+        check_batch(args[0] if args else kwargs["sample"], pictures)
+
+    with uncompiled(unet), ExitStack() as hooks:
+        inner = unwrapped(unet)
+        handle = inner.register_forward_pre_hook(of_this_thread(check), with_kwargs=True)
+        hooks.callback(handle.remove)
         for layer, _, module in find_attentions(unet):
             if layer.kind == CROSS:
                 handle = module.register_forward_pre_hook(of_this_thread(add), with_kwargs=True)
@@ -60,10 +67,6 @@ def _added(
 
     Only the conditional half of the batch gets the bias.
     """
-    if len(text) not in (pictures, 2 * pictures):
-        raise ValueError(
-            f"pictures: {pictures} were announced, the U-Net got a batch of {len(text)}"
-        )
     if max(chosen, default=0) >= text.shape[1]:
         raise ValueError(f"positions: from 0 to {text.shape[1] - 1}, got {max(chosen)}")
     if bias == -math.inf and len(set(chosen)) == text.shape[1]:

@@ -5,7 +5,6 @@ The maps are kept, so that a lesson can look them up without running the U-Net a
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,7 +16,7 @@ from sdlearn.attention.maps import CROSS, Layer, Maps
 from sdlearn.attention.recording import record
 from sdlearn.loading import Components
 from sdlearn.pipeline import latents_to_images, text_to_latents
-from sdlearn.text import positions_of
+from sdlearn.text import positions_of, words_in
 
 START, REST = "‹start›", "‹the rest›"
 GRID = 16
@@ -111,7 +110,7 @@ def watch(
 def words_of(model: Components, prompt: str) -> dict[str, list[int]]:
     """The positions of the start token and of every word of the prompt that is read, in order."""
     words = {START: [0]}
-    for word in dict.fromkeys(re.findall(r"\w+", prompt.lower())):
+    for word in words_in(prompt):
         try:
             words[word] = positions_of(model.tokenizer, prompt, word)
         except ValueError:  # cut off, because the prompt is too long; `tokenize` warns

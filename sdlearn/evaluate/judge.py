@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from sdlearn._support.paths import ASSETS
+from sdlearn._support.precision import in_float32
 from sdlearn.picturebook.scenes import COLOURS, KINDS, SETTINGS, Scene
 
 SIDE, STRIDE, WIDTH = 128, 4, 48
@@ -179,6 +180,7 @@ def save(judge: Judge, folder: Path) -> None:
     )
 
 
+@in_float32()
 def load_judge(folder: Path = ASSETS / "judge") -> Judge:
     """The shipped judge, or one from another folder, ready to read pictures."""
     judge = Judge()

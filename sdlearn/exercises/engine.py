@@ -33,6 +33,8 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from sdlearn._support.precision import in_float32
+
 LONGEST = 60
 """An argument whose repr is longer is shown as the name of its type."""
 RETURNED_NONE = "your function returned None; does it end with `return`?"
@@ -107,7 +109,8 @@ class AnyExercise(ABC):
     def grade(self, answer: object) -> Grade:
         """What the check says about an answer; it never raises."""
         try:
-            return self._grade(answer)
+            with in_float32():
+                return self._grade(answer)
         except Unmet as unmet:
             return self._wrong(str(unmet))
         except NotImplementedError as error:

@@ -17,7 +17,8 @@ from sdlearn.picturebook.scenes import Scene
 
 def numbers(*shape: int, seed: int = 0) -> Tensor:
     """Standard normal numbers, always the same for a seed."""
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(shape, generator=generator, dtype=torch.float32)
 
 
 def several(count: int, shape: tuple[int, ...]) -> tuple[Tensor, ...]:

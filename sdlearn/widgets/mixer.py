@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from sdlearn.denoising import draw_noise
 from sdlearn.images import square, to_jpeg, to_pictures, to_pixels, to_rgb
 from sdlearn.noising import SCHEDULES, Schedule, add_noise
 from sdlearn.widgets.static import PictureBox
@@ -32,7 +33,7 @@ class NoiseMixer(PictureBox):
     def __init__(self, picture: Image.Image, seed: int = 0):
         self._lock = threading.Lock()
         self._schedules = {name: Schedule.named(name) for name in SCHEDULES}
-        self._noise = torch.randn(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(seed))
+        self._noise = draw_noise((1, 3, SIDE, SIDE), seed, like=torch.zeros(0, dtype=torch.float32))
         wide = ipywidgets.Layout(width="512px")
         self.slider = ipywidgets.IntSlider(0, 0, 999, description="t", layout=wide)
         self.choice = ipywidgets.Dropdown(
