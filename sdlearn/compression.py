@@ -9,10 +9,14 @@ from __future__ import annotations
 import torch
 from diffusers import AutoencoderKL
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
-from jaxtyping import Float
+from jaxtyping import Float, Real
 from torch import Tensor
 
+from sdlearn._support.arguments import check_finite
+from sdlearn._support.checked import checked
 
+
+@checked
 @torch.no_grad()
 def encode(vae: AutoencoderKL, pixels: Float[Tensor, "n 3 H W"]) -> DiagonalGaussianDistribution:
     """q(z | x), not scaled yet: its `mean`, its `logvar`, and `sample(generator)` to draw a z.
@@ -27,10 +31,6 @@ def encode(vae: AutoencoderKL, pixels: Float[Tensor, "n 3 H W"]) -> DiagonalGaus
     """
     # the encoder halves the sides at every level but the last
     factor = 2 ** (len(vae.config.block_out_channels) - 1)
-    if pixels.ndim != 4 or pixels.shape[1] != vae.config.in_channels or 0 in pixels.shape:
-        raise ValueError(
-            f"pixels: shape [n, {vae.config.in_channels}, H, W], got {tuple(pixels.shape)}"
-        )
     if pixels.shape[2] % factor or pixels.shape[3] % factor:
         raise ValueError(
             f"pixels: sides that are multiples of {factor}, got {tuple(pixels.shape[2:])}"
@@ -38,20 +38,23 @@ def encode(vae: AutoencoderKL, pixels: Float[Tensor, "n 3 H W"]) -> DiagonalGaus
     if not pixels.isfinite().all() or pixels.abs().max() > 1.001:
         raise ValueError("pixels: numbers in [-1, 1], got values outside it or not finite")
     found = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist
-    _check_finite(vae, found.mean)
+    check_finite("vae", found.mean)
     return found
 
 
+@checked
 def scale(vae: AutoencoderKL, z: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
     """From the autoencoder's z to the latents that the U-Net sees."""
     return z * vae.config.scaling_factor
 
 
+@checked
 def unscale(vae: AutoencoderKL, latents: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
     """From the U-Net's latents to the z that the decoder expects."""
     return latents / vae.config.scaling_factor
 
 
+@checked
 @torch.no_grad()
 def decode(vae: AutoencoderKL, latents: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 3 H W"]:
     """From scaled latents to pixels in about [-1, 1]. The scaling is undone first.
@@ -61,23 +64,16 @@ def decode(vae: AutoencoderKL, latents: Float[Tensor, "n c h w"]) -> Float[Tenso
         FloatingPointError: NaN or infinity came out, because the numbers are too narrow.
     """
     channels = vae.config.latent_channels
-    if latents.ndim != 4 or latents.shape[1] != channels or 0 in latents.shape:
+    if latents.shape[1] != channels:
         raise ValueError(f"latents: shape [n, {channels}, h, w], got {tuple(latents.shape)}")
     if not latents.isfinite().all():
         raise ValueError("latents: finite numbers, got NaN or infinity")
     pixels = vae.decode(unscale(vae, latents.to(vae.device, vae.dtype))).sample
-    _check_finite(vae, pixels)
+    check_finite("vae", pixels)
     return pixels
 
 
-def _check_finite(vae: AutoencoderKL, made: Tensor) -> None:
-    if not made.isfinite().all():
-        raise FloatingPointError(
-            f"vae: NaN or infinity came out of it in {vae.dtype}. Use it in float32: "
-            "vae.to(torch.float32), or load(..., dtype=torch.float32)"
-        )
-
-
-def compression_ratio(pixels: Tensor, latents: Tensor) -> float:
+@checked
+def compression_ratio(pixels: Real[Tensor, "*pixels"], latents: Real[Tensor, "*latents"]) -> float:
     """How many times more numbers the pixels hold than the latents, found by counting both."""
     return pixels.numel() / latents.numel()

@@ -12,7 +12,9 @@ from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from jaxtyping import Float, Real
 from torch import Tensor
 
-from sdlearn._support.arguments import number, whole_number
+from sdlearn._support.arguments import check_finite, number, whole_number
+from sdlearn._support.checked import checked
+from sdlearn._support.reading import check_scheduler
 from sdlearn.noising import Schedule
 
 SAME_DIRECTION = 0.9999
@@ -43,6 +45,7 @@ class Step:
         return f"Step {self.index + 1} of {self.count}: t={self.t}, latents {shape}"
 
 
+@checked
 def check_denoising(
     scheduler: SchedulerMixin, steps: int, guidance: float, strength: float = 1.0
 ) -> None:
@@ -62,6 +65,7 @@ def seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(whole_number("seed", seed, 0, 2**63 - 1))
 
 
+@checked
 def draw_noise(shape: tuple[int, ...], seed: int | torch.Generator, like: Tensor) -> Tensor:
     """Standard normal noise from a seed, or the next from a generator, moved to `like`'s device.
 
@@ -74,6 +78,7 @@ def draw_noise(shape: tuple[int, ...], seed: int | torch.Generator, like: Tensor
     return drawn.to(like)
 
 
+@checked
 def slerp(
     first: Float[Tensor, "*shape"], second: Float[Tensor, "*shape"], share: float
 ) -> Float[Tensor, "*shape"]:
@@ -82,15 +87,22 @@ def slerp(
     Each noise is treated as one long vector. Share 0 gives the first noise, 1 the second (Shoemake
     1985).
     """
-    cosine = (first * second).sum() / (first.norm() * second.norm())
+    number("share", share, 0, 1)
+    dtype = first.dtype
+    first, second = first.float(), second.float()  # half precision cannot hold the sums
+    lengths = first.norm() * second.norm()
+    cosine = (first * second).sum() / lengths
+    if lengths == 0 or cosine < -SAME_DIRECTION:
+        raise ValueError("second: no arc leads there: it is opposite to the first, or one is zero")
     if cosine > SAME_DIRECTION:
-        return torch.lerp(first, second, share)
+        return torch.lerp(first, second, share).to(dtype)
     angle = torch.acos(cosine)
     # (sin((1 - s) φ) a + sin(s φ) b) / sin φ
     first_part, second_part = torch.sin((1 - share) * angle), torch.sin(share * angle)
-    return (first_part * first + second_part * second) / torch.sin(angle)
+    return ((first_part * first + second_part * second) / torch.sin(angle)).to(dtype)
 
 
+@checked
 def guided(
     unconditional: Float[Tensor, "*shape"], conditional: Float[Tensor, "*shape"], guidance: float
 ) -> Float[Tensor, "*shape"]:
@@ -102,6 +114,7 @@ def guided(
     return unconditional + guidance * (conditional - unconditional)
 
 
+@checked
 def ddim_step(
     noisy: Float[Tensor, "*shape"],
     predicted: Float[Tensor, "*shape"],
@@ -115,31 +128,48 @@ def ddim_step(
     return alpha_bar_next**0.5 * clean + (1 - alpha_bar_next) ** 0.5 * predicted
 
 
-def ddim(predict: Predict, schedule: Schedule, noisy: Tensor, timesteps: Sequence[int]) -> Tensor:
+@checked
+def ddim(
+    predict: Predict,
+    schedule: Schedule,
+    noisy: Float[Tensor, "*shape"],
+    timesteps: Sequence[int],
+) -> Float[Tensor, "*shape"]:
     """Follow DDIM down the timesteps, from noisy latents at the first timestep to clean latents.
 
     predict: returns the noise in latents [n, c, h, w] at t; `sdlearn.pipeline.predictor` makes one.
     """
-    alpha_bars = [*schedule.alpha_bars[timesteps].tolist(), 1.0]  # 1: no noise after the last step
+    alpha_bars = [*_alpha_bars(schedule, timesteps), 1.0]  # 1: no noise after the last step
     for t, alpha_bar, following in zip(timesteps, alpha_bars, alpha_bars[1:], strict=False):
         noisy = ddim_step(noisy, predict(noisy, t), alpha_bar, following)
     return noisy
 
 
+@checked
 def ddim_inversion(
-    predict: Predict, schedule: Schedule, clean: Tensor, timesteps: Sequence[int]
-) -> Tensor:
+    predict: Predict,
+    schedule: Schedule,
+    clean: Float[Tensor, "*shape"],
+    timesteps: Sequence[int],
+) -> Float[Tensor, "*shape"]:
     """Follow DDIM up the timesteps, from clean latents to the noise that they come from.
 
     The latents at the next timestep are not known yet. We predict their noise from the current
     latents, as if little changed in between (Song et al. 2021, Section 5.4).
     """
-    alpha_bars = [1.0, *schedule.alpha_bars[timesteps].tolist()]
+    alpha_bars = [1.0, *_alpha_bars(schedule, timesteps)]
     for t, alpha_bar, following in zip(timesteps, alpha_bars, alpha_bars[1:], strict=False):
         clean = ddim_step(clean, predict(clean, t), alpha_bar, following)
     return clean
 
 
+def _alpha_bars(schedule: Schedule, timesteps: Sequence[int]) -> list[float]:
+    last = len(schedule) - 1
+    chosen = [whole_number("timesteps", t, 0, last) for t in timesteps]
+    return schedule.alpha_bars[chosen].tolist()
+
+
+@checked
 def denoise(
     unet: UNet2DConditionModel,
     scheduler: SchedulerMixin,
@@ -172,7 +202,11 @@ def denoise(
     check_denoising(scheduler, steps, guidance, strength)
     if mask is not None and start is None:
         raise ValueError("mask: needs a start, the picture that is kept where nothing is drawn")
-    _check_shapes(unet, noise, states, negative_states, start, mask)
+    tensors = {"noise": noise, "states": states, "negative_states": negative_states}
+    _check_tensors(unet, {**tensors, "start": start, "mask": mask})
+    if mask is not None and scheduler.config.get("skip_prk_steps") is False:
+        # as diffusers' inpainting does: Runge and Kutta's steps would need the mask inside a step
+        scheduler = type(scheduler).from_config(scheduler.config, skip_prk_steps=True)
     scheduler, timesteps = ladder(
         scheduler, steps, strength if start is not None else 1.0, noise.device
     )
@@ -191,10 +225,11 @@ def denoise(
         stepped = scheduler.step(predicted, t, latents, **extras)
         clean = _clean(scheduler, stepped, seen, rates, predicted)
         latents = stepped.prev_sample
+        check_finite("unet", predicted)
         if not latents.isfinite().all():
             raise FloatingPointError(
-                f"latents: NaN or infinity at t={int(t)}. {unet.dtype} may be too narrow: load the "
-                "model in float32. In float32, the scheduler does not fit this model."
+                f"scheduler: {type(scheduler).__name__} gave NaN or infinity at t={int(t)}; its "
+                "settings do not fit this model"
             )
         if mask is not None:
             # the kept part is noised to the timestep that the latents have just reached
@@ -209,12 +244,20 @@ def denoise(
         yield Step(index, len(timesteps), int(t), latents, *noises, clean)
 
 
+@checked
 def ladder(
     scheduler: SchedulerMixin, steps: int, strength: float = 1.0, device: torch.device | str = "cpu"
 ) -> tuple[SchedulerMixin, Real[Tensor, "count"]]:
     """A fresh scheduler of the same kind and its timesteps; only the last ones below strength 1."""
+    check_scheduler(scheduler)
+    check_denoising(scheduler, steps, 1.0, strength)
     fresh = type(scheduler).from_config(scheduler.config)
-    fresh.set_timesteps(steps, device=device)
+    try:
+        fresh.set_timesteps(steps, device=device)
+    except (ValueError, IndexError, AssertionError, RuntimeError) as error:
+        raise ValueError(
+            f"steps: {type(scheduler).__name__} cannot take {steps} with its settings: {error}"
+        ) from error
     last = fresh.config.num_train_timesteps - 1
     if fresh.timesteps.max() > last:
         raise ValueError(
@@ -237,52 +280,32 @@ def _predict(unet, seen, t, states, negative_states, guidance) -> tuple[Tensor |
     return tuple(both.chunk(2))
 
 
-def _check_shapes(
-    unet,
-    noise: Tensor,
-    states: Tensor,
-    negative_states: Tensor,
-    start: Tensor | None,
-    mask: Tensor | None,
-) -> None:
+def _check_tensors(unet: UNet2DConditionModel, given: dict[str, Tensor | None]) -> None:
+    """Raise ValueError unless all are finite, and of the U-Net's channels, width, place and type.
+
+    That their sizes fit together is said by the annotations.
+    """
+    given = {name: tensor for name, tensor in given.items() if tensor is not None}
     channels, width = unet.config.in_channels, unet.config.cross_attention_dim
-    if noise.ndim != 4 or noise.shape[1] != channels or 0 in noise.shape:
-        raise ValueError(f"noise: shape [n, {channels}, h, w], got {tuple(noise.shape)}")
-    for name, given in (("states", states), ("negative_states", negative_states)):
-        if given.ndim != 3 or len(given) != len(noise) or given.shape[2] != width:
-            raise ValueError(
-                f"{name}: shape [{len(noise)}, positions, {width}], got {tuple(given.shape)}"
-            )
-    if start is not None and start.shape != noise.shape:
+    if given["noise"].shape[1] != channels:
+        raise ValueError(f"noise: shape [n, {channels}, h, w], got {tuple(given['noise'].shape)}")
+    if given["states"].shape[2] != width:
         raise ValueError(
-            f"start: shape {tuple(noise.shape)} like the noise's, got {tuple(start.shape)}"
+            f"states: shape [n, positions, {width}], got {tuple(given['states'].shape)}"
         )
-    if mask is not None:
-        one = (1, *noise.shape[2:])
-        if mask.ndim != 4 or mask.shape[1:] != one or len(mask) not in (1, len(noise)):
+    for name, tensor in given.items():
+        if tensor.device != unet.device or tensor.dtype != unet.dtype:
             raise ValueError(
-                f"mask: shape [1 or {len(noise)}, {', '.join(map(str, one))}], got "
-                f"{tuple(mask.shape)}"
+                f"{name}: {unet.dtype} on {unet.device} like the U-Net, got {tensor.dtype} on "
+                f"{tensor.device}"
             )
-        if mask.min() < 0 or mask.max() > 1:
-            raise ValueError("mask: numbers from 0 to 1, got others")
-    tensors = {
-        "noise": noise,
-        "states": states,
-        "negative_states": negative_states,
-        "start": start,
-        "mask": mask,
-    }
-    for name, given in tensors.items():
-        if given is not None and not given.isfinite().all():
+        if not tensor.isfinite().all():
             raise ValueError(f"{name}: finite numbers, got NaN or infinity")
-        if given is not None and (given.device != unet.device or given.dtype != unet.dtype):
-            raise ValueError(
-                f"{name}: {unet.dtype} on {unet.device} like the U-Net, got {given.dtype} on "
-                f"{given.device}"
-            )
+    if "mask" in given and (given["mask"].min() < 0 or given["mask"].max() > 1):
+        raise ValueError("mask: numbers from 0 to 1, got others")
 
 
+@checked
 def noise_from(
     kind: str, noisy: Tensor, signal: Tensor, sigma: Tensor, predicted: Tensor
 ) -> Tensor:

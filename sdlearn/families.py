@@ -19,6 +19,8 @@ from jaxtyping import Float
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from sdlearn._support.arguments import whole_number
+from sdlearn._support.checked import checked
 from sdlearn._support.paths import FAMILIES
 from sdlearn._support.precision import in_float32
 from sdlearn.compression import decode, encode, scale
@@ -38,9 +40,11 @@ SHOWN_KINDS, SHOWN_SETTINGS = ("heart", "tree"), ("meadow", "snow", "night")
 DRAW_STEPS = 50
 
 
+@checked
 def pages(count: int, seed: int = 0) -> list[Scene]:
     """Pages with a big heart or tree in any colour, in a meadow, in the snow or at night."""
-    rng = np.random.default_rng((7, seed))
+    whole_number("count", count, 0, 100_000)
+    rng = np.random.default_rng((7, whole_number("seed", seed, 0, 2**63 - 1)))
     return [
         compose(
             [(str(rng.choice(COLOURS)), str(rng.choice(SHOWN_KINDS)))],
@@ -52,8 +56,11 @@ def pages(count: int, seed: int = 0) -> list[Scene]:
     ]
 
 
+@checked
 def drawn(scenes: list[Scene]) -> Float[Tensor, "n 3 64 64"]:
     """The pages as pixels in [-1, 1]."""
+    if not scenes:
+        raise ValueError("scenes: at least one, got an empty list")
     return to_pixels(np.stack([draw_array(scene, SIDE) for scene in scenes]))
 
 
@@ -237,26 +244,34 @@ class LatentDiffusion(Diffusion):
         return decode(self._vae[0], clean).clamp(-1, 1)
 
 
+@checked
 def train(
-    family: Family, pixels: Float[Tensor, "n 3 h w"], steps: int, batch: int = 16
+    family: Family, pixels: Float[Tensor, "n 3 64 64"], steps: int, batch: int = 16
 ) -> Iterator[dict[str, float]]:
     """Train in place and yield the losses of every step.
 
     Raises:
         FloatingPointError: a loss is infinite or not a number; what was learned is lost.
     """
-    data = family.prepare(pixels)
+    whole_number("steps", steps, 0, 10**9)
+    whole_number("batch", batch, 1, 100_000)
+    if {p.dtype for p in family.parameters()} != {torch.float32}:
+        raise ValueError("family: in float32, got another; family.float() makes it so")
+    if not pixels.isfinite().all():
+        raise ValueError("pixels: finite numbers, got NaN or infinity")
+    data = family.prepare(pixels.float())
     for step in range(steps):
         with in_float32():
             losses = family.learn(data[torch.randint(len(data), (batch,))])
         if not all(map(math.isfinite, losses.values())):
             raise FloatingPointError(
-                f"{type(family).__name__} broke at step {step}: {losses}; "
+                f"family: the {type(family).__name__} broke at step {step}: {losses}; "
                 "start again with a new one"
             )
         yield losses
 
 
+@checked
 @in_float32()
 def untrained(vae: AutoencoderKL) -> dict[str, Family]:
     """One of each family, untrained; the latent diffusion uses the autoencoder."""
@@ -268,6 +283,7 @@ def untrained(vae: AutoencoderKL) -> dict[str, Family]:
     }
 
 
+@checked
 def trained(vae: AutoencoderKL, folder: Path = FAMILIES) -> dict[str, Family]:
     """The four families as trained by `python -m sdlearn.train families`, ready to sample.
 

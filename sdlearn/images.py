@@ -11,12 +11,17 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from sdlearn._support.arguments import whole_number
+from sdlearn._support.checked import checked
 
+
+@checked
 def to_pixels(pictures: Real[np.ndarray, "n h w 3"]) -> Float[Tensor, "n 3 h w"]:
     """From 8-bit pictures, or averages of them, to pixels in [-1, 1]."""
     return torch.tensor(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
+@checked
 def to_pictures(pixels: Float[Tensor, "n 3 h w"]) -> UInt8[np.ndarray, "n h w 3"]:
     """From pixels in [-1, 1] to 8-bit pictures; values outside are clipped."""
     if not pixels.isfinite().all():
@@ -52,9 +57,13 @@ def to_rgb(name: str, picture: Image.Image | np.ndarray, behind: str = "white") 
             "picture.thumbnail((1024, 1024)) shrinks"
         )
     try:
-        upright = ImageOps.exif_transpose(picture)
+        upright = _upright(picture)
         if upright.mode in ("I", "F") or upright.mode.startswith("I;16"):
-            upright = _from_array(name, np.asarray(upright))
+            see_through, upright = upright.info.get("transparency"), np.asarray(upright)
+            opaque = upright != see_through
+            upright = _from_array(name, upright)
+            if not opaque.all():
+                upright.putalpha(Image.fromarray(opaque).convert("L"))
         if upright.has_transparency_data:
             upright = upright.convert("RGBA")
             upright = Image.alpha_composite(Image.new("RGBA", upright.size, behind), upright)
@@ -65,6 +74,15 @@ def to_rgb(name: str, picture: Image.Image | np.ndarray, behind: str = "white") 
         if str(error).startswith(f"{name}:"):
             raise
         raise ValueError(f"{name}: a picture of mode {picture.mode}: {error}") from error
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """The picture, turned as its EXIF data says, if they can be read."""
+    picture.load()
+    try:
+        return ImageOps.exif_transpose(picture)
+    except Exception:  # damaged EXIF data can go wrong in any way; the picture itself is whole
+        return picture
 
 
 def _from_array(name: str, array: np.ndarray) -> Image.Image:
@@ -104,17 +122,21 @@ def _eight_bits(name: str, array: np.ndarray) -> UInt8[np.ndarray, "*shape"]:
         raise ValueError(f"{name}: whole numbers from 0 to 65535 (16 bits), {got}")
     if 0 < most <= 255:
         raise ValueError(
-            f"{name}: {kind} is read as 16 bits, from 0 to 65535, {got}, which would be black; if "
-            "these are 8 bits, x.astype(numpy.uint8) says so (in Pillow, convert('L'))"
+            f"{name}: {kind} is read as 16 bits, from 0 to 65535, {got}, which would be black; "
+            f"x.astype({'bool' if most == 1 else 'numpy.uint8'}) says what they are (in Pillow, "
+            "convert('L'))"
         )
     return (array / 257).round().astype(np.uint8)
 
 
+@checked
 def square(picture: Image.Image, side: int) -> Image.Image:
     """The largest square in the middle of a picture, resized to this side."""
+    whole_number("side", side, 1, LARGEST)
     return ImageOps.fit(picture, (side, side), Image.Resampling.LANCZOS)
 
 
+@checked
 def figure_to_picture(figure: Figure) -> Image.Image:
     """A Figure, rendered as a picture."""
     file = io.BytesIO()
@@ -122,22 +144,29 @@ def figure_to_picture(figure: Figure) -> Image.Image:
     return Image.open(file).convert("RGB")
 
 
+@checked
 def contact_sheet(
     pictures: UInt8[np.ndarray, "n h w 3"], columns: int
 ) -> UInt8[np.ndarray, "H W 3"]:
     """Pictures side by side, `columns` to a row; n must fill the rows."""
     n, height, width, depth = pictures.shape
+    whole_number("columns", columns, 1, n)
+    if n % columns:
+        raise ValueError(f"columns: a divisor of {n}, the number of pictures, got {columns}")
     rows = pictures.reshape(n // columns, columns, height, width, depth)
     return rows.transpose(0, 2, 1, 3, 4).reshape(-1, columns * width, depth)
 
 
+@checked
 def to_jpeg(picture: Image.Image, quality: int = 90) -> bytes:
     """A picture as JPEG, for looking at only: JPEG changes the numbers."""
     file = io.BytesIO()
-    picture.save(file, "JPEG", quality=quality)
+    quality = whole_number("quality", quality, 1, 100)
+    to_rgb("picture", picture).save(file, "JPEG", quality=quality)
     return file.getvalue()
 
 
+@checked
 def psnr(first: Float[Tensor, "n 3 h w"], second: Float[Tensor, "n 3 h w"]) -> float:
     """Mean peak signal-to-noise ratio in dB, pixels in [-1, 1]; infinite for equal pictures."""
     error = ((first.clamp(-1, 1) - second) / 2).square().mean(dim=(1, 2, 3))

@@ -192,7 +192,7 @@ def _usable_device(device: str | torch.device | None) -> torch.device:
         return best_device()
     try:
         usable = torch.device(device)
-        torch.empty(0, device=usable)
+        torch.zeros(1, device=usable).item()
     except (RuntimeError, AssertionError, TypeError) as error:
         raise ValueError(
             f"device: {device!r} cannot be used here; the best device here: {str(best_device())!r}"

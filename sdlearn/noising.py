@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral
 
 import torch
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
@@ -16,11 +17,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from sdlearn._support.arguments import number, whole_number
+from sdlearn._support.checked import checked
 
 SCHEDULES = ("linear", "scaled_linear", "cosine")
-Time = int | Int[Tensor, "n"]
+Time = int | Int[Tensor, ""] | Int[Tensor, "n"]
 
 
+@checked
 @dataclass(frozen=True)
 class Schedule:
     """How much noise each step adds: β for every step, and what follows from it."""
@@ -28,6 +31,7 @@ class Schedule:
     betas: Float[Tensor, "T"]
 
     @classmethod
+    @checked
     def named(
         cls, name: str, steps: int = 1000, start: float = 0.00085, end: float = 0.012
     ) -> Schedule:
@@ -52,6 +56,7 @@ class Schedule:
         raise ValueError(f"name: one of {', '.join(SCHEDULES)}, got {name!r}")
 
     @classmethod
+    @checked
     def of(cls, scheduler: SchedulerMixin) -> Schedule:
         """The schedule that a diffusers scheduler uses."""
         return cls(scheduler.betas)
@@ -96,6 +101,8 @@ class Schedule:
             TypeError: t is not a whole number.
             ValueError: t is outside [0, T), or is neither a single t nor n of them.
         """
+        if isinstance(t, Integral):
+            whole_number("t", t, 0, len(self) - 1)
         steps = torch.as_tensor(t)
         if steps.is_floating_point() or steps.dtype == torch.bool:
             raise TypeError(f"t: a whole number from 0 to {len(self) - 1}, got {t!r}")
@@ -116,21 +123,21 @@ class Schedule:
         )
 
 
+@checked
 def add_noise(
     schedule: Schedule, clean: Float[Tensor, "n *rest"], t: Time, noise: Float[Tensor, "n *rest"]
 ) -> Float[Tensor, "n *rest"]:
     """Take all steps up to t at once (Ho et al. 2020, Eq. 4)."""
-    _same_shape(clean, noise, "noise")
     signal, sigma = schedule.rates(t, clean)
     # x_t = √ᾱ_t x_0 + √(1 - ᾱ_t) ε
     return signal * clean + sigma * noise
 
 
+@checked
 def posterior(
     schedule: Schedule, noisy: Float[Tensor, "n *rest"], clean: Float[Tensor, "n *rest"], t: Time
 ) -> tuple[Float[Tensor, "n *rest"], Tensor]:
     """Mean and variance of q(x_{t-1} | x_t, x_0), for t ≥ 1 (Ho et al. 2020, Eq. 6 and 7)."""
-    _same_shape(clean, noisy, "noisy")
     schedule.at(schedule.betas, t, clean)  # only to check t
     if torch.as_tensor(t).min() < 1:
         raise ValueError(f"t: 1 or more, because step 0 has no step before it, got {t!r}")
@@ -146,26 +153,27 @@ def posterior(
     return of_clean * clean + of_noisy * noisy, spread
 
 
+@checked
 def clean_from_noise(
     schedule: Schedule, noisy: Float[Tensor, "n *rest"], t: Time, noise: Float[Tensor, "n *rest"]
 ) -> Float[Tensor, "n *rest"]:
     """x̂₀ from x_t and its noise: the closed form solved for x_0 (Ho et al. 2020, Eq. 15)."""
-    _same_shape(noisy, noise, "noise")
     signal, sigma = schedule.rates(t, noisy)
     # x̂₀ = (x_t - √(1 - ᾱ_t) ε) / √ᾱ_t
     return (noisy - sigma * noise) / _divisor(signal, "picture", t)
 
 
+@checked
 def velocity(
     schedule: Schedule, clean: Float[Tensor, "n *rest"], t: Time, noise: Float[Tensor, "n *rest"]
 ) -> Float[Tensor, "n *rest"]:
     """v, which some models predict instead of the noise (Salimans and Ho 2022, Appendix D)."""
-    _same_shape(clean, noise, "noise")
     signal, sigma = schedule.rates(t, clean)
     # v = √ᾱ_t ε - √(1 - ᾱ_t) x_0
     return signal * noise - sigma * clean
 
 
+@checked
 def clean_from_velocity(
     schedule: Schedule,
     noisy: Float[Tensor, "n *rest"],
@@ -173,7 +181,6 @@ def clean_from_velocity(
     predicted: Float[Tensor, "n *rest"],
 ) -> Float[Tensor, "n *rest"]:
     """x̂₀ from x_t and v (the same source)."""
-    _same_shape(noisy, predicted, "predicted")
     signal, sigma = schedule.rates(t, noisy)
     # x̂₀ = √ᾱ_t x_t - √(1 - ᾱ_t) v; the noise cancels, which leaves (ᾱ_t + 1 - ᾱ_t) x_0 = x_0
     return signal * noisy - sigma * predicted
@@ -183,10 +190,3 @@ def _divisor(share: Tensor, what: str, t: Time) -> Tensor:
     if not share.all():
         raise ValueError(f"t: with this schedule there is no {what} at all in x_t, got {t!r}")
     return share
-
-
-def _same_shape(expected: Tensor, given: Tensor, name: str) -> None:
-    if given.shape != expected.shape:
-        raise ValueError(
-            f"{name}: shape {tuple(expected.shape)} like the picture's, got {tuple(given.shape)}"
-        )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from numbers import Integral
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from sdlearn._support.arguments import number, texts, whole_number
+from sdlearn._support.checked import checked
 from sdlearn.compression import decode, encode, scale
 from sdlearn.denoising import (
     Predict,
@@ -30,6 +32,7 @@ Size = int | tuple[int, int]
 """A picture's side, or its height and width, in pixels."""
 
 
+@checked
 def text_to_latents(
     model: Components,
     prompt: str | list[str],
@@ -42,7 +45,6 @@ def text_to_latents(
     """Yield every denoising step for one prompt or several. Arguments as in `text_to_image`."""
     prompts = texts("prompt", prompt)
     steps, guidance = or_defaults(model, steps, guidance)
-    check_denoising(model.scheduler, steps, guidance)
     generator = seeded(seed)
     height, width = (side // model.factor for side in picture_size(model, size))
     states, negative_states = _read(model, prompts, negative_prompt)
@@ -61,6 +63,7 @@ def text_to_latents(
     )
 
 
+@checked
 def text_to_image(
     model: Components,
     prompt: str | list[str],
@@ -79,7 +82,8 @@ def text_to_image(
         steps: how many denoising steps to take; by default as many as the model needs
             (`model.default_steps`).
         guidance: how strongly to follow the prompt; 1 is just the prediction for the prompt, with
-            no guidance added. By default what suits the model (`model.default_guidance`).
+            no guidance added, and 0 ignores the prompt. (Where a model's card says 0 for "no
+            guidance", say 1.) By default what suits the model (`model.default_guidance`).
         seed: chooses the noise to start from. The same seed gives the same picture.
 
     Raises:
@@ -90,6 +94,7 @@ def text_to_image(
     )
 
 
+@checked
 def image_to_latents(
     model: Components,
     picture: Image.Image | np.ndarray,
@@ -117,6 +122,7 @@ def image_to_latents(
     yield from denoise(*parts, steps, guidance, latents, strength, latent_mask, generator)
 
 
+@checked
 def image_to_image(
     model: Components,
     picture: Image.Image | np.ndarray,
@@ -146,6 +152,7 @@ def image_to_image(
     return _pictures(model, prompt, drawing)
 
 
+@checked
 def inpaint(
     model: Components,
     picture: Image.Image | np.ndarray,
@@ -175,14 +182,16 @@ def inpaint(
     return _pictures(model, prompt, drawing)
 
 
+@checked
 def or_defaults(model: Components, steps: int | None, guidance: float | None) -> tuple[int, float]:
-    """The given steps and guidance; for None, the model's own."""
-    return (
-        model.default_steps if steps is None else steps,
-        model.default_guidance if guidance is None else guidance,
-    )
+    """The given steps and guidance, if they can be used; for None, the model's own."""
+    steps = model.default_steps if steps is None else steps
+    guidance = model.default_guidance if guidance is None else guidance
+    check_denoising(model.scheduler, steps, guidance)
+    return steps, guidance
 
 
+@checked
 def predictor(model: Components, prompt: str, guidance: float = 1.0) -> Predict:
     """The noise that the model predicts for a prompt, as a function of latents and t."""
     number("guidance", guidance, 0, 100)
@@ -205,18 +214,18 @@ def predictor(model: Components, prompt: str, guidance: float = 1.0) -> Predict:
     return predict
 
 
+@checked
 def latents_to_images(model: Components, latents) -> list[Image.Image]:
     """Decode latents [n, c, h, w] into n pictures."""
     return [Image.fromarray(picture) for picture in to_pictures(decode(model.vae, latents))]
 
 
+@checked
 def picture_size(model: Components, size: Size | None) -> tuple[int, int]:
     """The requested height and width, or the model's own; the U-Net halves them several times."""
     if size is None:
         return model.side, model.side
-    sides = size if isinstance(size, tuple) else (size, size)
-    if len(sides) != 2:
-        raise ValueError(f"size: a side, or a height and a width, got {size!r}")
+    sides = (size, size) if isinstance(size, Integral) else tuple(size)
     least = _least_side(model)
     for side in sides:
         whole_number("size", side, least, LARGEST)
@@ -239,11 +248,10 @@ def _nearest(side: int, least: int) -> int:
 def _read(
     model: Components, prompts: list[str], negative_prompt: str
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    if not isinstance(negative_prompt, str):
-        raise TypeError(f"negative_prompt: one text for all prompts, got {negative_prompt!r}")
     negative = [negative_prompt] * len(prompts)
     return tuple(
-        encode_text(model.tokenizer, model.text_encoder, read) for read in (prompts, negative)
+        encode_text(model.tokenizer, model.text_encoder, read).to(model.device, model.dtype)
+        for read in (prompts, negative)
     )
 
 
@@ -274,11 +282,26 @@ def _fitting_size(model: Components, picture: Image.Image) -> tuple[int, int]:
     return _nearest(width, least), _nearest(height, least)
 
 
+def _check_painted(mask: Image.Image | np.ndarray, grey: Image.Image) -> None:
+    """Raise ValueError for a photo with a hole: it does not say whether the hole is meant."""
+    if not isinstance(mask, Image.Image) or not mask.has_transparency_data:
+        return
+    alpha = np.asarray(ImageOps.exif_transpose(mask).convert("RGBA").getchannel("A"))
+    opaque = np.asarray(grey)[alpha == 255]
+    neither = ((opaque > 63) & (opaque < 192)).sum()  # neither nearly black nor nearly white
+    if (alpha < 255).any() and neither > opaque.size / 10:
+        raise ValueError(
+            "mask: white where to draw, on black or on nothing, got other colours with transparent "
+            "parts; if these are meant, mask.getchannel('A').point(lambda a: 255 - a) is the mask"
+        )
+
+
 def _latent_mask(
     model: Components, mask: Image.Image | np.ndarray, picture: Image.Image
 ) -> torch.Tensor:
     """The picture's mask at the size of the latents: 1 where to draw, float [1, 1, h, w]."""
     grey = to_rgb("mask", mask, behind="black").convert("L")
+    _check_painted(mask, grey)
     if grey.size != picture.size:
         sizes = ["×".join(map(str, sides)) for sides in (picture.size, grey.size)]
         raise ValueError(f"mask: {sizes[0]} pixels like the picture, got {sizes[1]}")

@@ -14,10 +14,12 @@ from PIL import Image
 from torch import Tensor
 from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
+from sdlearn._support.checked import checked
 from sdlearn.images import to_rgb
 from sdlearn.text import tokenize
 
 
+@checked
 @torch.no_grad()
 def text_vectors(
     tokenizer: CLIPTokenizer, clip: CLIPModel, prompts: str | list[str]
@@ -26,18 +28,20 @@ def text_vectors(
     return clip.get_text_features(tokenize(tokenizer, prompts).to(clip.device)).pooler_output
 
 
+@checked
 @torch.no_grad()
 def image_vectors(
     image_processor: CLIPImageProcessorPil, clip: CLIPModel, pictures: list[Image.Image]
 ) -> Float[Tensor, "n d"]:
     """One vector for each picture: the image tower's summary, projected into the common space."""
-    if not isinstance(pictures, list | tuple) or not pictures:
-        raise TypeError(f"pictures: a list of at least one picture, got {type(pictures).__name__}")
+    if not pictures:
+        raise ValueError("pictures: at least one, got an empty list")
     listed = [to_rgb("pictures", picture) for picture in pictures]
     pixels = image_processor(listed, return_tensors="pt").pixel_values
     return clip.get_image_features(pixels.to(clip.device, clip.dtype)).pooler_output
 
 
+@checked
 def cosine_similarity(
     first: Float[Tensor, "n d"], second: Float[Tensor, "m d"]
 ) -> Float[Tensor, "n m"]:
@@ -50,11 +54,13 @@ def cosine_similarity(
     return (first @ second.T).clamp(-1, 1)
 
 
+@checked
 def temperature(clip: CLIPModel) -> float:
     """The temperature that CLIP has learned; CLIP stores the logarithm of its inverse."""
     return 1 / clip.logit_scale.exp().item()
 
 
+@checked
 def contrastive_loss(similarity: Float[Tensor, "n n"], temperature: float) -> Float[Tensor, ""]:
     """The symmetric contrastive loss of n matching pairs (Radford et al. 2021, Figure 3).
 
@@ -62,10 +68,6 @@ def contrastive_loss(similarity: Float[Tensor, "n n"], temperature: float) -> Fl
     similarities are logits: each row scores all captions for one picture, and each column scores
     all pictures for one caption.
     """
-    if similarity.ndim != 2 or similarity.shape[0] != similarity.shape[1]:
-        raise ValueError(
-            f"similarity: n×n, one row and one column for each pair, got {tuple(similarity.shape)}"
-        )
     if not temperature > 0:
         raise ValueError(f"temperature: a number above 0, got {temperature}")
     logits = similarity / temperature

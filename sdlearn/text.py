@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+import threading
 import unicodedata
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import BatchEncoding, CLIPTextModel, CLIPTokenizer
 
-from sdlearn._support.arguments import texts
+from sdlearn._support.arguments import check_finite, texts
+from sdlearn._support.checked import checked
 
 
 @dataclass(frozen=True)
@@ -27,45 +31,80 @@ class Token:
     """Where the piece is in the text; empty for the start and end tokens."""
 
 
+@checked
 def tokenize(tokenizer: CLIPTokenizer, prompts: str | list[str]) -> Int[Tensor, "n positions"]:
     """Start token, the text, end token, then end tokens as padding up to the last position.
 
     A text that is too long is cut off, with a warning that quotes the part that was lost.
     """
-    listed = texts("prompts", prompts)
+    listed = [_with_all_vectors(tokenizer, text) for text in texts("prompts", prompts)]
     for text in listed:
-        pieces = tokenizer(text).input_ids[1:-1]
+        pieces = _read(tokenizer, text, truncation=False, verbose=False).input_ids[1:-1]
         room = tokenizer.model_max_length - 2  # the start and end tokens need two positions
         if len(pieces) > room:
-            lost = tokenizer.decode(pieces[room:])
+            cut = pieces[:-room] if tokenizer.truncation_side == "left" else pieces[room:]
             warnings.warn(
-                f"the prompt has {len(pieces)} tokens, but only {room} fit; cut off: {lost!r}",
-                stacklevel=2,
+                f"the prompt has {len(pieces)} tokens, but only {room} fit; cut off: "
+                f"{tokenizer.decode(cut)!r}",
+                stacklevel=3,
             )
-    return tokenizer(listed, padding="max_length", truncation=True, return_tensors="pt").input_ids
+    return _read(tokenizer, listed, **FULL, return_tensors="pt").input_ids
 
 
+FULL = {"padding": "max_length", "truncation": True}
+_ONE_READER = threading.Lock()
+
+
+def _read(tokenizer: CLIPTokenizer, text: str | list[str], **options) -> BatchEncoding:
+    """What the tokenizer makes of a text.
+
+    A tokenizer keeps the options of a call until the next, so two threads must not share them.
+    """
+    with _ONE_READER:
+        return tokenizer(text, **options)
+
+
+def _with_all_vectors(tokenizer: CLIPTokenizer, text: str) -> str:
+    """A word that was learned as several vectors, `<x>`, as all of them: `<x> <x>_1 <x>_2`.
+
+    As in diffusers' `TextualInversionLoaderMixin.maybe_convert_prompt`.
+    """
+    added = tokenizer.get_added_vocab()
+    for word in added:
+        count = next(i for i in range(1, len(added) + 1) if f"{word}_{i}" not in added)
+        if count > 1 and word in text:
+            text = text.replace(word, " ".join([word, *(f"{word}_{i}" for i in range(1, count))]))
+    return text
+
+
+@checked
 def encode_text(
     tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel, prompts: str | list[str]
 ) -> Float[Tensor, "n positions width"]:
     """What Stable Diffusion reads: the text tower's last hidden states, not pooled or projected."""
     tokens = tokenize(tokenizer, prompts).to(text_encoder.device)
     with torch.no_grad():
-        return text_encoder(tokens).last_hidden_state
+        states = text_encoder(tokens).last_hidden_state
+    check_finite("text_encoder", states)
+    return states
 
 
+@checked
 def pieces(tokenizer: CLIPTokenizer, text: str) -> list[Token]:
     """The tokens of one text and their pieces, from start token to end token, without padding."""
-    read = tokenizer(texts("text", text)[0], return_offsets_mapping=True, truncation=True)
+    (text,) = texts("text", text)
+    whole = _with_all_vectors(tokenizer, text)
+    read = _read(tokenizer, whole, **FULL, return_offsets_mapping=True)
     written = tokenizer.convert_ids_to_tokens(read.input_ids)
+    fields = zip(read.input_ids, written, read.offset_mapping, read.attention_mask, strict=True)
     return [
-        Token(*fields)
-        for fields in zip(
-            range(len(written)), read.input_ids, written, read.offset_mapping, strict=True
-        )
+        Token(position, number, piece, span)
+        for position, (number, piece, span, is_read) in enumerate(fields)
+        if is_read
     ]
 
 
+@checked
 def positions_of(tokenizer: CLIPTokenizer, text: str, word: str) -> list[int]:
     """The positions of all pieces of a word, or of several words in a row, wherever it occurs.
 
@@ -75,7 +114,7 @@ def positions_of(tokenizer: CLIPTokenizer, text: str, word: str) -> list[int]:
     Raises:
         ValueError: the word is not in the text, or was cut off because the text is too long.
     """
-    spans = _spans_of(word, text)
+    spans = _spans_of(word, _with_all_vectors(tokenizer, text))
     if not spans:
         raise ValueError(f"word: {word!r} is not in the prompt {text!r}")
     read = pieces(tokenizer, text)[1:-1]  # without the start and end tokens
@@ -92,26 +131,47 @@ def positions_of(tokenizer: CLIPTokenizer, text: str, word: str) -> list[int]:
     return positions
 
 
+@checked
 def words_in(text: str) -> list[str]:
     """The different words of a text, in small letters; a run of Chinese or Thai is one word."""
-    return list(dict.fromkeys(re.findall(r"\w+", _composed(text)[0].lower())))
+    return list(dict.fromkeys(_runs(text, _is_letter)))
 
 
+@checked
 def split_words(tokenizer: CLIPTokenizer, text: str) -> list[str]:
     """The words that the tokenizer splits into pieces, because it has rarely or never read them."""
-    words = dict.fromkeys(re.findall(r"[^\W\d_]+", _composed(text)[0].lower()))
+    words = dict.fromkeys(_runs(*texts("text", text), lambda c: c.isalpha() or _is_mark(c)))
     # a whole word has three tokens: the start token, the word and the end token
-    return [word for word in words if len(tokenizer(word).input_ids) > 3]
+    return [word for word in words if len(_read(tokenizer, word).input_ids) > 3]
 
 
-WITHOUT_GAPS = (
-    "\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Tibetan, Burmese, Khmer
+WITHOUT_GAPS = re.compile(
+    "[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Tibetan, Burmese, Khmer
     "\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f"  # Japanese
     "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Chinese characters
-    "\uac00-\ud7af"  # Korean, where particles follow a noun without a gap
+    "\uac00-\ud7af]"  # Korean, where particles follow a noun without a gap
 )
-LETTER = rf"[^\W{WITHOUT_GAPS}]"
-"""A letter or digit of a script that puts gaps between its words."""
+"""Characters of scripts that put no gaps between words, so any part of a text may be a word."""
+
+
+def _is_mark(character: str) -> bool:
+    """True for accents and vowel signs, which belong to the letter before them."""
+    return unicodedata.category(character).startswith("M")
+
+
+def _is_letter(character: str) -> bool:
+    return character.isalnum() or character == "_" or _is_mark(character)
+
+
+def _runs(text: str, belongs: Callable[[str], bool]) -> list[str]:
+    """The longest parts of a text whose characters all belong, in small letters."""
+    groups = itertools.groupby(_composed(text)[0], belongs)
+    # a few letters, such as İ, would become two: they stay
+    return [
+        "".join(c.lower() if len(c.lower()) == 1 else c for c in run)
+        for good, run in groups
+        if good
+    ]
 
 
 def _spans_of(word: str, text: str) -> list[tuple[int, int]]:
@@ -120,11 +180,23 @@ def _spans_of(word: str, text: str) -> list[tuple[int, int]]:
     parts = _composed(word)[0].split()
     if not parts:
         return []
-    before = rf"(?<!{LETTER})" if re.match(LETTER, parts[0]) else ""
-    after = rf"(?!{LETTER})" if re.search(rf"{LETTER}\Z", parts[-1]) else ""
-    pattern = before + r"\s+".join(map(re.escape, parts)) + after
-    found = re.finditer(pattern, composed, re.IGNORECASE)
-    return [(origins[match.start()], origins[match.end()]) for match in found]
+    found = re.finditer(r"\s+".join(map(re.escape, parts)), composed, re.IGNORECASE)
+    return [
+        (origins[match.start()], origins[match.end()])
+        for match in found
+        if not (_is_inside(composed, match.start()) or _is_inside(composed, match.end()))
+    ]
+
+
+def _is_inside(text: str, place: int) -> bool:
+    """Is this place between two characters of one word?"""
+    if not 0 < place < len(text):
+        return False
+    before, after = text[place - 1], text[place]
+    if _is_mark(after):
+        return True
+    no_gaps = WITHOUT_GAPS.match(before) or WITHOUT_GAPS.match(after)
+    return _is_letter(before) and _is_letter(after) and not no_gaps
 
 
 def _composed(text: str) -> tuple[str, list[int]]:

@@ -6,12 +6,15 @@ from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from numbers import Integral
 
 import torch
 from diffusers import UNet2DConditionModel
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from sdlearn._support.arguments import whole_number
+from sdlearn._support.checked import checked
 from sdlearn._support.hooks import of_this_thread
 from sdlearn._support.wrapping import uncompiled, unwrapped
 
@@ -43,6 +46,7 @@ class Stop:
         return f"{self.name:<28} {self.kind:<20} {before:>11} → {after:<11} {self.parameters:>10,}"
 
 
+@checked
 def time_embedding(
     unet: UNet2DConditionModel, t: Int[Tensor, "n"]
 ) -> tuple[Float[Tensor, "n sinusoids"], Float[Tensor, "n width"]]:
@@ -55,6 +59,7 @@ def time_embedding(
         return sinusoids, unet.time_embedding(sinusoids)
 
 
+@checked
 def tour(
     unet: UNet2DConditionModel,
     latents: Float[Tensor, "n c h w"],
@@ -62,6 +67,17 @@ def tour(
     states: Float[Tensor, "n positions width"],
 ) -> Iterator[Stop]:
     """Run the U-Net once and yield its blocks in the order in which they were computed."""
+    config = unwrapped(unet).config
+    if latents.shape[1] != config.in_channels:
+        raise ValueError(
+            f"latents: shape [n, {config.in_channels}, h, w], got {tuple(latents.shape)}"
+        )
+    if states.shape[2] != config.cross_attention_dim:
+        raise ValueError(
+            f"states: shape [n, positions, {config.cross_attention_dim}], got {tuple(states.shape)}"
+        )
+    if isinstance(t, Integral):
+        whole_number("t", t, 0, 10**6)
     seen: list[Stop] = []
 
     def note(name: str, module: nn.Module, args: tuple, output) -> None:
@@ -74,7 +90,8 @@ def tour(
         for name, module in _blocks(unwrapped(unet)):
             handle = module.register_forward_hook(of_this_thread(partial(note, name)))
             hooks.callback(handle.remove)
-        unet(latents, t, states)
+        place = unwrapped(unet).device, unwrapped(unet).dtype
+        unet(latents.to(*place), t, states.to(*place))
     yield from seen
 
 
@@ -99,6 +116,7 @@ def _shape(states: Tensor) -> tuple[int, ...]:
     return tuple(states.shape[1:])
 
 
+@checked
 @contextmanager
 def without_skips(unet: UNet2DConditionModel, up_blocks: Collection[int]) -> Iterator[None]:
     """Inside the `with` block, the skip connections into these up blocks carry only zeros.
@@ -138,6 +156,7 @@ LAYER_KINDS = {
 }
 
 
+@checked
 def parameters_by_kind(unet: UNet2DConditionModel) -> dict[str, int]:
     """How many parameters each kind of layer has."""
     counts = dict.fromkeys([*LAYER_KINDS.values(), "everything else"], 0)

@@ -73,9 +73,9 @@ def test_tiles_through_the_library_give_about_the_same_latents(tiny):
 @pytest.mark.parametrize(
     ("pixels", "message"),
     [
-        (torch.zeros(3, 16, 16), r"pixels: shape \[n, 3, H, W\], got \(3, 16, 16\)"),
-        (torch.zeros(1, 4, 16, 16), "pixels: shape"),
-        (torch.zeros(1, 3, 0, 16), "pixels: shape"),
+        (torch.zeros(3, 16, 16), r"pixels: .* \[n, 3, H, W\], got .* \[3, 16, 16\]"),
+        (torch.zeros(1, 4, 16, 16), r"pixels: .* \[n, 3, H, W\]"),
+        (torch.zeros(1, 3, 0, 16), "pixels: at least one number"),
         (torch.zeros(1, 3, 18, 16), r"pixels: sides that are multiples of 4, got \(18, 16\)"),
         (
             torch.full((1, 3, 16, 16), torch.nan),

@@ -3,6 +3,10 @@
 It never hangs, crashes, or returns NaN.
 """
 
+import dataclasses
+import inspect
+
+import diffusers
 import numpy as np
 import pytest
 import torch
@@ -11,6 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sdlearn import noising
+from sdlearn._support.reading import SCHEDULERS
 from sdlearn.compression import decode, encode, scale
 from sdlearn.denoising import draw_noise
 from sdlearn.noising import Schedule
@@ -127,6 +132,107 @@ def test_any_word_is_found_or_refused(random_model, prompt, word):
         lambda: positions_of(random_model.tokenizer, prompt, word), "word", "prompt"
     )
     assert found is None or all(0 < position < 77 for position in found)
+
+
+SOLVERS = sorted(SCHEDULERS - {"DPMSolverSDEScheduler", "LMSDiscreteScheduler"})
+"""Without those that need another library."""
+WITH_NOISE = [name for name in SOLVERS if "Ancestral" in name]
+WITH_NOISE += ["DDPMScheduler", "DDPMParallelScheduler", "LCMScheduler", "TCDScheduler"]
+PAGES = np.random.default_rng(0).integers(0, 255, (8, 48, 48, 3), dtype=np.uint8)
+
+
+@st.composite
+def drawings(draw):
+    """Everything that our pipelines and diffusers' can be asked alike."""
+    wide, high = draw(st.sampled_from([16, 24, 32, 48])), draw(st.sampled_from([16, 24, 32, 48]))
+    return {
+        "kind": draw(st.sampled_from(["text", "image", "inpaint"])),
+        "scheduler": draw(st.sampled_from(SOLVERS)),
+        "prediction": draw(st.sampled_from(["epsilon", "v_prediction"])),
+        "spacing": draw(st.sampled_from(["leading", "trailing", "linspace"])),
+        "karras": draw(st.booleans()),
+        "prompt": draw(st.text(max_size=100)),
+        "negative": draw(st.sampled_from(["", "a blue tree", "🎈" * 40])),
+        "picture": PAGES[draw(st.integers(0, 7)), :high, :wide],
+        "mask": np.arange(wide)[None].repeat(high, 0) < draw(st.integers(1, wide)),
+        "steps": draw(st.integers(2, 9)),
+        "guidance": draw(st.one_of(st.just(1.0), st.floats(1.1, 20))),
+        "strength": draw(st.one_of(st.just(1.0), st.floats(0.5, 1))),
+        "seed": draw(st.integers(0, 2**32)),
+    }
+
+
+class Asked(dict):
+    """Shown in short if the test fails."""
+
+    def __repr__(self):
+        return str({k: getattr(v, "shape", v) for k, v in self.items()})
+
+
+def ours(model, asked):
+    common = {
+        "negative_prompt": asked["negative"],
+        "steps": asked["steps"],
+        "guidance": asked["guidance"],
+        "seed": asked["seed"],
+    }
+    if asked["kind"] == "text":
+        return text_to_image(model, asked["prompt"], size=asked["picture"].shape[:2], **common)
+    common |= {"prompt": asked["prompt"], "strength": asked["strength"]}
+    if asked["kind"] == "image":
+        return image_to_image(model, asked["picture"], **common)
+    return inpaint(model, asked["picture"], asked["mask"], **common)
+
+
+def theirs(pipeline, scheduler, asked):
+    kind, extra = {
+        "text": (diffusers.StableDiffusionPipeline, {}),
+        "image": (diffusers.StableDiffusionImg2ImgPipeline, {}),
+        "inpaint": (
+            diffusers.StableDiffusionInpaintPipeline,
+            {"mask_image": Image.fromarray(asked["mask"].astype(np.uint8) * 255)},
+        ),
+    }[asked["kind"]]
+    high, wide = asked["picture"].shape[:2]
+    if asked["kind"] != "text":
+        extra |= {"image": Image.fromarray(asked["picture"]), "strength": asked["strength"]}
+    if asked["kind"] != "image":
+        extra |= {"height": high, "width": wide}
+    parts = {**pipeline.components, "scheduler": scheduler}
+    other = kind(**parts, requires_safety_checker=False)
+    other.set_progress_bar_config(disable=True)
+    return other(
+        prompt=asked["prompt"],
+        negative_prompt=asked["negative"],
+        num_inference_steps=asked["steps"],
+        guidance_scale=asked["guidance"],
+        generator=torch.Generator().manual_seed(asked["seed"]),
+        output_type="np",
+        **extra,
+    ).images[0]
+
+
+@pytest.mark.filterwarnings("ignore")
+@settings(fuzzed, max_examples=150)
+@given(asked=drawings().map(Asked))
+def test_any_picture_is_the_one_that_diffusers_draws(random_model, random_pipeline, asked):
+    """Another picture without a word would be the worst answer of all."""
+    if asked["kind"] == "inpaint" and asked["scheduler"] in WITH_NOISE:
+        asked["kind"] = "image"  # diffusers draws numbers that it then does not use
+    changes = {"prediction_type": asked["prediction"], "timestep_spacing": asked["spacing"]}
+    kind = getattr(diffusers, asked["scheduler"])
+    if "use_karras_sigmas" in inspect.signature(kind).parameters:
+        changes["use_karras_sigmas"] = asked["karras"]
+    scheduler = kind.from_config(random_model.scheduler.config, **changes)
+    model = dataclasses.replace(random_model, scheduler=scheduler)
+    try:
+        found = np.asarray(ours(model, asked)).astype(float)
+    except ValueError as error:
+        refused = str(error)
+        assert refused.startswith(("steps: ", "strength: ")), refused
+        return
+    expected = np.round(theirs(random_pipeline, scheduler, asked) * 255)
+    assert np.abs(found - expected).max() <= 1
 
 
 SHAPES = st.lists(st.integers(1, 4), min_size=1, max_size=4).map(tuple)

@@ -111,7 +111,7 @@ def test_grey_deep_and_float_pictures_are_understood(picture):
         (
             np.array([[0, 255]]),
             ValueError,
-            "int64 is read as 16 bits.*got numbers from 0 to 255.*x.astype.numpy.uint8. says so",
+            "int64 is read as 16 bits.*got numbers from 0 to 255.*x.astype.numpy.uint8. says",
         ),
         (np.array([[0, 255]], np.uint16), ValueError, "uint16 is read as 16 bits"),
         (np.array([[-5, 70_000]]), ValueError, "from 0 to 65535 .16 bits., got numbers from -5"),
@@ -192,3 +192,27 @@ def test_a_damaged_file_is_named():
 def test_pixels_that_are_not_finite_are_no_black_picture(broken):
     with pytest.raises(ValueError, match="pixels: finite numbers"):
         to_pictures(torch.tensor([0.0, broken, 0.0]).reshape(1, 3, 1, 1))
+
+
+@pytest.mark.parametrize("kept", [4, 12, 20])
+def test_damaged_exif_data_do_not_lose_the_picture(kept):
+    exif, file = Image.Exif(), io.BytesIO()
+    exif[ExifTags.Base.Orientation] = 6
+    page = Image.effect_noise((6, 4), 50)
+    page.save(file, "PNG", exif=exif.tobytes()[:kept])
+    found = to_rgb("picture", Image.open(io.BytesIO(file.getvalue())))
+    assert np.array_equal(found, page.convert("RGB"))
+
+
+def test_a_transparent_shade_in_16_bits_is_transparent():
+    deep = Image.fromarray(np.array([[700, 40_000]], np.uint16))
+    file = io.BytesIO()
+    deep.save(file, "PNG", transparency=700)
+    found = np.asarray(to_rgb("picture", Image.open(io.BytesIO(file.getvalue()))))
+    assert found[0, :, 0].tolist() == [255, round(40_000 / 257)]
+
+
+def test_zeros_and_ones_are_told_apart_from_8_bits():
+    with pytest.raises(ValueError, match="int64 is read as 16 bits.*x.astype.bool. says what they"):
+        to_rgb("mask", np.array([[0, 1]]))
+    assert np.asarray(to_rgb("mask", np.array([[0, 1]]).astype(bool))).max() == 255

@@ -4,8 +4,10 @@ The situations are those of public bug reports: configurations of 2022, incomple
 for other tasks, other ways to predict.
 """
 
+import dataclasses
 import json
 import logging
+import re
 import shutil
 import warnings
 
@@ -16,16 +18,18 @@ import torch
 from conftest import WIDTH, small_unet
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
 from transformers import T5Config, T5EncoderModel
 
 from sdlearn._support.reading import SCHEDULERS
+from sdlearn.attention import attention_layers, record
 from sdlearn.denoising import ddim
 from sdlearn.loading import load
 from sdlearn.noising import Schedule
-from sdlearn.pipeline import predictor, text_to_image, text_to_latents
-from sdlearn.text import encode_text, tokenize
+from sdlearn.pipeline import inpaint, predictor, text_to_image, text_to_latents
+from sdlearn.text import encode_text, positions_of, tokenize
 
 # torch's tensors and numpy 2, in diffusers' schedulers
 pytestmark = [
@@ -64,18 +68,18 @@ def with_unet(folder, **changes):
     return folder
 
 
-def theirs(folder, **options) -> np.ndarray:
+def theirs(folder, kind=StableDiffusionPipeline, **options) -> np.ndarray:
     """The picture that diffusers' own pipeline draws from the folder, in 8 bits."""
     logging.disable(logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        pipeline = StableDiffusionPipeline.from_pretrained(
+        pipeline = kind.from_pretrained(
             folder, local_files_only=True, requires_safety_checker=False
         )
     pipeline.set_progress_bar_config(disable=True)
     noise = torch.Generator().manual_seed(3)
-    call = {"num_inference_steps": 5, "guidance_scale": 4.0, "output_type": "np", **options}
-    made = pipeline(PROMPT, generator=noise, **call).images[0]
+    call = {"prompt": PROMPT, "num_inference_steps": 5, "guidance_scale": 4.0, "output_type": "np"}
+    made = pipeline(generator=noise, **{**call, **options}).images[0]
     logging.disable(logging.NOTSET)
     return np.round(made * 255)
 
@@ -394,7 +398,7 @@ def test_an_autoencoder_with_shifted_latents_is_refused(copy, changes, message):
         ("DDIMScheduler", {"prediction_type": "flow_prediction"}, "prediction_type is one of eps"),
         ("UniPCMultistepScheduler", {"use_flow_sigmas": True}, "without whole timesteps"),
         ("EulerDiscreteScheduler", {"timestep_type": "continuous"}, "without whole timesteps"),
-        ("PNDMScheduler", {"prediction_type": "sample"}, "PNDMScheduler cannot take a step"),
+        ("PNDMScheduler", {"prediction_type": "sample"}, "PNDMScheduler cannot take 4 steps"),
         ("DDIMScheduler", {"beta_schedule": "curly"}, "cannot be read"),
         ("DDIMScheduler", {"trained_betas": [0.1, 0.2]}, "1000 steps, but 2 betas"),
     ],
@@ -481,7 +485,7 @@ def test_every_scheduler_draws_the_picture_of_diffusers_whatever_is_predicted(
     settings = TODAY if name != "PNDMScheduler" else {**TODAY, "skip_prk_steps": True}
     scheduled(copy, name, **settings, prediction_type=prediction)
     if prediction == "sample" and name in WITHOUT_SAMPLE:
-        with pytest.raises(OSError, match="cannot take a step"):
+        with pytest.raises(OSError, match="cannot take 4 steps: .*sample"):
             load(copy, "cpu")
     else:
         assert_drawn_as_by_diffusers(copy)
@@ -575,17 +579,167 @@ def test_a_schedule_that_ends_in_pure_noise_is_drawn(copy, name, prediction):
     assert_drawn_as_by_diffusers(copy)
 
 
-def test_noise_from_a_step_of_pure_noise_is_refused_where_it_cannot_be_told(copy):
+def test_settings_that_can_only_give_nan_are_refused(copy):
     """With ᾱ = 0 nothing of the picture is in x_t, so noise alone does not say what x̂₀ is."""
     scheduled(copy, "DDIMScheduler", **TODAY, **ZERO_SNR, timestep_spacing="trailing")
-    with pytest.raises(FloatingPointError, match="latents: NaN or infinity at t=999"):
-        ours(load(copy, "cpu"))
+    with pytest.raises(OSError, match="scheduler: DDIMScheduler .* gives NaN in 4 steps"):
+        load(copy, "cpu")
 
 
 def test_fresh_noise_is_added_only_as_the_pipeline_adds_it(copy):
     """TCD's own step adds noise by default (eta 0.3); diffusers' pipeline asks for none."""
     scheduled(copy, "TCDScheduler", **TODAY)
     assert_drawn_as_by_diffusers(copy)
+
+
+@pytest.mark.parametrize("strength", [0.6, 1.0])
+def test_inpainting_with_a_pndm_of_2022_is_diffusers(copy, strength):
+    """Its configuration does not skip the steps of Runge and Kutta; diffusers' inpainting does."""
+    scheduled(copy, "PNDMScheduler", **TODAY)
+    picture = Image.fromarray(np.arange(32 * 32 * 3, dtype=np.uint8).reshape(32, 32, 3))
+    mask = Image.new("L", (32, 32))
+    mask.paste(255, (8, 8, 24, 28))
+    model = load(copy, "cpu")
+    options = {"steps": 5, "guidance": 4.0, "seed": 3}
+    found = np.asarray(inpaint(model, picture, mask, PROMPT, strength, **options)).astype(float)
+    expected = theirs(
+        copy,
+        kind=diffusers.StableDiffusionInpaintPipeline,
+        image=picture,
+        mask_image=mask,
+        strength=strength,
+        height=32,
+        width=32,
+    )
+    assert np.abs(found - expected).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "steps", "message"),
+    [
+        (diffusers.PNDMScheduler(steps_offset=1), 2, "steps: PNDMScheduler cannot take 2"),
+        (diffusers.LCMScheduler(), 60, "steps: LCMScheduler cannot take 60"),
+        (
+            diffusers.FlowMatchEulerDiscreteScheduler(),
+            5,
+            "scheduler: FlowMatchEuler.* cannot be us",
+        ),
+        (diffusers.IPNDMScheduler(), 5, "scheduler: IPNDMScheduler cannot be used"),
+    ],
+)
+def test_a_scheduler_that_was_put_in_later_is_checked_too(random_model, scheduler, steps, message):
+    model = dataclasses.replace(random_model, scheduler=scheduler)
+    with pytest.raises(ValueError, match=message):
+        text_to_image(model, PROMPT, steps=steps)
+
+
+@pytest.mark.parametrize(
+    "name", ["DEISMultistepScheduler", "DPMSolverSinglestepScheduler", "UniPCMultistepScheduler"]
+)
+def test_settings_that_fail_only_with_many_steps_are_refused_at_once(copy, name):
+    settings = {"beta_schedule": "squaredcos_cap_v2", "use_karras_sigmas": True}
+    with pytest.raises(OSError, match=f"scheduler: {name} cannot take 25 steps: "):
+        load(scheduled(copy, name, **TODAY, **settings), "cpu")
+
+
+# --- parts that were changed ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("part", WEIGHTS)
+def test_weights_that_are_not_numbers_are_named(copy, part):
+    file = copy / part / WEIGHTS[part]
+    tensors = load_file(file)
+    name = next(name for name, value in tensors.items() if value.is_floating_point())
+    tensors[name] = tensors[name] * torch.nan
+    save_file(tensors, file, {"format": "pt"})
+    short = name.removeprefix("text_model.")
+    with pytest.raises(OSError, match=f"{part}: {short} in .* holds NaN"):
+        load(copy, "cpu")
+
+
+def test_weights_in_several_files_as_diffusers_named_them_before_are_read(copy, saved):
+    shutil.rmtree(copy / "unet")
+    small_unet().save_pretrained(copy / "unet", max_shard_size="20KB", variant="fp16")
+    for file in sorted((copy / "unet").iterdir()):
+        if file.name.endswith(".json") and "index" in file.name:
+            file.write_text(re.sub(r"\.fp16(-\d+-of-\d+)", r"\1.fp16", file.read_text()))
+        elif match := re.fullmatch(r"(.*)\.fp16(-\d+-of-\d+)(.*)", file.name):
+            file.rename(file.with_name(f"{match[1]}{match[2]}.fp16{match[3]}"))
+    assert np.array_equal(ours(load(copy, "cpu")), ours(load(saved, "cpu")))
+
+
+def test_a_community_pipeline_and_a_version_between_versions_are_read(copy):
+    configure(copy / "model_index.json", _class_name=["lpw_stable_diffusion", "Pipeline"])
+    configure(copy / "unet" / "config.json", _diffusers_version="main")
+    assert load(copy, "cpu").side == 32
+
+
+@pytest.mark.parametrize("factor", ["0.18215", 0, -1, True])
+def test_a_scaling_factor_that_is_no_factor_is_refused(copy, factor):
+    configure(copy / "vae" / "config.json", scaling_factor=factor)
+    with pytest.raises(OSError, match="vae: .*scaling_factor"):
+        load(copy, "cpu")
+
+
+def test_a_device_without_numbers_is_refused(copy):
+    with pytest.raises(ValueError, match="device: 'meta' cannot be used here"):
+        load(copy, "meta")
+
+
+def test_parts_in_two_dtypes_work_together(copy):
+    exact, narrow = load(copy, "cpu"), load(copy, "cpu", torch.bfloat16)
+    mixed = dataclasses.replace(narrow, text_encoder=exact.text_encoder, vae=exact.vae)
+    assert np.abs(ours(mixed) - ours(exact)).mean() < 8
+
+
+def learned(folder, *words):
+    """The folder with new words in its tokenizer and its text encoder, as diffusers saves them."""
+    pipeline = StableDiffusionPipeline.from_pretrained(folder, requires_safety_checker=False)
+    pipeline.tokenizer.add_tokens(list(words))
+    pipeline.text_encoder.resize_token_embeddings(len(pipeline.tokenizer))
+    torch.nn.init.normal_(pipeline.text_encoder.get_input_embeddings().weight[-len(words) :])
+    pipeline.save_pretrained(folder)
+
+
+@pytest.mark.parametrize("words", [["<x>"], ["<x>", "<x>_1", "<x>_2"]])
+def test_a_learned_word_is_read_as_all_of_its_vectors(copy, words):
+    learned(copy, *words)
+    model = load(copy, "cpu")
+    prompt = "a <x> house"
+    made = np.asarray(text_to_image(model, prompt, steps=5, guidance=4.0, seed=3)).astype(float)
+    assert np.abs(made - theirs(copy, prompt=prompt)).max() <= 1
+    assert positions_of(model.tokenizer, prompt, "<x>") == [2 + i for i in range(len(words))]
+    assert positions_of(model.tokenizer, prompt, "house") == [2 + len(words)]
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_positions_are_those_of_the_padded_tokens(copy, side):
+    configure(copy / "tokenizer" / "tokenizer_config.json", padding_side=side, truncation_side=side)
+    model = load(copy, "cpu")
+    (position,) = positions_of(model.tokenizer, PROMPT, "house")
+    tokens = tokenize(model.tokenizer, PROMPT)[0]
+    assert tokens[position] == model.tokenizer.convert_tokens_to_ids("house</w>")
+    lost = "a a a" if side == "left" else "house house"
+    with pytest.warns(UserWarning, match=f"cut off: '{lost}"):
+        tokenize(model.tokenizer, "a " * 5 + "house " * 75 + "tree " * 5)
+
+
+def test_attention_where_even_the_picture_reads_the_text_is_recorded_as_such(copy):
+    model = load(with_unet(copy, only_cross_attention=True), "cpu")
+    kinds = [layer.kind for layer in attention_layers(model.unet)]
+    assert kinds.count("cross") > kinds.count("self")
+    with record(model.unet, points=[(0.3, 0.4)]) as maps:
+        text_to_image(model, PROMPT, steps=1)
+    assert maps.of_words([2]).shape == (1, 4, 4)
+
+
+def test_attention_of_another_build_is_refused_and_not_recorded_in_part():
+    unet = small_unet(
+        down_block_types=("DownBlock2D", "SimpleCrossAttnDownBlock2D"),
+        up_block_types=("SimpleCrossAttnUpBlock2D", "UpBlock2D"),
+    )
+    with pytest.raises(ValueError, match="unet: attention outside of its transformers .*down_blo"):
+        attention_layers(unet)
 
 
 # --- repr -----------------------------------------------------------------------------------------

@@ -85,7 +85,7 @@ def test_nothing_stays_hooked_also_after_an_exception(random_model):
     [
         (([2], -1), ValueError, "factor: a number from 0"),
         (([2], float("nan")), ValueError, "factor: a number from 0"),
-        (([2], "3"), TypeError, "factor: a number from 0"),
+        (([2], "3"), TypeError, "factor: a number, got '3'"),
         (([-1], 2), ValueError, "positions: a whole number from 0"),
         (([2], 2, 0), ValueError, "pictures: a whole number from 1"),
     ],

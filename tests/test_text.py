@@ -1,11 +1,12 @@
 """Words are found in a prompt however they are written, and in any script."""
 
+import threading
 import unicodedata
 
 import pytest
 
 from sdlearn.attention.watching import START, words_of
-from sdlearn.text import pieces, positions_of, split_words, words_in
+from sdlearn.text import pieces, positions_of, split_words, tokenize, words_in
 
 
 def marked(tokenizer, text, word) -> str:
@@ -26,6 +27,10 @@ def marked(tokenizer, text, word) -> str:
         ("画一只cat在雪里", "cat"),
         ("красный дом на снегу", "дом"),
         ("ένα κόκκινο σπίτι", "κόκκινο"),
+        ("हिन्दी में लाल घर", "हिन्दी"),
+        ("บ้านสีแดงในหิมะ", "บ้าน"),
+        ("בַּיִת אדום", "בַּיִת"),
+        ("İstanbul at night", "İstanbul"),
     ],
 )
 def test_words_are_found_in_any_script(random_model, text, word):
@@ -70,6 +75,8 @@ def test_any_gap_is_a_gap(random_model, gap):
         ("дома", "дом"),
         ("一只猫", "狗"),
         ("a red house", " "),
+        ("हिन्दी में लाल घर", "ह"),
+        ("บ้านสีแดง", "บ้านส"),
         ("", "red"),
     ],
 )
@@ -83,3 +90,52 @@ def test_words_are_listed_as_they_are_found(random_model):
     assert words_in(prompt) == ["un", "café", "猫"]
     assert split_words(random_model.tokenizer, prompt) == ["un", "café", "猫"]
     assert list(words_of(random_model, prompt)) == [START, "un", "café", "猫"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("हिन्दी में लाल घर", ["हिन्दी", "में", "लाल", "घर"]),
+        ("บ้านสีแดงในหิมะ", ["บ้านสีแดงในหิมะ"]),
+        ("İstanbul at night", ["İstanbul", "at", "night"]),
+        ("a red, red_2 house!", ["a", "red", "red_2", "house"]),
+    ],
+)
+def test_vowel_signs_and_letters_without_a_small_form_stay_in_their_word(random_model, text, words):
+    assert words_in(text) == words
+    assert list(words_of(random_model, text)) == [START, *words]
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("read", [tokenize, pieces, split_words])
+def test_half_a_character_is_named(random_model, read):
+    with pytest.raises(ValueError, match="(prompts|text): text, got half of a character"):
+        read(random_model.tokenizer, "a \ud83d house")
+
+
+def test_one_tokenizer_serves_several_threads(random_model):
+    """A widget reads its prompt on a thread of its own while a cell reads another."""
+    tokenizer, stop = random_model.tokenizer, threading.Event()
+
+    def keep_reading():
+        while not stop.is_set():
+            pieces(tokenizer, "a blue tree " * 6)
+            split_words(tokenizer, "a dragon")
+
+    others = [threading.Thread(target=keep_reading) for _ in range(3)]
+    for other in others:
+        other.start()
+    try:
+        shapes = {tuple(tokenize(tokenizer, "a red house").shape) for _ in range(300)}
+    finally:
+        stop.set()
+        for other in others:
+            other.join()
+    assert shapes == {(1, 77)}
+
+
+def test_a_long_prompt_is_told_once(random_model, caplog, capfd):
+    """Without transformers' own warning, of indexing errors that cannot happen here."""
+    with pytest.warns(UserWarning, match="only 75 fit"):
+        tokenize(random_model.tokenizer, "house " * 90)
+    assert "indexing" not in caplog.text + capfd.readouterr().err

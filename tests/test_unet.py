@@ -46,10 +46,14 @@ def test_the_tour_names_every_block_in_order_with_its_shapes():
     ]
 
 
-def test_the_tour_leaves_nothing_behind_also_when_it_fails():
+def test_the_tour_leaves_nothing_behind_also_when_it_fails(monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("halfway")
+
     unet = small_unet()
-    with pytest.raises(RuntimeError):
-        list(tour(unet, torch.randn(1, 5, 4, 4), 10, torch.randn(1, 77, WIDTH)))
+    monkeypatch.setattr(unet.mid_block, "forward", fail)
+    with pytest.raises(RuntimeError, match="halfway"):
+        list(tour(unet, torch.randn(1, 4, 4, 4), 10, torch.randn(1, 77, WIDTH)))
     assert not any(module._forward_hooks for module in unet.modules())
 
 

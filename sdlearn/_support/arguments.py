@@ -8,6 +8,9 @@ from __future__ import annotations
 import math
 from numbers import Integral, Real
 
+import torch
+from torch import Tensor
+
 
 def whole_number(name: str, value: object, low: int, high: int) -> int:
     """The value as an int; TypeError or ValueError unless it is from low to high, both included."""
@@ -40,4 +43,25 @@ def texts(name: str, value: object) -> list[str]:
         or not all(isinstance(text, str) for text in listed)
     ):
         raise TypeError(f"{name}: a text, or a list of at least one text, got {value!r}")
+    for text in listed:
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"{name}: text, got half of a character (a surrogate): {text!r}"
+            ) from error
     return list(listed)
+
+
+def check_finite(name: str, made: Tensor) -> None:
+    """Raise FloatingPointError if NaN or infinity came out of a network."""
+    if made.isfinite().all():
+        return
+    what_to_do = (
+        "Its weights or its input must be broken"
+        if made.dtype == torch.float32
+        else f"Use it in float32: model.{name}.to(torch.float32), or load(..., dtype=torch.float32)"
+    )
+    raise FloatingPointError(
+        f"{name}: NaN or infinity came out of it in {made.dtype}. {what_to_do}."
+    )

@@ -20,7 +20,7 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.schedulers.scheduling_utils import KarrasDiffusionSchedulers, SchedulerMixin
 from diffusers.utils import logging as diffusers_logging
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTextModel, CLIPTokenizer
 from transformers.utils import logging as transformers_logging
 
@@ -42,6 +42,8 @@ IGNORED = ("safety_checker", "feature_extractor", "image_encoder", *OF_CLIP)
 USABLE = "Text-to-image models of Stable Diffusion 1.x and 2.x can be used."
 
 SCHEDULERS = {kind.name for kind in KarrasDiffusionSchedulers} - {"EDMEulerScheduler"} | {
+    "DDIMParallelScheduler",
+    "DDPMParallelScheduler",
     "LCMScheduler",
     "TCDScheduler",
 }
@@ -67,7 +69,11 @@ def check_layout(folder: Path) -> None:
     if not (folder / "model_index.json").exists():
         raise _lacks(folder, ["model_index.json"])
     index = _json("model_index.json", folder / "model_index.json")
-    named = {part: entry[1] for part, entry in index.items() if _is_entry(entry) and entry[1]}
+    named = {
+        part: entry[1]
+        for part, entry in index.items()
+        if part[:1] != "_" and _is_entry(entry) and entry[1]
+    }
     others = sorted(set(named) - {*NEEDED, *IGNORED})
     if others:
         raise OSError(
@@ -143,6 +149,11 @@ def read_part(part: str, folder: Path, dtype: torch.dtype, variant: str | None) 
         return read
     module, found = read
     _check_tensors(part, folder, found)
+    for name, tensor in module.named_parameters():
+        if not tensor.isfinite().all():
+            raise OSError(
+                f"{part}: {name} in {folder} holds NaN, or numbers beyond the range of {dtype}"
+            )
     return module
 
 
@@ -158,10 +169,12 @@ def _check_files(part: str, folder: Path) -> None:
 def _variant(part: str, folder: Path, wanted: str | None) -> str | None:
     """The variant to read: the one that is wanted, else the plain files, else whatever is there."""
     stem = "model" if part in ("text_encoder", "clip") else "diffusion_pytorch_model"
-    # as in model.safetensors, model.fp16.safetensors, model.fp16-00001-of-00002.safetensors
-    form = re.compile(rf"{stem}(?:\.(\w+))?(?:-\d+-of-\d+)?\.safetensors")
+    # as in model.safetensors, model.fp16.safetensors, model.fp16-00001-of-00002.safetensors, and
+    # model-00001-of-00002.fp16.safetensors, which diffusers wrote before 0.29
+    part_of, named = r"(?:-\d+-of-\d+)?", r"(?:\.(\w+))?"
+    form = re.compile(rf"{stem}{named}{part_of}{named}\.safetensors")
     matches = [form.fullmatch(file.name) for file in sorted(folder.iterdir())]
-    there = [match[1] for match in matches if match]
+    there = [match[1] or match[2] for match in matches if match]
     for choice in (wanted, None, "fp16", *there):
         if choice in there:
             return choice
@@ -216,13 +229,23 @@ def read_scheduler(folder: Path) -> SchedulerMixin:
             f"scheduler: {folder} does not say which, or it cannot be read: {error}"
         ) from error
     if scheduler is None:
-        raise OSError(
-            f"scheduler: {name} cannot be used with the noise of Stable Diffusion. {USABLE} Their "
-            f"schedulers: {', '.join(sorted(SCHEDULERS))}."
-        )
+        raise OSError(_unfit(name))
     scheduler = _corrected(scheduler)
-    _check_scheduler(scheduler)
+    _check_settings(scheduler)
     return scheduler
+
+
+def check_scheduler(scheduler: SchedulerMixin) -> None:
+    """Raise ValueError unless the scheduler goes down a ladder of β, as Stable Diffusion's do."""
+    if not any(kind.__name__ in SCHEDULERS for kind in type(scheduler).__mro__):
+        raise ValueError(_unfit(type(scheduler).__name__))
+
+
+def _unfit(scheduler: str) -> str:
+    return (
+        f"scheduler: {scheduler} cannot be used with the noise of Stable Diffusion; these can: "
+        f"{', '.join(sorted(SCHEDULERS))}"
+    )
 
 
 def _corrected(scheduler: SchedulerMixin) -> SchedulerMixin:
@@ -245,7 +268,7 @@ def _corrected(scheduler: SchedulerMixin) -> SchedulerMixin:
     return type(scheduler).from_config({**said, **changes})
 
 
-def _check_scheduler(scheduler: SchedulerMixin) -> None:
+def _check_settings(scheduler: SchedulerMixin) -> None:
     config, name = scheduler.config, type(scheduler).__name__
     if config.get("prediction_type", "epsilon") not in PREDICTIONS:
         raise OSError(
@@ -261,13 +284,25 @@ def _check_scheduler(scheduler: SchedulerMixin) -> None:
         raise OSError(
             f"scheduler: {config.num_train_timesteps} steps, but {len(scheduler.betas)} betas"
         )
-    try:
-        fresh, nothing = type(scheduler).from_config(config), torch.zeros(1, 4, 2, 2)
-        fresh.set_timesteps(4)
-        for t in fresh.timesteps:
-            fresh.step(nothing, t, fresh.scale_model_input(nothing, t))
-    except Exception as error:  # a library that is not installed, or settings that do not fit
-        raise OSError(f"scheduler: {name} cannot take a step: {error}") from error
+    for steps in (4, 25):
+        try:
+            made = _dry_run(scheduler, steps)
+        except Exception as error:  # a library that is not installed, or settings that do not fit
+            what = f"{type(error).__name__}: {error}".strip(": ")
+            raise OSError(f"scheduler: {name} cannot take {steps} steps: {what}") from error
+        if not made.isfinite().all():
+            raise OSError(f"scheduler: {name} with these settings gives NaN in {steps} steps")
+
+
+def _dry_run(scheduler: SchedulerMixin, steps: int) -> torch.Tensor:
+    """What the scheduler makes of latents if 0 is predicted in every step."""
+    fresh = type(scheduler).from_config(scheduler.config)
+    fresh.set_timesteps(steps)
+    latents = torch.linspace(-1, 1, 16).reshape(1, 4, 2, 2) * fresh.init_noise_sigma
+    for t in fresh.timesteps:
+        fresh.scale_model_input(latents, t)
+        latents = fresh.step(torch.zeros_like(latents), t, latents).prev_sample
+    return latents
 
 
 def make_fit(parts: dict[str, Any]) -> None:
@@ -309,12 +344,12 @@ def _check_unet(
 
 def _settle_sample_size(unet: UNet2DConditionModel) -> None:
     """Make `sample_size` one whole number; 64 if diffusers wrote its default of 2022, 32."""
-    size, version = unet.config.sample_size, unet.config.get("_diffusers_version")
+    size, version = unet.config.sample_size, _version(unet.config.get("_diffusers_version"))
     if isinstance(size, list | tuple) and len(set(size)) == 1:
         size = size[0]
     if not isinstance(size, int):
         raise OSError(f"unet: sample_size is one whole number, the latents' side, got {size!r}")
-    if version and size < 64 and Version(Version(version).base_version) < Version("0.9.0"):
+    if version and size < 64 and version < Version("0.9.0"):
         warnings.warn(
             f"unet: its configuration is outdated; sample_size=64 is used instead of {size}, as "
             "diffusers does",
@@ -324,6 +359,14 @@ def _settle_sample_size(unet: UNet2DConditionModel) -> None:
     unet.register_to_config(sample_size=size)
 
 
+def _version(written: str | None) -> Version | None:
+    """The version of diffusers that wrote a configuration, if it is one."""
+    try:
+        return written and Version(Version(written).base_version)
+    except (InvalidVersion, TypeError):  # such as "main"
+        return None
+
+
 def _check_vae(vae: AutoencoderKL) -> None:
     config = vae.config
     if (config.in_channels, config.out_channels) != (3, 3):
@@ -331,6 +374,9 @@ def _check_vae(vae: AutoencoderKL) -> None:
             f"vae: pictures with 3 channels are needed, got {config.in_channels} in and "
             f"{config.out_channels} out. {USABLE}"
         )
+    factor = config.scaling_factor
+    if isinstance(factor, bool) or not isinstance(factor, int | float) or not factor > 0:
+        raise OSError(f"vae: scaling_factor is a number above 0, got {factor!r}")
     shifts = ("shift_factor", "latents_mean", "latents_std")
     shifted = [name for name in shifts if config.get(name)]
     if shifted:

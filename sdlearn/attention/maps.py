@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sdlearn._support.arguments import whole_number
+from sdlearn._support.checked import checked
 
 CROSS, SELF = "cross", "self"
 
@@ -70,6 +71,7 @@ class Maps:
     def bytes(self) -> int:
         return sum(m.values.nbytes for m in self)
 
+    @checked
     def select(
         self,
         kind: str | None = None,
@@ -88,6 +90,7 @@ class Maps:
         ]
         return Maps(self.positions, self.points, kept)
 
+    @checked
     def of_words(self, positions: Sequence[int], head: int | None = None) -> Float[Tensor, "n h w"]:
         """The share of attention that goes to these positions of the text, as one picture.
 
@@ -101,6 +104,7 @@ class Maps:
         columns = [self._column(position) for position in positions]
         return _merge([m.values[:, :, columns].sum(dim=2) for m in maps], head)
 
+    @checked
     def of_point(self, point: int = 0, head: int | None = None) -> Float[Tensor, "n h w"]:
         """Where the chosen point looks, as one picture [n, h, w], merged as in `of_words`."""
         whole_number("point", point, 0, len(self.points) - 1)
@@ -120,7 +124,9 @@ class Maps:
 def _merge(maps: list[Float[Tensor, "n _ _ _"]], head: int | None) -> Float[Tensor, "n h w"]:
     """Average maps [n, heads, h, w] over heads, enlarge them to the largest, average them all."""
     if not maps:
-        raise ValueError("no recorded map fits; check the recording's layers, steps and sizes")
+        raise ValueError(
+            "maps: none was recorded that fits; check the kind, layers, steps and sizes"
+        )
     chosen = [
         m.mean(dim=1) if head is None else m[:, whole_number("head", head, 0, m.shape[1] - 1)]
         for m in maps

@@ -23,6 +23,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sdlearn._support.arguments import number, whole_number
+from sdlearn._support.checked import checked
 from sdlearn._support.hooks import of_this_thread
 from sdlearn._support.wrapping import uncompiled, unwrapped
 from sdlearn.attention.maps import CROSS, SELF, Layer, Map, Maps
@@ -31,6 +32,7 @@ LIMIT = 2**30
 """How many bytes the maps of one recording may take, unless told otherwise."""
 
 
+@checked
 def attention_layers(unet: UNet2DConditionModel) -> list[Layer]:
     """Every attention layer of a U-Net, in order of computation."""
     return [layer for layer, _, _ in find_attentions(unet)]
@@ -45,11 +47,23 @@ def find_attentions(
         if not isinstance(transformer, Transformer2DModel):
             continue
         for depth, block in enumerate(transformer.transformer_blocks):
-            for kind, module in ((SELF, block.attn1), (CROSS, block.attn2)):
+            for module in (block.attn1, block.attn2):
                 if isinstance(module, Attention):
+                    kind = CROSS if module.is_cross_attention else SELF
                     attentions.append(
                         (Layer(_short(path, depth), kind, module.heads), transformer, module)
                     )
+    others = [
+        path
+        for path, module in unwrapped(unet).named_modules()
+        if isinstance(module, Attention)
+        and not any(module is known for *_, known in attentions)
+        and ".fuser." not in path  # GLIGEN's, which does nothing unless it is given boxes
+    ]
+    if others:
+        raise ValueError(
+            f"unet: attention outside of its transformers cannot be watched: {', '.join(others)}"
+        )
     return sorted(
         attentions, key=lambda watched: ("down", "mid", "up").index(watched[0].name.split(".")[0])
     )
@@ -61,6 +75,7 @@ def _short(path: str, depth: int) -> str:
     return f"{block}.{depth}" if depth else block
 
 
+@checked
 @contextmanager
 def record(
     unet: UNet2DConditionModel,
@@ -92,11 +107,10 @@ def record(
     _check_layers(layers, known)
     kinds = [CROSS] * (positions is None or len(positions) > 0) + [SELF] * (len(points) > 0)
     wanted = [w for w in known if w[0].kind in kinds and (layers is None or w[0].name in layers)]
+    if not kinds:
+        raise ValueError("positions: nothing to record; give positions of the text, or points")
     if not wanted:
-        raise ValueError(
-            f"nothing to record: {len(known)} attentions, kinds asked for: {kinds}, layers: "
-            f"{layers}"
-        )
+        raise ValueError(f"layers: at least one that looks at {' or '.join(kinds)}, got {layers}")
     if any(isinstance(module.processor, FusedAttnProcessor2_0) for _, _, module in wanted):
         raise ValueError(
             "unet: its queries and keys are fused; unet.unfuse_qkv_projections() separates them"
@@ -111,7 +125,7 @@ def _check_layers(layers: Collection[str] | None, known: list) -> None:
     names = {layer.name for layer, _, _ in known}
     if not names:
         raise ValueError("unet: it has no attention that can be recorded")
-    unknown = set(layers or ()) - names
+    unknown = set(() if layers is None else layers) - names
     if unknown:
         raise ValueError(
             f"layers: no {', '.join(sorted(unknown))} in this U-Net, which has "

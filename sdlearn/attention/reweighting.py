@@ -10,12 +10,14 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor
 
 from sdlearn._support.arguments import number, whole_number
+from sdlearn._support.checked import checked
 from sdlearn._support.hooks import of_this_thread
 from sdlearn._support.wrapping import uncompiled, unwrapped
 from sdlearn.attention.maps import CROSS
 from sdlearn.attention.recording import check_batch, find_attentions
 
 
+@checked
 @contextmanager
 def reweight(
     unet: UNet2DConditionModel, positions: Collection[int], factor: float, pictures: int = 1

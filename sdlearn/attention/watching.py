@@ -12,6 +12,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from sdlearn._support.checked import checked
 from sdlearn.attention.maps import CROSS, Layer, Maps
 from sdlearn.attention.recording import record
 from sdlearn.loading import Components
@@ -48,6 +49,7 @@ class Watched:
         """The layers that look at the text, and the sizes of their maps."""
         return [(m.layer, tuple(m.values.shape[-2:])) for m in self.cross]
 
+    @checked
     def heat(
         self, word: str, layer: str | None = None, head: int | None = None
     ) -> Float[Tensor, "h w"]:
@@ -56,6 +58,7 @@ class Watched:
             raise ValueError(f"word: one of {', '.join(self.words)}, got {word!r}")
         return self._chosen(layer).of_words(self.words[word], head)[0]
 
+    @checked
     def shares(
         self, point: tuple[float, float], layer: str | None = None, head: int | None = None
     ) -> dict[str, float]:
@@ -66,15 +69,22 @@ class Watched:
             shares[word] = heat[_row_and_column(point, heat.shape)].item()
         return {**shares, REST: 1 - sum(shares.values())}
 
+    @checked
     def looks(self, point: tuple[float, float]) -> Float[Tensor, "h w"]:
         """Where in the picture a point looks, averaged over all recorded layers and heads."""
         row, column = _row_and_column(point, (GRID, GRID))
         return self.own.of_point(row * GRID + column)[0]
 
     def _chosen(self, layer: str | None) -> Maps:
-        return self.cross.select(kind=CROSS, layers=None if layer is None else [layer])
+        if layer is None:
+            return self.cross.select(kind=CROSS)
+        names = [known.name for known, _ in self.layers]
+        if layer not in names:
+            raise ValueError(f"layer: one of {', '.join(names)}, got {layer!r}")
+        return self.cross.select(kind=CROSS, layers=[layer])
 
 
+@checked
 def watch(
     model: Components, prompt: str, steps: int, guidance: float, seed: int
 ) -> Iterator[Watched]:
@@ -107,6 +117,7 @@ def watch(
         )
 
 
+@checked
 def words_of(model: Components, prompt: str) -> dict[str, list[int]]:
     """The positions of the start token and of every word of the prompt that is read, in order."""
     words = {START: [0]}

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from sdlearn._support.checked import checked
 from sdlearn._support.paths import ASSETS
 from sdlearn._support.precision import in_float32
 from sdlearn.picturebook.scenes import COLOURS, KINDS, SETTINGS, Scene
@@ -92,13 +93,15 @@ class Judge(nn.Module):
         features = F.relu(features)
         return self.kinds(features), self.colours(features), self.settings(summary)
 
+    @checked
     @torch.no_grad()
     def read(self, pixels: Float[Tensor, "n 3 h w"]) -> list[tuple[str, list[Seen]]]:
         """The setting and the things of every picture, starting with the surest thing."""
-        kinds, colours, settings = self(pixels)
+        kinds, colours, settings = self(pixels.to(self.settings.weight))
         return [_decode(*maps) for maps in zip(kinds.sigmoid(), colours, settings, strict=True)]
 
 
+@checked
 def shrink(pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 128 128"]:
     return F.adaptive_avg_pool2d(pixels, SIDE)
 
@@ -124,6 +127,7 @@ def _decode(kinds: Tensor, colours: Tensor, settings: Tensor) -> tuple[str, list
     return list(SETTINGS)[settings.argmax()], [thing for _, thing in things]
 
 
+@checked
 def judge_picture(scene: Scene, setting: str, seen: list[Seen]) -> Verdict:
     """Compare what was seen with what the scene asks for; each thing seen counts only once."""
     left = list(seen)
@@ -180,6 +184,7 @@ def save(judge: Judge, folder: Path) -> None:
     )
 
 
+@checked
 @in_float32()
 def load_judge(folder: Path = ASSETS / "judge") -> Judge:
     """The shipped judge, or one from another folder, ready to read pictures."""

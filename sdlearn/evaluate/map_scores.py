@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from sdlearn._support.checked import checked
 from sdlearn.attention.maps import Maps
 from sdlearn.attention.recording import record
 from sdlearn.compression import encode, scale
@@ -26,6 +27,7 @@ T = 250
 """The timestep that a page is noised to: two thirds of the variance is still the page's."""
 
 
+@checked
 def score_maps(
     model: Components, scenes: Iterable[Scene], t: int = T
 ) -> dict[str, tuple[float, float]]:
@@ -54,6 +56,7 @@ def of_different_kinds(scenes: Iterable[Scene]) -> list[Scene]:
     ]
 
 
+@checked
 @torch.no_grad()
 def maps_of(model: Components, scene: Scene, t: int, seed: int) -> Maps:
     """The cross-attention of one U-Net run on a page noised to t, with the page's own caption."""
@@ -81,6 +84,7 @@ def _groups(maps: Maps) -> dict[str, Maps]:
     return {group: maps.select(layers=layers) for group, layers in names.items()}
 
 
+@checked
 def points_at(heat: Float[Tensor, "h w"], mask: Bool[Tensor, "H W"]) -> bool:
     """The pointing game (Zhang et al. 2016): is the strongest position inside the thing?"""
     row, column = divmod(int(heat.argmax()), heat.shape[1])
@@ -88,6 +92,7 @@ def points_at(heat: Float[Tensor, "h w"], mask: Bool[Tensor, "H W"]) -> bool:
     return bool(mask[int(y * mask.shape[0]), int(x * mask.shape[1])])
 
 
+@checked
 def overlap(heat: Float[Tensor, "h w"], mask: Bool[Tensor, "H W"]) -> float:
     """Intersection over union of the mask and the enlarged map's strongest pixels.
 

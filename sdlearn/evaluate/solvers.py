@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, PNDMScheduler
 
+from sdlearn._support.checked import checked
 from sdlearn.evaluate.judge import Judge
 from sdlearn.evaluate.samples import captions, generate, grain, shares, unseen_scenes, verdicts
 from sdlearn.loading import Components
@@ -43,8 +44,11 @@ tried on a third of them.
 HEAD = ("solver", "steps", "guidance", "prompts", "whole prompt right", "grain")
 
 
+@checked
 def with_solver(model: Components, name: str) -> Components:
     """The same model with another solver."""
+    if name not in SOLVERS:
+        raise ValueError(f"name: one of {', '.join(SOLVERS)}, got {name!r}")
     kind, changes = SOLVERS[name]
     return replace(model, scheduler=kind.from_config(model.scheduler.config, **changes))
 

@@ -14,6 +14,7 @@ from matplotlib.path import Path
 from matplotlib.transforms import Affine2D
 from PIL import Image
 
+from sdlearn._support.checked import checked
 from sdlearn.picturebook.scenes import SKY_KINDS, Scene, Thing
 from sdlearn.picturebook.things import SHAPES, Paint
 
@@ -75,11 +76,13 @@ BACKDROPS = {
 }
 
 
+@checked
 def draw(scene: Scene, size: int = 512) -> Image.Image:
     """The scene as an RGB picture of size × size pixels."""
     return Image.fromarray(draw_array(scene, size))
 
 
+@checked
 def draw_array(scene: Scene, size: int = 512) -> np.ndarray:
     """The scene as a uint8 array [size, size, 3]."""
     _check_size(size)
@@ -95,6 +98,7 @@ def draw_array(scene: Scene, size: int = 512) -> np.ndarray:
     return (canvas.clip(0, 1) * 255 + 0.5).astype(np.uint8)
 
 
+@checked
 def masks(scene: Scene, size: int = 512) -> np.ndarray:
     """How much of each pixel each thing covers, in the caption's order.
 

@@ -20,6 +20,7 @@ import itertools
 import numpy as np
 
 from sdlearn._support.arguments import whole_number
+from sdlearn._support.checked import checked
 from sdlearn.picturebook.scenes import (
     COLOURS,
     GROUND_KINDS,
@@ -28,23 +29,28 @@ from sdlearn.picturebook.scenes import (
     SKY_KINDS,
     Scene,
     compose,
+    dice,
 )
 
 TRAIN, JUDGE, TEST, TWIN = 1, 2, 3, 4
 """The books. A scene's seed holds its book and page, so no two books share random numbers."""
 
 
+@checked
 def scene_at(page: int, book: int = TRAIN, held_out: bool = False) -> Scene:
     """One page of a book; the same numbers always give the same scene.
 
     held_out: a scene that the model was never trained on. Twins have none.
     """
+    for name, number in (("page", page), ("book", book)):
+        whole_number(name, number, 0, 2**63 - 1)
     rng = np.random.default_rng((book, page, held_out))
     if book == TWIN:
         return twin(scene_at(page), rng)
     return random_scene(rng, held_out or (book == JUDGE and page % 4 == 0))
 
 
+@checked
 def is_held_out(things: list[tuple[str, str]]) -> bool:
     """True if the model must never be trained on a scene with these (colour, kind) pairs."""
     pairs = [(COLOURS.index(colour), KINDS.index(kind)) for colour, kind in things]
@@ -53,11 +59,12 @@ def is_held_out(things: list[tuple[str, str]]) -> bool:
     return unseen_pair or unseen_company
 
 
+@checked
 def random_scene(
     rng: np.random.Generator | int, held_out: bool = False, count: int | None = None
 ) -> Scene:
     """A random scene of 1 to 3 things (or `count`), held out or not."""
-    rng = np.random.default_rng(rng)
+    rng = dice(rng)
     if count is None:
         count = int(rng.choice([1, 2, 3], p=[0.35, 0.45, 0.2]))
     whole_number("count", count, 1, 3)
@@ -68,6 +75,7 @@ def random_scene(
             return compose(things, str(rng.choice(list(SETTINGS))), rng=rng)
 
 
+@checked
 def twin(scene: Scene, rng: np.random.Generator) -> Scene:
     """The scene with one change: two colours swapped, left and right swapped, or another word."""
     before = [(thing.colour, thing.kind) for thing in scene.things]

@@ -7,8 +7,12 @@ Scene and caption are made together, so every caption is true of its picture.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
+
+from sdlearn._support.arguments import whole_number
+from sdlearn._support.checked import checked
 
 GROUND_KINDS = ("house", "tree", "car", "cat", "mushroom", "boat", "fish", "flower")
 SKY_KINDS = ("star", "heart", "balloon", "kite")
@@ -40,6 +44,7 @@ GROUND_LINE = (0.80, 0.90)
 SKY_LINE = (0.16, 0.24)
 
 
+@checked
 @dataclass(frozen=True)
 class Thing:
     """One thing. Its centre (x, y) and longest `side` are fractions of the picture's side.
@@ -58,6 +63,7 @@ class Thing:
         return SIZES[self.size]
 
 
+@checked
 @dataclass(frozen=True)
 class Scene:
     """What is in a picture: its things in the caption's order, their relation and the setting."""
@@ -70,8 +76,11 @@ class Scene:
     """Four numbers in [0, 1) that move the horizon, the hills, the sun and the clouds."""
 
 
+@checked
 def possible_relations(kinds: list[str]) -> tuple[str, ...]:
     """The relations that fit these kinds: only sky things can be above ground things."""
+    if not 1 <= len(kinds) <= 3:
+        raise ValueError(f"kinds: of one, two or three things, got {len(kinds)}")
     if len(kinds) == 1:
         return ()
     if len(kinds) == 3:
@@ -80,6 +89,7 @@ def possible_relations(kinds: list[str]) -> tuple[str, ...]:
     return SIDE_BY_SIDE + (("above",) if first > second else ("below",) if first < second else ())
 
 
+@checked
 def compose(
     things: list[tuple[str, str]],
     setting: str,
@@ -96,7 +106,7 @@ def compose(
         ValueError: a word is unknown, there are more than three things, or the relation or the
             sizes do not fit.
     """
-    rng = np.random.default_rng(rng)
+    rng = dice(rng)
     _check(things, setting, relation, sizes)
     kinds = [kind for _, kind in things]
     if relation is None and len(things) > 1:
@@ -187,6 +197,14 @@ def _noun_phrase(thing: Thing, says_size: bool) -> str:
     return f"{'an' if words[0] in 'aeiou' else 'a'} {words} {thing.kind}"
 
 
+def dice(rng: np.random.Generator | int) -> np.random.Generator:
+    """A generator of random numbers; for a whole number, the one with this seed."""
+    if isinstance(rng, Integral):
+        return np.random.default_rng(whole_number("rng", rng, 0, 2**63 - 1))
+    return rng
+
+
+@checked
 def words() -> list[str]:
     """Every word that captions use, sorted: all the words that the small model has ever read."""
     phrases = [*KINDS, *COLOURS, *SIZES, *RELATIONS, *SETTINGS.values(), *WORDINGS, "a an"]

@@ -14,11 +14,13 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from PIL import Image
 from torch import Tensor
 
+from sdlearn._support.checked import checked
 from sdlearn.images import to_pictures
 from sdlearn.noising import Schedule, add_noise
 from sdlearn.plots.look import DIVERGING, INK, LINES, SEQUENTIAL, new_figure
 
 
+@checked
 def schedules(named: Mapping[str, Schedule]) -> Figure:
     """What each schedule does: β of a step, ᾱ, and the signal-to-noise ratio.
 
@@ -49,6 +51,7 @@ def schedules(named: Mapping[str, Schedule]) -> Figure:
     return figure
 
 
+@checked
 def rung(
     schedule: Schedule,
     t: int,
@@ -87,8 +90,12 @@ def rung(
     return figure
 
 
+@checked
 def losses(steps: Sequence[int], values: Mapping[str, Sequence[float]]) -> Figure:
     """Losses against training steps."""
+    for name, line in values.items():
+        if len(line) != len(steps):
+            raise ValueError(f"values: {len(steps)} for {name}, one a step, got {len(line)}")
     figure = new_figure(2.8)
     axes = figure.subplots()
     for (name, line), colour in zip(values.items(), cycle(LINES), strict=False):
@@ -100,6 +107,7 @@ def losses(steps: Sequence[int], values: Mapping[str, Sequence[float]]) -> Figur
     return figure
 
 
+@checked
 def similarity(
     matrix: Float[Tensor, "n m"],
     pictures: Sequence[Image.Image],

@@ -9,6 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
+from sdlearn._support.arguments import whole_number
+from sdlearn._support.checked import checked
 from sdlearn.loading import Components
 from sdlearn.plots.look import INK, new_figure
 from sdlearn.text import Token
@@ -25,6 +27,7 @@ STAGES = {
 }
 
 
+@checked
 def pipeline(model: Components, lit: str | None = None) -> Figure:
     """The way from text to picture, with every shape from the model; the stage `lit` stands out."""
     count, width = model.tokenizer.model_max_length, model.unet.config.cross_attention_dim
@@ -89,6 +92,7 @@ PART_COLOURS = {
 }
 
 
+@checked
 def unet_ladder(stops: Sequence[Stop], lit: int | None = None) -> Figure:
     """The way through the U-Net: a bar for each block, taller for a larger side.
 
@@ -99,6 +103,10 @@ def unet_ladder(stops: Sequence[Stop], lit: int | None = None) -> Figure:
     stands out and is named in the title.
     """
     shown = blocks_of(stops)
+    if not shown:
+        raise ValueError(f"stops: at least one block with a side, got {len(stops)} without one")
+    if lit is not None:
+        whole_number("lit", lit, 0, len(shown) - 1)
     figure = new_figure(4.6, layout=None)
     axes = figure.add_axes((0, 0.36, 1, 0.58))
     tallest = max(max(stop.after[1:]) for stop in shown)
@@ -172,11 +180,13 @@ def unet_ladder(stops: Sequence[Stop], lit: int | None = None) -> Figure:
     return figure
 
 
+@checked
 def blocks_of(stops: Sequence[Stop]) -> list[Stop]:
     """The stops that have a side: these are the bars of the ladder."""
     return [stop for stop in stops if len(stop.after) == 3]
 
 
+@checked
 def ladder_marks(stops: Sequence[Stop]) -> list[float]:
     """Where the bars of the ladder are, from 0 (left) to 1 (right)."""
     count = len(blocks_of(stops))
@@ -197,8 +207,12 @@ def _skips(shown: Sequence[Stop]) -> list[tuple[int, int]]:
     return [(start, up[size]) for size, start in down.items() if size in up]
 
 
+@checked
 def tokens(read: Sequence[Token], per_row: int = 9) -> Figure:
     """Each token in its own box, piece above number; the pieces of one word share a colour."""
+    if not read:
+        raise ValueError("read: at least one token, got none")
+    whole_number("per_row", per_row, 1, 100)
     rows = -(-len(read) // per_row)
     figure = new_figure(0.75 * rows, layout=None)
     axes = figure.add_axes((0, 0, 1, 1))

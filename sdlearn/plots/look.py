@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from matplotlib.figure import Figure
+
+from sdlearn._support.arguments import number
+from sdlearn._support.checked import checked
 
 WIDTH = 9.0
 INK, PAPER = "#24303c", "#ffffff"
@@ -11,6 +16,11 @@ LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 SEQUENTIAL, DIVERGING = "viridis", "RdBu_r"
 
 
-def new_figure(height: float, layout: str | None = "constrained") -> Figure:
-    """A figure with the width that all figures share, white on light and dark pages alike."""
+@checked
+def new_figure(height: float, layout: Literal["constrained"] | None = "constrained") -> Figure:
+    """A figure with the width that all figures share, white on light and dark pages alike.
+
+    height: in inches, from 0.1 to 100.
+    """
+    number("height", height, 0.1, 100)
     return Figure(figsize=(WIDTH, height), dpi=100, facecolor=PAPER, layout=layout)

@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
+from sdlearn._support.arguments import whole_number
+from sdlearn._support.checked import checked
 from sdlearn.denoising import Step
 from sdlearn.plots.look import DIVERGING, INK, SEQUENTIAL, WIDTH, new_figure
 
@@ -19,13 +21,16 @@ HEAT, DARKEST = 0.65, 80
 """The map's share of an overlay, and the brightness that black has beneath it."""
 
 
+@checked
 def strip(
     pictures: Sequence[Image.Image | np.ndarray], titles: Sequence[str], columns: int = 6
 ) -> Figure:
     """Pictures side by side, each with a title above it, broken into lines that fit."""
     if len(pictures) != len(titles):
         raise ValueError(f"titles: one for each of the {len(pictures)} pictures, got {len(titles)}")
-    columns = min(columns, len(pictures))
+    if not pictures:
+        raise ValueError("pictures: at least one, got none")
+    columns = min(whole_number("columns", columns, 1, 100), len(pictures))
     rows = -(-len(pictures) // columns)
     figure = new_figure(rows * (WIDTH / columns + 0.4))
     grid = figure.subplots(rows, columns, squeeze=False)
@@ -37,6 +42,7 @@ def strip(
     return figure
 
 
+@checked
 def latent_channels(latents: Float[Tensor, "c h w"], title: str = "") -> Figure:
     """Each channel of the latents as a map: red above zero, blue below, one square per value."""
     channels, height, width = latents.shape
@@ -54,6 +60,7 @@ def latent_channels(latents: Float[Tensor, "c h w"], title: str = "") -> Figure:
     return figure
 
 
+@checked
 def denoising(step: Step, picture: Image.Image) -> Figure:
     """One step of a drawing: the latents after it, the predicted noise, and x̂₀ decoded."""
     figure = new_figure(3.2)
@@ -73,6 +80,7 @@ def denoising(step: Step, picture: Image.Image) -> Figure:
     return figure
 
 
+@checked
 def heat_over(picture: Image.Image, heat: Float[Tensor, "h w"]) -> Image.Image:
     """One attention map over its picture, without a Figure: quick enough to follow a slider.
 
@@ -90,6 +98,7 @@ def heat_over(picture: Image.Image, heat: Float[Tensor, "h w"]) -> Image.Image:
     return Image.blend(grey, enlarged, HEAT)
 
 
+@checked
 def overlay(
     picture: Image.Image, heats: Sequence[Float[Tensor, "h w"]], titles: Sequence[str]
 ) -> Figure:

@@ -11,6 +11,7 @@ import numpy as np
 import traitlets
 from PIL import Image
 
+from sdlearn._support.checked import checked
 from sdlearn.images import to_jpeg, to_rgb
 from sdlearn.picturebook.drawing import RGB
 from sdlearn.widgets.static import with_picture
@@ -24,6 +25,7 @@ COLOURS = {
 MASK_COLOUR = {"mask": "#ff00ff"}
 
 
+@checked
 class Canvas(anywidget.AnyWidget):
     """Paint on a picture with the mouse, a finger, or keys: arrows move the brush, Space paints.
 

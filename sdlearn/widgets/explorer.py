@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from sdlearn import plots
+from sdlearn._support.checked import checked
 from sdlearn.attention.watching import START, Watched, watch
 from sdlearn.images import to_jpeg
 from sdlearn.loading import Components
@@ -72,6 +73,7 @@ def _telling(word: str) -> int:
     return 0 if word == START else len(word)
 
 
+@checked
 class AttentionExplorer(DrawingBox):
     """Draws a prompt and keeps the attention of every step.
 

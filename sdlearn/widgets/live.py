@@ -11,10 +11,13 @@ import ipywidgets
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
+from sdlearn._support.arguments import whole_number
+from sdlearn._support.checked import checked
 from sdlearn.images import figure_to_picture, to_jpeg
 from sdlearn.widgets.latest import DrawingBox, Latest
 
 
+@checked
 @dataclass(frozen=True, repr=False)
 class Shown:
     """What long work has to show: the number of steps done, a line of text, a picture or Figure."""
@@ -27,6 +30,7 @@ class Shown:
         return f"Shown after {self.done}: {self.text}"
 
 
+@checked
 class Live(DrawingBox):
     """Runs a generator of `Shown` on its own thread, so that the notebook stays free.
 
@@ -39,6 +43,7 @@ class Live(DrawingBox):
     _latest: ClassVar[Live | None] = None
 
     def __init__(self, work: Iterator[Shown], total: int, start: bool = True):
+        whole_number("total", total, 1, 10**9)
         self._steps = work
         self._work = Latest(self._failed, self._busy)
         self.shown: Shown | None = None

@@ -7,8 +7,11 @@ import threading
 import ipywidgets
 import numpy as np
 import torch
+from jaxtyping import Float
 from PIL import Image
+from torch import Tensor
 
+from sdlearn._support.checked import checked
 from sdlearn.denoising import draw_noise
 from sdlearn.images import square, to_jpeg, to_pictures, to_pixels, to_rgb
 from sdlearn.noising import SCHEDULES, Schedule, add_noise
@@ -18,11 +21,15 @@ from sdlearn.widgets.upload import PictureUpload
 SIDE = 512
 
 
-def mix(pixels: torch.Tensor, noise: torch.Tensor, schedule: Schedule, t: int) -> Image.Image:
+@checked
+def mix(
+    pixels: Float[Tensor, "1 3 H W"], noise: Float[Tensor, "1 3 H W"], schedule: Schedule, t: int
+) -> Image.Image:
     """The noisy picture at step t, ready to show: values outside [-1, 1] are clipped."""
     return Image.fromarray(to_pictures(add_noise(schedule, pixels, t, noise))[0])
 
 
+@checked
 class NoiseMixer(PictureBox):
     """A slider from picture to noise, a choice of schedules, and an upload for your own picture.
 

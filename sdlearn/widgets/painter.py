@@ -9,6 +9,7 @@ from functools import partial
 import ipywidgets
 from PIL import Image
 
+from sdlearn._support.checked import checked
 from sdlearn.denoising import Step
 from sdlearn.images import to_jpeg
 from sdlearn.loading import Components
@@ -17,6 +18,7 @@ from sdlearn.text import split_words
 from sdlearn.widgets.latest import DrawingBox, Latest
 
 
+@checked
 class Painter(DrawingBox):
     """A text box, a button, and a picture that emerges from noise.
 

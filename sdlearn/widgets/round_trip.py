@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from sdlearn import plots
+from sdlearn._support.checked import checked
 from sdlearn.compression import decode, encode, scale
 from sdlearn.images import figure_to_picture, psnr, square, to_jpeg, to_pictures, to_pixels, to_rgb
 from sdlearn.loading import Components
@@ -20,9 +21,10 @@ LOUDER = 8
 """The factor by which the difference is enlarged, so that you can see it."""
 
 
+@checked
 def there_and_back(model: Components, picture: Image.Image) -> tuple[Figure, float]:
     """A Figure of the picture, what comes back, and their enlarged difference; the PSNR in dB."""
-    pixels = to_pixels(np.asarray(picture)[None])
+    pixels = to_pixels(np.asarray(to_rgb("picture", picture))[None])
     latents = scale(model.vae, encode(model.vae, pixels).mean)
     back = decode(model.vae, latents).float().cpu()
     difference = (LOUDER * (back - pixels)).clamp(-1, 1)
@@ -33,6 +35,7 @@ def there_and_back(model: Components, picture: Image.Image) -> tuple[Figure, flo
     return plots.strip(views, titles), quality
 
 
+@checked
 class RoundTrip(PictureBox):
     """A picture before and after the autoencoder, with an upload for your own picture.
 

@@ -10,6 +10,7 @@ import traitlets
 from matplotlib.figure import Figure
 from PIL import Image
 
+from sdlearn._support.checked import checked
 from sdlearn.images import figure_to_picture, to_jpeg
 from sdlearn.widgets.static import with_picture
 
@@ -17,6 +18,7 @@ QUALITY = 80
 """JPEG quality of the frames: the browser gets all of them, and the saved notebook keeps one."""
 
 
+@checked
 class Scrubber(anywidget.AnyWidget):
     """Pictures behind a slider, with a label for each.
 
