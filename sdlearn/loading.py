@@ -139,15 +139,17 @@ def load(
 
     Args:
         name_or_path: `"tiny"`, the small one in this repository (no network); `"sd15"`, Stable
-            Diffusion 1.5 (fetched once, then cached); or a Stable Diffusion 1.x or 2.x folder in
-            diffusers' layout.
+            Diffusion 1.5 (fetched once, then cached); or the folder of any text-to-image model of
+            Stable Diffusion 1.x or 2.x in diffusers' layout. Where its configuration is outdated,
+            it is corrected as `diffusers.StableDiffusionPipeline` does, with a warning.
         device: by default CUDA, else Apple's MPS, else the CPU.
         dtype: by default float16 on CUDA and float32 elsewhere.
 
     Raises:
-        ValueError: the name is unknown, or the device or dtype cannot be used here.
-        FileNotFoundError: the folder lacks a component.
-        OSError: the weights are damaged, or are not cached and cannot be downloaded.
+        TypeError, ValueError: the name is unknown, or the device or dtype cannot be used here.
+        FileNotFoundError: the folder lacks a part.
+        OSError: a part is damaged, incomplete, or of another kind of model (the error says which
+            part, and why), or the weights are not cached and cannot be downloaded.
         MemoryError: the model does not fit on the device.
     """
     device = _usable_device(device)

@@ -107,6 +107,8 @@ class Maps:
     @checked
     def of_point(self, point: int = 0, head: int | None = None) -> Float[Tensor, "n h w"]:
         """Where the chosen point looks, as one picture [n, h, w], merged as in `of_words`."""
+        if not self.points:
+            raise ValueError("point: none was recorded; say record(unet, points=[(0.5, 0.5)])")
         whole_number("point", point, 0, len(self.points) - 1)
         return _merge([m.values[:, :, point] for m in self.select(kind=SELF)], head)
 
