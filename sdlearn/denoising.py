@@ -210,7 +210,7 @@ def denoise(
     scheduler, timesteps = ladder(
         scheduler, steps, strength if start is not None else 1.0, noise.device
     )
-    extras = _step_extras(scheduler, generator)
+    kind, extras = scheduler.config.prediction_type, _step_extras(scheduler, generator)
     latents = noise * scheduler.init_noise_sigma
     # inpainting at strength 1 starts from pure noise, with nothing of `start` where we draw
     if start is not None and not (mask is not None and strength == 1):
@@ -225,22 +225,16 @@ def denoise(
         stepped = scheduler.step(predicted, t, latents, **extras)
         clean = _clean(scheduler, stepped, seen, rates, predicted)
         latents = stepped.prev_sample
-        check_finite("unet", predicted)
-        if not latents.isfinite().all():
-            raise FloatingPointError(
-                f"scheduler: {type(scheduler).__name__} gave NaN or infinity at t={int(t)}; its "
-                "settings do not fit this model"
-            )
+        _check_step(scheduler, t, predicted, latents)
         if mask is not None:
             # the kept part is noised to the timestep that the latents have just reached
             following = timesteps[index + 1 : index + 2]
             kept = scheduler.add_noise(start, noise, following) if len(following) else start
             latents = mask * latents + (1 - mask) * kept
-        kind = scheduler.config.prediction_type
-        noises = [
+        noises = (
             None if said is None else noise_from(kind, seen, *rates, said)
             for said in (unconditional, conditional, predicted)
-        ]
+        )
         yield Step(index, len(timesteps), int(t), latents, *noises, clean)
 
 
@@ -334,6 +328,15 @@ def _rates(scheduler: SchedulerMixin, t: Tensor, like: Tensor) -> tuple[Tensor, 
         signal = scheduler.add_noise(one, 0 * one, t[None])
         sigma = scheduler.add_noise(0 * one, one, t[None])
     return signal.to(like), sigma.to(like)
+
+
+def _check_step(scheduler: SchedulerMixin, t: Tensor, predicted: Tensor, latents: Tensor) -> None:
+    check_finite("unet", predicted)
+    if not latents.isfinite().all():
+        raise FloatingPointError(
+            f"scheduler: {type(scheduler).__name__} gave NaN or infinity at t={int(t)}; its "
+            "settings do not fit this model"
+        )
 
 
 def _step_extras(scheduler: SchedulerMixin, generator: torch.Generator | None) -> dict:

@@ -8,7 +8,7 @@ from numbers import Integral
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 
 from sdlearn._support.arguments import number, texts, whole_number
 from sdlearn._support.checked import checked
@@ -282,26 +282,30 @@ def _fitting_size(model: Components, picture: Image.Image) -> tuple[int, int]:
     return _nearest(width, least), _nearest(height, least)
 
 
-def _check_painted(mask: Image.Image | np.ndarray, grey: Image.Image) -> None:
-    """Raise ValueError for a photo with a hole: it does not say whether the hole is meant."""
-    if not isinstance(mask, Image.Image) or not mask.has_transparency_data:
-        return
-    alpha = np.asarray(ImageOps.exif_transpose(mask).convert("RGBA").getchannel("A"))
-    opaque = np.asarray(grey)[alpha == 255]
-    neither = ((opaque > 63) & (opaque < 192)).sum()  # neither nearly black nor nearly white
-    if (alpha < 255).any() and neither > opaque.size / 10:
+def _grey_mask(mask: Image.Image | np.ndarray) -> Image.Image:
+    """The mask in grey, black where it is transparent.
+
+    Raises:
+        ValueError: it is a photo with a hole, which does not say whether the hole is meant.
+    """
+    on_black, on_white = (
+        to_rgb("mask", mask, behind).convert("L") for behind in ("black", "white")
+    )
+    grey, opaque = np.asarray(on_black), np.equal(on_black, on_white)
+    neither = ((grey > 63) & (grey < 192) & opaque).sum()  # neither nearly black nor nearly white
+    if not opaque.all() and neither > opaque.sum() / 10:
         raise ValueError(
             "mask: white where to draw, on black or on nothing, got other colours with transparent "
             "parts; if these are meant, mask.getchannel('A').point(lambda a: 255 - a) is the mask"
         )
+    return on_black
 
 
 def _latent_mask(
     model: Components, mask: Image.Image | np.ndarray, picture: Image.Image
 ) -> torch.Tensor:
     """The picture's mask at the size of the latents: 1 where to draw, float [1, 1, h, w]."""
-    grey = to_rgb("mask", mask, behind="black").convert("L")
-    _check_painted(mask, grey)
+    grey = _grey_mask(mask)
     if grey.size != picture.size:
         sizes = ["×".join(map(str, sides)) for sides in (picture.size, grey.size)]
         raise ValueError(f"mask: {sizes[0]} pixels like the picture, got {sizes[1]}")
