@@ -43,13 +43,13 @@ def encode(vae: AutoencoderKL, pixels: Float[Tensor, "n 3 H W"]) -> DiagonalGaus
 
 
 @checked
-def scale(vae: AutoencoderKL, z: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+def scale(vae: AutoencoderKL, z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """From the autoencoder's z to the latents that the U-Net sees."""
     return z * vae.config.scaling_factor
 
 
 @checked
-def unscale(vae: AutoencoderKL, latents: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+def unscale(vae: AutoencoderKL, latents: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """From the U-Net's latents to the z that the decoder expects."""
     return latents / vae.config.scaling_factor
 

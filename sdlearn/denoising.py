@@ -104,7 +104,9 @@ def slerp(
 
 @checked
 def guided(
-    unconditional: Float[Tensor, "*shape"], conditional: Float[Tensor, "*shape"], guidance: float
+    unconditional: Float[Tensor, "*shape"],
+    conditional: Float[Tensor, "*shape"],
+    guidance: float | Float[Tensor, "..."],
 ) -> Float[Tensor, "*shape"]:
     """Classifier-free guidance (Ho and Salimans 2022, Eq. 6, with w = guidance - 1).
 
@@ -118,8 +120,8 @@ def guided(
 def ddim_step(
     noisy: Float[Tensor, "*shape"],
     predicted: Float[Tensor, "*shape"],
-    alpha_bar: float,
-    alpha_bar_next: float,
+    alpha_bar: float | Float[Tensor, "..."],
+    alpha_bar_next: float | Float[Tensor, "..."],
 ) -> Float[Tensor, "*shape"]:
     """One step of DDIM without fresh noise, from one ᾱ to another (Song et al. 2021, Eq. 12)."""
     # x̂₀ = (x_t - √(1 - ᾱ) ε̂) / √ᾱ

@@ -59,7 +59,7 @@ def pages(count: int, seed: int = 0) -> list[Scene]:
 @checked
 def drawn(scenes: list[Scene]) -> Float[Tensor, "n 3 64 64"]:
     """The pages as pixels in [-1, 1]."""
-    if not scenes:
+    if len(scenes) == 0:
         raise ValueError("scenes: at least one, got an empty list")
     return to_pixels(np.stack([draw_array(scene, SIDE) for scene in scenes]))
 
@@ -112,8 +112,17 @@ class Family(nn.Module):
         raise NotImplementedError
 
 
+def _of_one_size(pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 64 64"]:
+    if pixels.shape[2:] != (SIDE, SIDE):
+        raise ValueError(f"pixels: shape [n, 3, {SIDE}, {SIDE}], got {tuple(pixels.shape)}")
+    return pixels
+
+
 class InOneGo(Family):
     """What the GAN and the VAE share: the artist turns a code into a picture in one run."""
+
+    def prepare(self, pixels: Float[Tensor, "n 3 h w"]) -> Tensor:
+        return _of_one_size(pixels)
 
     @torch.no_grad()
     @in_float32()
@@ -198,6 +207,9 @@ class Diffusion(Family):
         self._schedule = Schedule.of(self.scheduler)
         self._optimizer = torch.optim.AdamW(self.unet.parameters(), lr=1e-3)
 
+    def prepare(self, pixels: Float[Tensor, "n 3 h w"]) -> Tensor:
+        return _of_one_size(pixels)
+
     def learn(self, clean: Float[Tensor, "n c h w"]) -> dict[str, float]:
         t, noise = torch.randint(len(self._schedule), (len(clean),)), torch.randn_like(clean)
         # mean of (ε̂(x_t, t) − ε)²
@@ -238,7 +250,7 @@ class LatentDiffusion(Diffusion):
         self._vae = (vae,)
 
     def prepare(self, pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 4 h//8 w//8"]:
-        return scale(self._vae[0], encode(self._vae[0], pixels).mean)
+        return scale(self._vae[0], encode(self._vae[0], super().prepare(pixels)).mean)
 
     def to_pixels(self, clean: Float[Tensor, "n 4 h w"]) -> Float[Tensor, "n 3 8*h 8*w"]:
         return decode(self._vae[0], clean).clamp(-1, 1)
@@ -246,7 +258,7 @@ class LatentDiffusion(Diffusion):
 
 @checked
 def train(
-    family: Family, pixels: Float[Tensor, "n 3 64 64"], steps: int, batch: int = 16
+    family: Family, pixels: Float[Tensor, "n 3 h w"], steps: int, batch: int = 16
 ) -> Iterator[dict[str, float]]:
     """Train in place and yield the losses of every step.
 
@@ -255,8 +267,11 @@ def train(
     """
     whole_number("steps", steps, 0, 10**9)
     whole_number("batch", batch, 1, 100_000)
-    if {p.dtype for p in family.parameters()} != {torch.float32}:
-        raise ValueError("family: in float32, got another; family.float() makes it so")
+    others = {p.dtype for p in family.parameters()} - {torch.float32}
+    if others:
+        raise ValueError(
+            f"family: parameters in float32, got {others.pop()}; family.float() makes them so"
+        )
     if not pixels.isfinite().all():
         raise ValueError("pixels: finite numbers, got NaN or infinity")
     data = family.prepare(pixels.float())

@@ -7,6 +7,7 @@ tensors of any shape.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral
@@ -16,11 +17,11 @@ from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from sdlearn._support.arguments import number, whole_number
+from sdlearn._support.arguments import number, single, whole_number
 from sdlearn._support.checked import checked
 
 SCHEDULES = ("linear", "scaled_linear", "cosine")
-Time = int | Int[Tensor, ""] | Int[Tensor, "n"]
+Time = int | Int[Tensor, ""] | Int[Tensor, "n"] | Sequence[int]
 
 
 @checked
@@ -101,7 +102,7 @@ class Schedule:
             TypeError: t is not a whole number.
             ValueError: t is outside [0, T), or is neither a single t nor n of them.
         """
-        if isinstance(t, Integral):
+        if isinstance(single(t), Integral):
             whole_number("t", t, 0, len(self) - 1)
         steps = torch.as_tensor(t)
         if steps.is_floating_point() or steps.dtype == torch.bool:

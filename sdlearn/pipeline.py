@@ -233,7 +233,7 @@ def picture_size(model: Components, size: Size | None) -> tuple[int, int]:
             raise ValueError(
                 f"size: a multiple of {least}, got {side}; the nearest is {_nearest(side, least)}"
             )
-    return sides
+    return tuple(map(int, sides))
 
 
 def _least_side(model: Components) -> int:
@@ -308,7 +308,10 @@ def _latent_mask(
     grey = _grey_mask(mask)
     if grey.size != picture.size:
         sizes = ["×".join(map(str, sides)) for sides in (picture.size, grey.size)]
-        raise ValueError(f"mask: {sizes[0]} pixels like the picture, got {sizes[1]}")
+        raise ValueError(
+            f"mask: {sizes[0]} pixels like the picture, got {sizes[1]}; "
+            "mask.resize(picture.size) makes it fit"
+        )
     grey = grey.resize(_fitting_size(model, picture), Image.Resampling.LANCZOS)
     chosen = torch.from_numpy(np.asarray(grey) >= 127.5).float()[None, None]
     if not chosen.any():

@@ -7,6 +7,7 @@ projected: see `sdlearn.text.encode_text`.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -31,10 +32,12 @@ def text_vectors(
 @checked
 @torch.no_grad()
 def image_vectors(
-    image_processor: CLIPImageProcessorPil, clip: CLIPModel, pictures: list[Image.Image]
+    image_processor: CLIPImageProcessorPil,
+    clip: CLIPModel,
+    pictures: list[Image.Image | np.ndarray],
 ) -> Float[Tensor, "n d"]:
     """One vector for each picture: the image tower's summary, projected into the common space."""
-    if not pictures:
+    if len(pictures) == 0:
         raise ValueError("pictures: at least one, got an empty list")
     listed = [to_rgb("pictures", picture) for picture in pictures]
     pixels = image_processor(listed, return_tensors="pt").pixel_values
@@ -61,7 +64,9 @@ def temperature(clip: CLIPModel) -> float:
 
 
 @checked
-def contrastive_loss(similarity: Float[Tensor, "n n"], temperature: float) -> Float[Tensor, ""]:
+def contrastive_loss(
+    similarity: Float[Tensor, "n n"], temperature: float | Float[Tensor, ""]
+) -> Float[Tensor, ""]:
     """The symmetric contrastive loss of n matching pairs (Radford et al. 2021, Figure 3).
 
     Row i of the similarities belongs to the same pair as column i. Divided by the temperature, the

@@ -6,14 +6,14 @@ from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from numbers import Integral
+from numbers import Real as RealNumber
 
 import torch
 from diffusers import UNet2DConditionModel
-from jaxtyping import Float, Int
+from jaxtyping import Float, Real
 from torch import Tensor, nn
 
-from sdlearn._support.arguments import whole_number
+from sdlearn._support.arguments import number, single
 from sdlearn._support.checked import checked
 from sdlearn._support.hooks import of_this_thread
 from sdlearn._support.wrapping import uncompiled, unwrapped
@@ -48,7 +48,7 @@ class Stop:
 
 @checked
 def time_embedding(
-    unet: UNet2DConditionModel, t: Int[Tensor, "n"]
+    unet: UNet2DConditionModel, t: Real[Tensor, "n"]
 ) -> tuple[Float[Tensor, "n sinusoids"], Float[Tensor, "n width"]]:
     """t as sinusoids (Vaswani et al. 2017, Section 3.5), then as the vector for the ResNet blocks.
 
@@ -63,7 +63,7 @@ def time_embedding(
 def tour(
     unet: UNet2DConditionModel,
     latents: Float[Tensor, "n c h w"],
-    t: int | Int[Tensor, ""],
+    t: float | Real[Tensor, ""] | Real[Tensor, "m"],
     states: Float[Tensor, "n positions width"],
 ) -> Iterator[Stop]:
     """Run the U-Net once and yield its blocks in the order in which they were computed."""
@@ -76,8 +76,8 @@ def tour(
         raise ValueError(
             f"states: shape [n, positions, {config.cross_attention_dim}], got {tuple(states.shape)}"
         )
-    if isinstance(t, Integral):
-        whole_number("t", t, 0, 10**6)
+    if isinstance(single(t), RealNumber):
+        number("t", t, 0, 10**6)
     seen: list[Stop] = []
 
     def note(name: str, module: nn.Module, args: tuple, output) -> None:
@@ -157,7 +157,7 @@ LAYER_KINDS = {
 
 
 @checked
-def parameters_by_kind(unet: UNet2DConditionModel) -> dict[str, int]:
+def parameters_by_kind(unet: nn.Module) -> dict[str, int]:
     """How many parameters each kind of layer has."""
     counts = dict.fromkeys([*LAYER_KINDS.values(), "everything else"], 0)
     for name, parameter in unwrapped(unet).named_parameters():

@@ -179,7 +179,7 @@ def test_maps_are_bounded():
         (
             {"positions": ["house"]},
             TypeError,
-            r"positions: a list of whole numbers .*, got \['house'\]",
+            "positions: a list of whole numbers or None, got 'house' .str. at 0",
         ),
         ({"points": [(1.5, 0)]}, ValueError, "points: a number from 0 to 1, got 1.5"),
         ({"pictures": 0}, ValueError, "pictures: a whole number"),
@@ -214,7 +214,7 @@ def test_a_unet_without_text_attention_is_refused():
         out_channels=4,
     )
     with (
-        pytest.raises(TypeError, match="unet: a UNet2DConditionModel, got UNet2DModel"),
+        pytest.raises(TypeError, match="unet: a UNet2DConditionModel, got a UNet2DModel"),
         record(unet),
     ):
         pytest.fail("recorded")

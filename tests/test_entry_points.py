@@ -310,7 +310,14 @@ def calls(model) -> dict:
 
 @pytest.fixture(scope="module")
 def table(random_model):
-    return calls(random_model)
+    return Table(calls(random_model))
+
+
+class Table(dict):
+    """Shown in short if a test fails."""
+
+    def __repr__(self):
+        return f"{len(self)} calls"
 
 
 def checked_functions() -> set[str]:
@@ -493,6 +500,7 @@ def test_what_does_not_fit_is_refused_by_name(table, data):
 
 CLEAR = (TypeError, ValueError, FloatingPointError, MemoryError, FileNotFoundError)
 ALSO_NAMED = {
+    "pixels",
     "latents",
     "scheduler",
     "unet",
@@ -502,3 +510,94 @@ ALSO_NAMED = {
     "the maps take more than 1 MB",
 }
 """What an error may name besides an argument: what was computed from it."""
+
+
+X = torch.linspace(-1, 1, 256).reshape(2, 2, 8, 8)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda model: denoising.ddim_step(X, X, SCHEDULE.alpha_bars[500], SCHEDULE.alpha_bars[400]),
+        lambda model: denoising.ddim_step(X, X, *torch.rand(2, 2, 1, 1, 1)),
+        lambda model: denoising.guided(X, X, torch.tensor([1.0, 3.0]).reshape(2, 1, 1, 1)),
+        lambda model: [denoising.slerp(X, X + 1, share) for share in torch.linspace(0, 1, 3)],
+        lambda model: denoising.ddim(
+            lambda x, t: x, SCHEDULE, X, denoising.ladder(model.scheduler, 3)[1]
+        ),
+        lambda model: noising.add_noise(SCHEDULE, X, [5, 6], X),
+        lambda model: noising.add_noise(SCHEDULE, X, range(5, 7), X),
+        lambda model: noising.add_noise(SCHEDULE, X, np.array([5, 6]), X),
+        lambda model: noising.add_noise(SCHEDULE, X, torch.tensor(5), X),
+        lambda model: noising.add_noise(SCHEDULE, X, np.int64(5), X),
+        lambda model: plots.strip(np.zeros((2, 8, 8, 3), np.uint8), ["", ""]),
+        lambda model: plots.overlay(PAGE, [torch.rand(64, 64), torch.rand(8, 8)], ["a", "b"]),
+        lambda model: plots.losses(torch.arange(3), {"loss": torch.rand(3)}),
+        lambda model: plots.losses([0.5, 1.5], {"loss": [torch.tensor(1.0), np.float32(2)]}),
+        lambda model: maps.Maps((2,), ()).select(steps=np.array([1])),
+        lambda model: finish(record(model.unet, np.array([2]), np.full((2, 2), 0.5))),
+        lambda model: finish(reweight(model.unet, {2: "red"}.keys(), 2)),
+        lambda model: unet.parameters_by_kind(model.vae),
+        lambda model: pages.random_scene(1, np.bool_(True)),
+        lambda model: compression.scale(model.vae, X[0]),
+        lambda model: pipeline.picture_size(model, [16, 24]),
+        lambda model: widgets.RoundTrip(model, np.asarray(PAGE)),
+        lambda model: look.new_figure(np.float32(2), "tight"),
+        lambda model: torch.compile(denoising.guided, backend="eager", fullgraph=True)(X, X, 2.0),
+    ],
+    ids=range(24),
+)
+def test_what_works_is_not_refused(random_model, call):
+    call(random_model)
+
+
+def test_a_temperature_can_be_learned():
+    temperature = torch.nn.Parameter(torch.tensor(0.5))
+    similarity.contrastive_loss(torch.rand(3, 3), temperature).backward()
+    assert temperature.grad != 0
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: plots.strip([PAGE, 3], ["", ""]),
+            "pictures: a list of PIL pictures or arrays, got 3 (int) at 1",
+        ),
+        (
+            lambda: plots.losses([1], {"a": [1], "b": ["x"]}),
+            "values: a dict, with a list of numbers for each name, got ['x'] (list) at 'b'",
+        ),
+        (
+            lambda: plots.strip({"a": PAGE}.values(), [""]),
+            "pictures: a list of PIL pictures or arrays, got a dict_values; list(x) makes a list",
+        ),
+        (lambda: text.words_in(str), "text: a text, got the class str itself"),
+        (
+            lambda: pipeline.text_to_image("tiny", PROMPT),
+            "model: a model from sdlearn.load, got 'tiny' (str); sdlearn.load('tiny') makes one",
+        ),
+        (
+            lambda: noising.add_noise(SCHEDULE, X.numpy(), 5, X),
+            "clean: a tensor of floats [n, …], "
+            "got an array of float32 [2, 2, 8, 8]; torch.from_numpy(x).float() makes a tensor",
+        ),
+        (
+            lambda: denoising.guided(X, X[:1], 2.0),
+            "conditional: a tensor of floats [2, 2, 8, 8], got a tensor of float32 [1, 2, 8, 8]",
+        ),
+        (
+            lambda: similarity.temperature(None),
+            "clip: a CLIPModel, got None; the folder of this model has no CLIP",
+        ),
+        (
+            lambda: map_scores.points_at(X[0, 0], X[0, 0]),
+            "mask: a tensor of bools [H, W], got a tensor of float32 [8, 8]; x > 0.5 makes bools",
+        ),
+        (lambda: denoising.seeded("2"), "seed: a whole number from 0 to"),
+    ],
+)
+def test_the_error_names_what_came_and_what_fits(call, message):
+    with pytest.raises((TypeError, ValueError)) as refused:
+        call()
+    assert str(refused.value).startswith(message)

@@ -5,6 +5,7 @@ for other tasks, other ways to predict.
 """
 
 import dataclasses
+import itertools
 import json
 import logging
 import re
@@ -16,8 +17,10 @@ import numpy as np
 import pytest
 import torch
 from conftest import WIDTH, small_unet
-from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import ConfigMixin, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers.configuration_utils import register_to_config
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
+from diffusers.schedulers.scheduling_utils import SchedulerMixin, SchedulerOutput
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
@@ -391,10 +394,10 @@ def test_an_autoencoder_with_shifted_latents_is_refused(copy, changes, message):
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
-        ("FlowMatchEulerDiscreteScheduler", {}, "FlowMatchEulerDiscreteScheduler cannot be used"),
-        ("EDMEulerScheduler", {}, "EDMEulerScheduler cannot be used"),
-        ("AutoencoderKL", {}, "AutoencoderKL cannot be used"),
-        ("NoSuchScheduler", {}, "NoSuchScheduler cannot be used"),
+        ("FlowMatchEulerDiscreteScheduler", {}, "FlowMatchEulerDiscreteScheduler does not go down"),
+        ("EDMEulerScheduler", {}, "EDMEulerScheduler does not go down"),
+        ("AutoencoderKL", {}, "AutoencoderKL does not go down"),
+        ("NoSuchScheduler", {}, "NoSuchScheduler does not go down"),
         ("DDIMScheduler", {"prediction_type": "flow_prediction"}, "prediction_type is one of eps"),
         ("UniPCMultistepScheduler", {"use_flow_sigmas": True}, "without whole timesteps"),
         ("EulerDiscreteScheduler", {"timestep_type": "continuous"}, "without whole timesteps"),
@@ -436,7 +439,7 @@ def test_a_tokenizer_of_another_model_is_refused(copy):
 
 
 @pytest.mark.parametrize("key", ["vocab_size", "max_position_embeddings"])
-def test_a_clip_that_reads_other_texts_is_refused(tiny_copy, key):
+def test_a_clip_that_reads_other_texts_is_left_out_and_it_is_said(tiny_copy, key):
     file, tensors_file = (
         tiny_copy / "clip" / "config.json",
         tiny_copy / "clip" / "model.safetensors",
@@ -450,17 +453,17 @@ def test_a_clip_that_reads_other_texts_is_refused(tiny_copy, key):
         if wanted in name and "text_model" in name and value.ndim == 2:
             tensors[name] = value[:32].contiguous()
     save_file(tensors, tensors_file, {"format": "pt"})
-    with pytest.raises(OSError, match="the clip knows 32|clip: it reads 32 positions"):
-        load(tiny_copy, "cpu")
+    with pytest.warns(UserWarning, match="clip: left out.*(the clip knows 32|it reads 32 pos)"):
+        model = load(tiny_copy, "cpu")
+    assert model.clip is model.image_processor is None
+    assert model.tokenizer.model_max_length == 77
 
 
-def test_pictures_prepared_for_another_clip_are_refused(tiny_copy):
+def test_pictures_prepared_for_another_clip_leave_it_out(tiny_copy):
     sizes = {"crop_size": {"height": 64, "width": 64}, "size": {"shortest_edge": 64}}
     configure(tiny_copy / "clip" / "preprocessor_config.json", **sizes)
-    with pytest.raises(
-        OSError, match="image_processor: it makes pictures of 64×64, but clip looks"
-    ):
-        load(tiny_copy, "cpu")
+    with pytest.warns(UserWarning, match="clip: left out.*image_processor: it makes pictures of 6"):
+        assert load(tiny_copy, "cpu").clip is None
 
 
 # --- what the network predicts --------------------------------------------------------------------
@@ -622,15 +625,44 @@ def test_inpainting_with_a_pndm_of_2022_is_diffusers(copy, strength):
         (
             diffusers.FlowMatchEulerDiscreteScheduler(),
             5,
-            "scheduler: FlowMatchEuler.* cannot be us",
+            "scheduler: FlowMatchEuler.* does not go",
         ),
-        (diffusers.IPNDMScheduler(), 5, "scheduler: IPNDMScheduler cannot be used"),
+        (diffusers.IPNDMScheduler(), 5, "scheduler: IPNDMScheduler does not go down"),
     ],
 )
 def test_a_scheduler_that_was_put_in_later_is_checked_too(random_model, scheduler, steps, message):
     model = dataclasses.replace(random_model, scheduler=scheduler)
     with pytest.raises(ValueError, match=message):
         text_to_image(model, PROMPT, steps=steps)
+
+
+def test_a_scheduler_of_ones_own_is_used(random_model):
+    class Halving(SchedulerMixin, ConfigMixin):
+        """Half of the predicted noise is taken away in each step."""
+
+        init_noise_sigma, order = 1.0, 1
+
+        @register_to_config
+        def __init__(self, num_train_timesteps=1000, prediction_type="epsilon"):
+            self.betas = Schedule.named("scaled_linear").betas
+
+        def set_timesteps(self, steps, device=None):
+            self.timesteps = torch.linspace(999, 0, steps, device=device).long()
+
+        def scale_model_input(self, latents, t):
+            return latents
+
+        def add_noise(self, clean, noise, timesteps):
+            signal, sigma = Schedule(self.betas).rates(timesteps, clean)
+            return signal * clean + sigma * noise
+
+        def step(self, predicted, t, latents):
+            return SchedulerOutput(prev_sample=latents - 0.5 * predicted)
+
+    model = dataclasses.replace(random_model, scheduler=Halving())
+    steps = list(text_to_latents(model, PROMPT, steps=3, guidance=2.0))
+    for before, after in itertools.pairwise(steps):
+        assert_close(after.latents, before.latents - 0.5 * after.noise)
 
 
 @pytest.mark.parametrize(

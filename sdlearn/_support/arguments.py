@@ -8,12 +8,20 @@ from __future__ import annotations
 import math
 from numbers import Integral, Real
 
+import numpy as np
 import torch
 from torch import Tensor
 
 
+def single(value: object) -> object:
+    """The number in a tensor or an array of no axis; anything else as it is."""
+    is_single = isinstance(value, Tensor | np.ndarray) and value.ndim == 0
+    return value.item() if is_single and not getattr(value, "is_meta", False) else value
+
+
 def whole_number(name: str, value: object, low: int, high: int) -> int:
     """The value as an int; TypeError or ValueError unless it is from low to high, both included."""
+    value = single(value)
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(
             f"{name}: a whole number from {low} to {high}, got {value!r} ({type(value).__name__})"
@@ -25,6 +33,7 @@ def whole_number(name: str, value: object, low: int, high: int) -> int:
 
 def number(name: str, value: object, low: float, high: float) -> float:
     """The value as a float; TypeError or ValueError unless it is from low to high."""
+    value = single(value)
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(
             f"{name}: a number from {low:g} to {high:g}, got {value!r} ({type(value).__name__})"

@@ -28,15 +28,26 @@ WORDS = {
     bool: "True or False",
     torch.Tensor: "a tensor",
     np.ndarray: "an array",
+    np.random.Generator: "a numpy random generator",
+    torch.Generator: "a torch.Generator",
+    collections.abc.Mapping: "a dict",
     "Components": "a model from sdlearn.load",
     "Image": "a PIL picture",
     "Maps": "maps from sdlearn.attention.record",
     "Scene": "a Scene from sdlearn.compose",
-    "CLIPModel": "a CLIPModel (a folder without one gives a model without clip)",
-    "CLIPImageProcessorPil": "CLIP's image processor (a folder without CLIP has none)",
+    "CLIPImageProcessorPil": "CLIP's image processor",
 }
 """How to name what fits, by class or by the name of a class."""
-PLURALS = {str: "texts", int: "whole numbers", float: "numbers"}
+PLURALS = {
+    str: "texts",
+    int: "whole numbers",
+    float: "numbers",
+    np.ndarray: "arrays",
+    "Image": "PIL pictures",
+    "Scene": "Scenes",
+    "Stop": "Stops from sdlearn.unet.tour",
+    "Token": "Tokens from sdlearn.text.pieces",
+}
 NUMBERS = {"Float": "floats", "Int": "whole numbers", "UInt8": "8-bit numbers", "Bool": "bools"}
 
 
@@ -58,15 +69,33 @@ def checked(target: Checked) -> Checked:
 
     @wraps(target)
     def guarded(*args, **kwargs):
+        if torch.compiler.is_compiling() or torch.jit.is_tracing():
+            return target(*args, **kwargs)  # the values are not there yet
         try:
-            given = signature.bind(*args, **kwargs).arguments
+            given = signature.bind(*args, **kwargs)
         except TypeError:
             return target(*args, **kwargs)  # for Python's own words
-        check_arguments({name: (hints()[name], v) for name, v in given.items() if name in hints()})
-        return target(*args, **kwargs)
+        known = {name: hints()[name] for name in given.arguments if name in hints()}
+        check_arguments({name: (hint, given.arguments[name]) for name, hint in known.items()})
+        for name, hint in known.items():
+            given.arguments[name] = _as_number(given.arguments[name], hint)
+        return target(*given.args, **given.kwargs)
 
     guarded.is_checked = True
     return guarded
+
+
+def _as_number(value: Any, hint: Any) -> Any:
+    """A number out of an array, or a tensor, without an axis, where only numbers are expected."""
+    if not isinstance(value, torch.Tensor | np.ndarray) or value.ndim:
+        return value
+    as_tensor = any(_is_array(part) for part in _parts(hint)) and isinstance(value, torch.Tensor)
+    numbers = any(part in (int, float) for part in _parts(hint))
+    return value.item() if numbers and not as_tensor and not _is_meta(value) else value
+
+
+def _is_meta(value: torch.Tensor | np.ndarray) -> bool:
+    return getattr(value, "is_meta", False)
 
 
 def check_arguments(given: Mapping[str, tuple[Any, Any]]) -> None:
@@ -77,7 +106,7 @@ def check_arguments(given: Mapping[str, tuple[Any, Any]]) -> None:
         if not _fits(value, hint, sizes):
             right_kind = any(_fits_but_for_shape(value, part) for part in _parts(hint))
             error = ValueError if right_kind else TypeError
-            raise error(f"{name}: {_said(hint, sizes)}, got {_shown(value)}{_way_out(value, hint)}")
+            raise error(f"{name}: {_said(hint, sizes)}, got {_got(value, hint, sizes)}")
         if isinstance(value, torch.Tensor) and value.is_floating_point():
             if placed and value.device != placed[1]:
                 raise ValueError(f"{name}: on {placed[1]} like {placed[0]}, got {value.device}")
@@ -109,43 +138,69 @@ def _fits_one(value: Any, hint: Any, sizes: Sizes) -> bool:
         return value is None
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin is tuple and Ellipsis not in inner:
-        same = isinstance(value, tuple | list) and len(value) == len(inner)
+        same = _is_several(value, tuple) and len(value) == len(inner)
         return same and all(_fits(v, h, sizes) for v, h in zip(value, inner, strict=True))
     if origin in _SEVERAL:
-        if not isinstance(value, _SEVERAL[origin]) or isinstance(value, str | bytes):
-            return False
-        if not isinstance(value, collections.abc.Collection):
-            return True  # an iterator, whose values come later
-        flat = getattr(value, "ndim", 1) == 1  # arrays count as collections, even of no axis
-        return flat and (not inner or all(_fits(v, inner[0], sizes) for v in value))
+        return _is_several(value, origin) and _misfit(value, hint, sizes) is None
     if origin is typing.Literal:
         return isinstance(value, tuple({type(one) for one in inner})) and value in inner
-    if origin is collections.abc.Mapping and inner:
-        fits = isinstance(value, Mapping)
-        return fits and all(_fits(v, inner[1], sizes) for v in value.values())
+    if origin is collections.abc.Mapping:
+        return isinstance(value, Mapping) and _misfit(value, hint, sizes) is None
     if origin is collections.abc.Callable or hint is Callable:
         return callable(value)
     return _is_a(value, origin or hint)
 
 
 _SEVERAL = {
-    list: list | tuple,
-    tuple: list | tuple,
+    list: collections.abc.Sequence,
+    tuple: collections.abc.Sequence,
     collections.abc.Sequence: collections.abc.Sequence,
     collections.abc.Collection: collections.abc.Collection,
     collections.abc.Iterable: collections.abc.Iterable,
 }
-"""For annotations that hold several values: what may come. A list does where a tuple is usual."""
+"""For annotations that hold several values: what may come. A tuple does where a list is usual."""
+
+
+def _is_several(value: Any, kind: Any) -> bool:
+    if isinstance(value, torch.Tensor | np.ndarray):
+        return value.ndim > 0
+    return isinstance(value, _SEVERAL[kind]) and not isinstance(value, str | bytes)
+
+
+def _misfit(value: Any, hint: Any, sizes: Sizes) -> str | None:
+    """The first of several values that does not fit, and where it is."""
+    inner = typing.get_args(hint)
+    if not inner or not isinstance(value, collections.abc.Collection | torch.Tensor):
+        return None  # an iterator, whose values come later
+    if isinstance(value, Mapping):
+        named, kind = value.items(), inner[-1]
+    else:
+        named, kind = enumerate(value), inner[0]
+    for place, element in named:
+        # sizes may differ from one to the next
+        if type(element) is not kind and not _fits(element, kind, dict(sizes)):
+            return f"{_shown(element)} at {place!r}"
+    return None
 
 
 def _is_a(value: Any, kind: Any) -> bool:
     if not isinstance(kind, type):
         return True
     if kind in (int, float):
-        return isinstance(value, Integral if kind is int else Real) and not isinstance(value, bool)
+        return _is_number(value, whole=kind is int)
+    if kind is bool:
+        return isinstance(value, bool | np.bool_)
     if issubclass(kind, torch.nn.Module) and isinstance(value, torch.nn.Module):
         return any(isinstance(module, kind) for module in value.modules())  # also if wrapped
     return isinstance(value, kind)
+
+
+def _is_number(value: Any, whole: bool) -> bool:
+    """True for a number, also in a tensor or an array of no axis."""
+    if isinstance(value, torch.Tensor | np.ndarray):
+        kinds = ("int",) if whole else ("int", "float")
+        return value.ndim == 0 and any(kind in str(value.dtype) for kind in kinds)
+    return isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
 
 
 def _is_array(hint: Any) -> bool:
@@ -197,14 +252,16 @@ def _said(hint: Any, sizes: Sizes) -> str:
 def _one_said(hint: Any, sizes: Sizes) -> str:
     if _is_array(hint):
         several = NUMBERS.get(hint.__name__.split("[")[0], "numbers")
-        return f"{WORDS[hint.array_type]} of {several} {_shape_said(hint, sizes)}"
+        return f"{WORDS[hint.array_type]} {_shape_said(hint, several, sizes)}"
     if hint is None or hint is type(None):
         return "None"
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin is tuple and Ellipsis not in inner:
         return f"({', '.join(_said(part, sizes) for part in inner)})"
     if origin in _SEVERAL:
-        return f"a list of {PLURALS.get(inner[0], _said(inner[0], sizes))}" if inner else "a list"
+        return f"a list of {_plural(inner[0], sizes)}" if inner else "a list"
+    if origin is collections.abc.Mapping:
+        return f"a dict, with {_said(inner[-1], sizes)} for each name"
     if origin is collections.abc.Callable or hint is Callable:
         return "a function"
     if origin is typing.Literal:
@@ -214,12 +271,43 @@ def _one_said(hint: Any, sizes: Sizes) -> str:
     return WORDS.get(kind) or WORDS.get(name) or f"{'an' if name[0] in 'AEIO' else 'a'} {name}"
 
 
-def _shape_said(hint: Any, sizes: Sizes) -> str:
+def _plural(hint: Any, sizes: Sizes) -> str:
+    return " or ".join(_one_plural(part, sizes) for part in _parts(hint))
+
+
+def _one_plural(hint: Any, sizes: Sizes) -> str:
+    if typing.get_origin(hint) is tuple:
+        return f"pairs {_said(hint, sizes)}"
+    if _is_array(hint):
+        return _said(hint, sizes).replace("a tensor", "tensors").replace("an array", "arrays")
+    name = getattr(hint, "__name__", "")
+    return PLURALS.get(hint) or PLURALS.get(name) or f"values, each {_said(hint, sizes)}"
+
+
+def _shape_said(hint: Any, numbers: str, sizes: Sizes) -> str:
+    names = hint.dim_str.split()
+    if not names:
+        return "with one number"
+    if names in (["..."], [names[0]]) and names[0][0] in "*." and names[0] not in sizes:
+        return f"of {numbers} of any shape"
     said = []
-    for name in hint.dim_str.split():
+    for name in names:
         size = sizes.get(name.removeprefix("#"), name.lstrip("#"))
+        size = f"1 or {size}" if name[0] == "#" and size != 1 else size
         said += map(str, size) if isinstance(size, tuple) else [str(size)]
-    return f"[{', '.join('…' if part.startswith('*') else part for part in said)}]"
+    return f"of {numbers} [{', '.join('…' if part[0] in '*.' else part for part in said)}]"
+
+
+def _got(value: Any, hint: Any, sizes: Sizes) -> str:
+    """What came; of several values, the first that does not fit; and how to make it fit."""
+    several = [part for part in _parts(hint) if typing.get_origin(part) in (*_SEVERAL, Mapping)]
+    for part in several:
+        kind = typing.get_origin(part)
+        if isinstance(value, Mapping) if kind is Mapping else _is_several(value, kind):
+            misfit = _misfit(value, part, sizes)
+            if misfit:
+                return misfit
+    return f"{_shown(value)}{_way_out(value, hint)}"
 
 
 def _shown(value: Any) -> str:
@@ -228,16 +316,38 @@ def _shown(value: Any) -> str:
         return f"{kind} of {str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
     if value is None:
         return "None"
+    if isinstance(value, type):
+        return f"the class {value.__name__} itself"
+    kind = type(value).__name__
     if isinstance(value, str | int | float | list | tuple | dict) and len(repr(value)) < 60:
-        return f"{value!r} ({type(value).__name__})"
-    return type(value).__name__
+        return f"{value!r} ({kind})"
+    return f"{'an' if kind[0].lower() in 'aeio' else 'a'} {kind}"
 
 
 def _way_out(value: Any, hint: Any) -> str:
-    """How to make the one kind of array from the other."""
-    wanted = {part.array_type for part in _parts(hint) if _is_array(part)}
-    if isinstance(value, np.ndarray) and wanted == {torch.Tensor}:
-        return "; torch.from_numpy(x) makes a tensor"
-    if isinstance(value, torch.Tensor) and wanted == {np.ndarray}:
+    """How to make something that fits of what came, if it is a usual slip."""
+    parts, kind = _parts(hint), type(value).__name__
+    names = {getattr(part, "__name__", "") for part in parts}
+    arrays = {part.array_type for part in parts if _is_array(part)}
+    if isinstance(value, np.ndarray) and arrays == {torch.Tensor}:
+        floats = any(_is_array(part) and part.__name__.startswith("Float") for part in parts)
+        return f"; torch.from_numpy(x){'.float()' if floats else ''} makes a tensor"
+    if isinstance(value, torch.Tensor) and arrays == {np.ndarray}:
         return "; x.cpu().numpy() makes an array"
+    if isinstance(value, torch.Tensor) and any("Bool" in name for name in names):
+        return "; x > 0.5 makes bools"
+    if isinstance(value, list | tuple) and arrays:
+        return (
+            f"; {'np.stack' if arrays == {np.ndarray} else 'torch.stack'}(x) makes one of several"
+        )
+    if any(typing.get_origin(part) in _SEVERAL for part in parts) and hasattr(value, "__iter__"):
+        return "" if isinstance(value, str | bytes | Mapping) else "; list(x) makes a list"
+    if kind == "Components" and names & {"UNet2DConditionModel", "Module"}:
+        return "; say model.unet"
+    if kind == "Components" and "AutoencoderKL" in names:
+        return "; say model.vae"
+    if isinstance(value, str) and "Components" in names:
+        return "; sdlearn.load('tiny') makes one"
+    if value is None and names & {"CLIPModel", "CLIPImageProcessorPil"}:
+        return "; the folder of this model has no CLIP"
     return ""

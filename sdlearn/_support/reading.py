@@ -45,6 +45,7 @@ SCHEDULERS = {kind.name for kind in KarrasDiffusionSchedulers} - {"EDMEulerSched
     "DDIMParallelScheduler",
     "DDPMParallelScheduler",
     "LCMScheduler",
+    "SASolverScheduler",
     "TCDScheduler",
 }
 """Schedulers that go down a ladder of β; those for other kinds of noise are refused."""
@@ -88,7 +89,7 @@ def check_layout(folder: Path) -> None:
         ("vae", _said(folder, "vae", "_class_name", "AutoencoderKL")),
         ("unet", _said(folder, "unet", "_class_name", "UNet2DConditionModel")),
     ):
-        if said not in (CLASSES[part].__name__, "clip_text_model"):
+        if said not in (CLASSES[part].__name__, "clip_text_model", "clip"):
             raise OSError(f"{part}: a {CLASSES[part].__name__} is needed, got {said}. {USABLE}")
 
 
@@ -237,14 +238,16 @@ def read_scheduler(folder: Path) -> SchedulerMixin:
 
 def check_scheduler(scheduler: SchedulerMixin) -> None:
     """Raise ValueError unless the scheduler goes down a ladder of β, as Stable Diffusion's do."""
-    if not any(kind.__name__ in SCHEDULERS for kind in type(scheduler).__mro__):
-        raise ValueError(_unfit(type(scheduler).__name__))
+    kinds = type(scheduler).__mro__
+    own = not kinds[0].__module__.startswith("diffusers.") and hasattr(scheduler, "betas")
+    if not (own or any(kind.__name__ in SCHEDULERS for kind in kinds)):
+        raise ValueError(_unfit(kinds[0].__name__))
 
 
 def _unfit(scheduler: str) -> str:
     return (
-        f"scheduler: {scheduler} cannot be used with the noise of Stable Diffusion; these can: "
-        f"{', '.join(sorted(SCHEDULERS))}"
+        f"scheduler: {scheduler} does not go down a ladder of β, which Stable Diffusion needs; "
+        "DDIMScheduler, EulerDiscreteScheduler and DPMSolverMultistepScheduler do, for example"
     )
 
 
@@ -284,7 +287,7 @@ def _check_settings(scheduler: SchedulerMixin) -> None:
         raise OSError(
             f"scheduler: {config.num_train_timesteps} steps, but {len(scheduler.betas)} betas"
         )
-    for steps in (4, 25):
+    for steps in sorted({min(steps, config.num_train_timesteps) for steps in (4, 25)}):
         try:
             made = _dry_run(scheduler, steps)
         except Exception as error:  # a library that is not installed, or settings that do not fit
@@ -310,11 +313,19 @@ def make_fit(parts: dict[str, Any]) -> None:
     _check_unet(parts["unet"], parts["text_encoder"], parts["vae"])
     _settle_sample_size(parts["unet"])
     _check_vae(parts["vae"])
-    _check_tokenizer(parts["tokenizer"], parts["text_encoder"].config, "text_encoder")
+    tokenizer, reader = parts["tokenizer"], parts["text_encoder"].config
+    _check_tokenizer(tokenizer, reader, "text_encoder")
+    # some folders do not say how many tokens the tokenizer gives, or say too many
+    tokenizer.model_max_length = min(tokenizer.model_max_length, reader.max_position_embeddings)
     if parts["text_encoder"].config.to_dict().get("use_attention_mask"):
         raise OSError(f"text_encoder: it needs an attention mask for its texts. {USABLE}")
     if parts["clip"] is not None:
-        _check_clip(**{part: parts[part] for part in ("tokenizer", *OF_CLIP)})
+        try:
+            _check_clip(**{part: parts[part] for part in ("tokenizer", *OF_CLIP)})
+        except OSError as error:
+            # as after a new word was taught: drawing does not need CLIP
+            warnings.warn(f"clip: left out, because it does not fit. {error}", stacklevel=3)
+            parts.update(dict.fromkeys(OF_CLIP))
 
 
 def _check_unet(
@@ -384,7 +395,6 @@ def _check_vae(vae: AutoencoderKL) -> None:
 
 
 def _check_tokenizer(tokenizer: CLIPTokenizer, config: Any, reader: str) -> None:
-    """Set how many tokens it gives, where its folder does not say so or says too many."""
     if len(tokenizer) > config.vocab_size:
         raise OSError(
             f"tokenizer: it has {len(tokenizer)} tokens, but the {reader} knows "
@@ -392,7 +402,6 @@ def _check_tokenizer(tokenizer: CLIPTokenizer, config: Any, reader: str) -> None
         )
     if tokenizer.pad_token is None:
         raise OSError("tokenizer: it has no pad_token, so its texts cannot be made equally long")
-    tokenizer.model_max_length = min(tokenizer.model_max_length, config.max_position_embeddings)
 
 
 def _check_clip(
@@ -400,10 +409,10 @@ def _check_clip(
 ) -> None:
     length, side = tokenizer.model_max_length, clip.config.vision_config.image_size
     _check_tokenizer(tokenizer, clip.config.text_config, "clip")
-    if tokenizer.model_max_length != length:
+    if clip.config.text_config.max_position_embeddings < length:
         raise OSError(
-            f"clip: it reads {tokenizer.model_max_length} positions, but the tokenizer gives "
-            f"{length}: they belong to different models"
+            f"clip: it reads {clip.config.text_config.max_position_embeddings} positions, but the "
+            f"tokenizer gives {length}: they belong to different models"
         )
     made = (image_processor.crop_size.height, image_processor.crop_size.width)
     if made != (side, side):

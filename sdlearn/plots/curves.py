@@ -91,7 +91,7 @@ def rung(
 
 
 @checked
-def losses(steps: Sequence[int], values: Mapping[str, Sequence[float]]) -> Figure:
+def losses(steps: Sequence[float], values: Mapping[str, Sequence[float]]) -> Figure:
     """Losses against training steps."""
     for name, line in values.items():
         if len(line) != len(steps):

@@ -210,7 +210,7 @@ def _skips(shown: Sequence[Stop]) -> list[tuple[int, int]]:
 @checked
 def tokens(read: Sequence[Token], per_row: int = 9) -> Figure:
     """Each token in its own box, piece above number; the pieces of one word share a colour."""
-    if not read:
+    if len(read) == 0:
         raise ValueError("read: at least one token, got none")
     whole_number("per_row", per_row, 1, 100)
     rows = -(-len(read) // per_row)

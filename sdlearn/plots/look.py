@@ -11,13 +11,14 @@ from sdlearn._support.checked import checked
 
 WIDTH = 9.0
 INK, PAPER = "#24303c", "#ffffff"
+Layout = Literal["constrained", "compressed", "tight", "none"] | None
 LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 """Okabe and Ito's colours, in the order in which lines use them."""
 SEQUENTIAL, DIVERGING = "viridis", "RdBu_r"
 
 
 @checked
-def new_figure(height: float, layout: Literal["constrained"] | None = "constrained") -> Figure:
+def new_figure(height: float, layout: Layout = "constrained") -> Figure:
     """A figure with the width that all figures share, white on light and dark pages alike.
 
     height: in inches, from 0.1 to 100.

@@ -28,9 +28,9 @@ def strip(
     """Pictures side by side, each with a title above it, broken into lines that fit."""
     if len(pictures) != len(titles):
         raise ValueError(f"titles: one for each of the {len(pictures)} pictures, got {len(titles)}")
-    if not pictures:
+    if len(pictures) == 0:
         raise ValueError("pictures: at least one, got none")
-    columns = min(whole_number("columns", columns, 1, 100), len(pictures))
+    columns = min(whole_number("columns", columns, 1, 10_000), len(pictures))
     rows = -(-len(pictures) // columns)
     figure = new_figure(rows * (WIDTH / columns + 0.4))
     grid = figure.subplots(rows, columns, squeeze=False)

@@ -37,13 +37,13 @@ class Live(DrawingBox):
     Stop ends the work after the next `Shown`, and Go on continues from there. Only one `Live` runs
     at a time: when one starts, it stops the one before, so running a cell twice does not train the
     same network on two threads. `shown` is the latest `Shown`, and `error` the exception that ended
-    the work, if any. `wait()` blocks until the work has ended or was stopped.
+    the work, if any. `wait()` blocks until the work has ended or was stopped, and raises `error`.
     """
 
     _latest: ClassVar[Live | None] = None
 
     def __init__(self, work: Iterator[Shown], total: int, start: bool = True):
-        whole_number("total", total, 1, 10**9)
+        whole_number("total", total, 0, 10**9)
         self._steps = work
         self._work = Latest(self._failed, self._busy)
         self.shown: Shown | None = None
@@ -76,6 +76,12 @@ class Live(DrawingBox):
             self._show(shown)
             yield _rest
         self.finished = True
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait until the work has ended; if an error ended it, raise that."""
+        super().wait(timeout)
+        if self.error:
+            raise self.error
 
     def _failed(self, error: Exception) -> None:
         super()._failed(error)

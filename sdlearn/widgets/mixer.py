@@ -14,7 +14,7 @@ from torch import Tensor
 from sdlearn._support.checked import checked
 from sdlearn.denoising import draw_noise
 from sdlearn.images import square, to_jpeg, to_pictures, to_pixels, to_rgb
-from sdlearn.noising import SCHEDULES, Schedule, add_noise
+from sdlearn.noising import SCHEDULES, Schedule, Time, add_noise
 from sdlearn.widgets.static import PictureBox
 from sdlearn.widgets.upload import PictureUpload
 
@@ -23,7 +23,7 @@ SIDE = 512
 
 @checked
 def mix(
-    pixels: Float[Tensor, "1 3 H W"], noise: Float[Tensor, "1 3 H W"], schedule: Schedule, t: int
+    pixels: Float[Tensor, "1 3 H W"], noise: Float[Tensor, "1 3 H W"], schedule: Schedule, t: Time
 ) -> Image.Image:
     """The noisy picture at step t, ready to show: values outside [-1, 1] are clipped."""
     return Image.fromarray(to_pictures(add_noise(schedule, pixels, t, noise))[0])
@@ -37,7 +37,7 @@ class NoiseMixer(PictureBox):
     the picture that is shown.
     """
 
-    def __init__(self, picture: Image.Image, seed: int = 0):
+    def __init__(self, picture: Image.Image | np.ndarray, seed: int = 0):
         self._lock = threading.Lock()
         self._schedules = {name: Schedule.named(name) for name in SCHEDULES}
         self._noise = draw_noise((1, 3, SIDE, SIDE), seed, like=torch.zeros(0, dtype=torch.float32))

@@ -22,7 +22,7 @@ LOUDER = 8
 
 
 @checked
-def there_and_back(model: Components, picture: Image.Image) -> tuple[Figure, float]:
+def there_and_back(model: Components, picture: Image.Image | np.ndarray) -> tuple[Figure, float]:
     """A Figure of the picture, what comes back, and their enlarged difference; the PSNR in dB."""
     pixels = to_pixels(np.asarray(to_rgb("picture", picture))[None])
     latents = scale(model.vae, encode(model.vae, pixels).mean)
@@ -42,7 +42,7 @@ class RoundTrip(PictureBox):
     You can read `picture` and `psnr`.
     """
 
-    def __init__(self, model: Components, picture: Image.Image):
+    def __init__(self, model: Components, picture: Image.Image | np.ndarray):
         self.model = model
         self._lock = threading.Lock()
         self.said, self.image = ipywidgets.HTML(), ipywidgets.Image(format="jpeg")

@@ -47,12 +47,12 @@ class Scrubber(anywidget.AnyWidget):
         name: str = "step",
         marks: Sequence[float] = (),
     ):
-        if not pictures or len(pictures) != len(labels):
+        if len(pictures) == 0 or len(pictures) != len(labels):
             raise ValueError(
                 f"labels: one for each of the {len(pictures)} pictures, at least one, got "
                 f"{len(labels)}"
             )
-        if marks and len(marks) != len(pictures):
+        if len(marks) not in (0, len(pictures)):
             raise ValueError(
                 f"marks: one for each of the {len(pictures)} pictures, or none, got {len(marks)}"
             )
