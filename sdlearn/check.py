@@ -7,6 +7,7 @@ first goes wrong. If the answer is right, it says so and shows the learner's fun
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 
 from sdlearn.exercises import exercises
@@ -30,8 +31,10 @@ def __getattr__(name: str) -> Callable[[object], Grade]:
     if name.startswith("_"):
         raise AttributeError(name)
     if name not in exercises():
+        near = difflib.get_close_matches(name, exercises(), n=1, cutoff=0.5)
+        meant = f"did you mean {near[0]}? T" if near else "t"
         raise AttributeError(
-            f"there is no exercise {name!r}; the course has {', '.join(exercises())}"
+            f"there is no exercise {name!r}; {meant}he course has {', '.join(exercises())}"
         )
 
     def run(answer: object) -> Grade:

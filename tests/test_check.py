@@ -10,7 +10,7 @@ import answers
 import nbformat
 import pytest
 import torch
-from answers.noising import alpha_bars_by_hand, one_step_in_place
+from answers.noising import alpha_bars_by_hand, one_step_in_double
 
 from sdlearn import check
 from sdlearn._support.paths import NOTEBOOKS
@@ -121,9 +121,12 @@ def test_known_mistakes_are_wrong_and_differ(exercise):
     [
         (lambda b: None, "your function returned None; does it end with `return`?"),
         (lambda b: "0.5", "a tensor was expected, got str"),
-        (lambda b: b[:-1], "for (tensor 2): shape 2 was expected, got 1"),
-        (lambda b: b / 0 * 0, "for (tensor 2): your result holds NaN or infinity"),
-        (lambda b: b + 1, "for (tensor 2): the shape is right, the largest difference is 1"),
+        (lambda b: b[:-1], "for betas = [0.5, 0.2]: shape 2 was expected, got 1"),
+        (lambda b: b / 0 * 0, "for betas = [0.5, 0.2]: your result holds NaN or infinity"),
+        (
+            lambda b: b + 1,
+            "for betas = [0.5, 0.2]: the shape is right, but 2 of 2 numbers are not",
+        ),
         (
             lambda b: torch.rand(len(b)),
             "the result changes from call to call; use what the function is given",
@@ -188,14 +191,14 @@ def test_exercises_stand_in_the_order_of_their_lessons():
 def test_an_exercise_that_does_not_exist_is_named():
     with pytest.raises(
         AttributeError,
-        match="there is no exercise 'two_steps'; the course has critic_loss, best_guess",
+        match="no exercise 'two_steps'; did you mean one_step. The course has critic_loss, best_g",
     ):
         check.two_steps  # noqa: B018
 
 
 def test_progress_is_kept_and_can_be_forgotten(home):
     assert "0 of 5  left: one_step" in repr(check.progress())
-    check.one_step(one_step_in_place)
+    check.one_step(one_step_in_double)
     check.alpha_bars(alpha_bars_by_hand)
     check.alpha_bars(lambda b: b)
     (line,) = [line for line in repr(check.progress()).splitlines() if line.startswith("04")]
@@ -212,7 +215,7 @@ def test_a_damaged_progress_file_is_said_and_does_not_stop_the_lesson(home):
         assert "0 of 5" in repr(check.progress())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        assert check.one_step(one_step_in_place).passed
+        assert check.one_step(one_step_in_double).passed
     assert "1 of 5" in repr(check.progress())
 
 
@@ -220,7 +223,7 @@ def test_a_place_that_cannot_be_written_to_is_said(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("SDLEARN_HOME", str(tmp_path / "file" / "below"))
     with pytest.warns(UserWarning, match="progress.json cannot be"):
-        assert check.one_step(one_step_in_place).passed
+        assert check.one_step(one_step_in_double).passed
 
 
 @pytest.mark.parametrize("name", ["resnet_parameters", "one_step", "own_guidance", "lower_rungs"])

@@ -21,22 +21,24 @@ is missing, or returns what its picture is drawn from.
 
 from __future__ import annotations
 
+import html
 import inspect
-import math
+import re
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, field
+from functools import cached_property, partial, wraps
 
+import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from sdlearn._support.precision import in_float32
+from sdlearn.exercises.diagnosis import redone, relation, shape_of, written
 
-LONGEST = 60
-"""An argument whose repr is longer is shown as the name of its type."""
 RETURNED_NONE = "your function returned None; does it end with `return`?"
 
 Case = tuple
@@ -54,17 +56,47 @@ class Grade:
     name: str
     passed: bool | None
     message: str
-    picture: Figure | None = None
+    draw: Callable[[], Figure | None] = lambda: None
+    case: str = ""
+    """A case that went wrong, to redo: what went in, what was expected and what came."""
+
+    @cached_property
+    def picture(self) -> Figure | None:
+        """The answer at work, beside the right one; drawn when it is first looked at."""
+        return self.draw()
+
+    @property
+    def mark(self) -> str:
+        return {True: "✓", False: "✗", None: "·"}[self.passed]
 
     def __repr__(self) -> str:
-        return f"{ {True: '✓', False: '✗', None: '·'}[self.passed] } {self.name}: {self.message}"
+        return f"{self.mark} {self.name}: {self.message}"
+
+    def _repr_html_(self) -> str:
+        colour = {True: "#117733", False: "#aa3333", None: "inherit"}[self.passed]
+        line = f'<span style="color:{colour}">{self.mark}</span> <b>{html.escape(self.name)}</b>: '
+        case = html.escape(self.case)
+        folded = f"<details><summary>a case to redo</summary><pre>{case}</pre></details>"
+        return f"<div>{line}{_styled(self.message)}{folded if case else ''}</div>"
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
-        print(self)
+        text = f"{self!r}\n{self.case}".strip()
+        display({"text/plain": text, "text/html": self._repr_html_()}, raw=True)
         if self.picture is not None:
             display(self.picture)
+
+
+def _styled(message: str) -> str:
+    """A message as HTML, where `code` and *emphasis* are marked as in Markdown."""
+    parts = re.split(r"(`[^`]+`)", message)
+    return "".join(
+        f"<code>{html.escape(part[1:-1])}</code>"
+        if part[:1] == "`"
+        else re.sub(r"\*([^*\s][^*]*)\*", r"<em>\1</em>", html.escape(part))
+        for part in parts
+    )
 
 
 class Lesson:
@@ -79,6 +111,7 @@ class Lesson:
         cases: Callable[[], list[Case]],
         picture: Callable[[Callable], Figure] | None = None,
         near: Callable[[object, object], bool] | None = None,
+        learns: Callable[[], tuple[Case, Tensor]] | None = None,
     ) -> Callable[[Callable], Exercise]:
         """Declare a function as an exercise, under its own name.
 
@@ -86,8 +119,11 @@ class Lesson:
             cases: gives the arguments to try, the smallest first.
             picture: draws the learner's function at work, beside the right one.
             near: is a result as good as the right one? By default, equal to within rounding.
+            learns: for a function that networks are trained with, a case and a tensor in it that
+                the gradient of the result has to reach.
         """
-        return lambda right: self._add(Exercise(self.name, right, cases, picture, near or equal))
+        near = near or equal
+        return lambda right: self._add(Exercise(self.name, right, cases, picture, near, learns))
 
     def open_exercise(
         self, picture: Callable[[object], Figure]
@@ -117,7 +153,7 @@ class AnyExercise(ABC):
             if str(error):  # PyTorch raises it too, and says why
                 return self._wrong(_about(error, answer))
             return Grade(self.name, None, "not attempted yet")
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a learner's `exit()` must not end the kernel
             return self._wrong(_about(error, answer))
 
     @abstractmethod
@@ -129,10 +165,11 @@ class AnyExercise(ABC):
     def _right(self, draw: Callable[[], Figure | None], answer: object) -> Grade:
         """A right answer with its picture; one that fails on the picture's larger input is not."""
         try:
-            return Grade(self.name, True, "right", draw())
+            picture = draw()
         except Exception as error:
             about = _about(error, answer)
             return self._wrong(f"right on small cases, but not on a picture: {about}")
+        return Grade(self.name, True, "right", lambda: picture)
 
 
 @dataclass(frozen=True)
@@ -144,6 +181,7 @@ class Exercise(AnyExercise):
     cases: Callable[[], list[Case]]
     picture: Callable[[Callable], Figure] | None
     near: Callable[[object, object], bool]
+    learns: Callable[[], tuple[Case, Tensor]] | None = None
     known: dict[str, Callable] = field(default_factory=dict)
     """Known mistakes: for each, what to say and the wrong way."""
 
@@ -168,21 +206,106 @@ class Exercise(AnyExercise):
     def _grade(self, answer: object) -> Grade:
         if not callable(answer):
             return self._wrong(f"a function was expected, got {type(answer).__name__}")
-        cases = self.cases()
-        results = [answer(*_copied(case)) for case in cases]
-        pairs = list(zip(cases, results, strict=True))
+        results = [self._try(answer, case) for case in self.cases()]
+        pairs = list(zip(self.cases(), results, strict=True))
         wrong = [(c, result) for c, result in pairs if not self.near(result, self.right(*c))]
         if not wrong:
-            return self._right(lambda: self.picture(answer) if self.picture else None, answer)
-        for says, way in self.known.items():
-            if all(self.near(result, way(*case)) for case, result in pairs):
-                return self._wrong(says)
+            self._check_gradient(answer)
+            return self._right(lambda: self._draw(answer), answer)
         case, result = wrong[0]
         if _is_real(result) and not equal(answer(*_copied(case)), result):
             return self._wrong(
                 "the result changes from call to call; use what the function is given"
             )
-        return self._wrong(_difference(result, self.right(*case), case))
+        message = self._mistake(pairs) or self._difference(pairs, wrong)
+        picture = partial(self._draw_if_possible, answer)
+        return Grade(self.name, False, message, picture, self._redone(case, result))
+
+    def _try(self, answer: Callable, case: Case) -> object:
+        """The answer's result for a case; its arguments have to be as they were."""
+        given = _copied(case)
+        result = answer(*given)
+        for name, before, after in zip(self._names(), case, given, strict=False):
+            if isinstance(before, Tensor) and not _same(before, after):
+                raise Unmet(
+                    f"your function changes its argument `{name}`, which later cells use again; "
+                    "leave it as it is, and make a new tensor"
+                )
+        return result
+
+    def _names(self) -> list[str]:
+        return list(inspect.signature(self.right).parameters)
+
+    def _check_gradient(self, answer: Callable) -> None:
+        if self.learns is None:
+            return
+        case, weights = self.learns()
+        result = answer(*case)
+        if not (isinstance(result, Tensor) and result.requires_grad):
+            raise Unmet(
+                "the number is right, but a network cannot learn from it: its gradient was cut "
+                "off, by `.item()`, `.detach()`, `float()` or `torch.no_grad()`"
+            )
+        (mine,) = torch.autograd.grad(result, weights)
+        (right,) = torch.autograd.grad(self.right(*case), weights)
+        if not equal(mine, right):
+            raise Unmet("the number is right, but its gradient is not: is a part of it detached?")
+
+    def _draw(self, answer: Callable) -> Figure | None:
+        """The picture, for which results of any kind become tensors."""
+
+        @wraps(answer)
+        def plain(*arguments, **named):
+            return _plain(answer(*arguments, **named))
+
+        return self.picture(plain) if self.picture else None
+
+    def _draw_if_possible(self, answer: Callable) -> Figure | None:
+        try:
+            return self._draw(answer)
+        except Exception:  # a wrong answer may give what cannot be drawn
+            return None
+
+    def _mistake(self, pairs: list[tuple[Case, object]]) -> str | None:
+        """The first known mistake that gives the same results."""
+        for says, way in self.known.items():
+            if all(self.near(result, way(*case)) for case, result in pairs):
+                return says
+        return None
+
+    def _difference(self, pairs: list, wrong: list) -> str:
+        """What is wrong with the form of the result; else how it follows from the right one."""
+        for case, result in pairs:
+            expected = torch.as_tensor(self.right(*case))
+            tensor_of(result, tuple(expected.shape), f"for {self._given(case)}: ")
+        compared = [
+            (torch.as_tensor(result).detach().double(), torch.as_tensor(self.right(*case)).double())
+            for case, result in pairs
+        ]
+        if said := relation(compared):
+            return said
+        right = len(pairs) - len(wrong)
+        some = f"; {right} of {len(pairs)} cases are right" if right else ""
+        (mine, expected), case = compared[pairs.index(wrong[0])], wrong[0][0]
+        if expected.numel() == 1:
+            numbers = f"{written(expected)} was expected, got {written(mine)}"
+            return f"for {self._given(case)}: {numbers}{some}"
+        apart = (~torch.isclose(mine, expected, rtol=1e-4, atol=1e-5)).sum()
+        return (
+            f"for {self._given(case)}: the shape is right, but {apart} of {expected.numel()} "
+            f"numbers are not{some}"
+        )
+
+    def _given(self, case: Case) -> str:
+        named = zip(self._names(), case, strict=False)
+        return ", ".join(f"{name} = {written(value)}" for name, value in named)
+
+    def _redone(self, case: Case, result: object) -> str:
+        try:
+            mine, right = (torch.as_tensor(v).double() for v in (result, self.right(*case)))
+        except (TypeError, ValueError, RuntimeError):
+            return ""
+        return redone(self._names(), case, mine.detach(), right)
 
 
 @dataclass(frozen=True)
@@ -223,7 +346,7 @@ def tensor_of(result: object, shape: tuple[int, ...] | None = None, where: str =
         raise Unmet(f"{where}your result is complex: the root of a negative number was taken")
     if shape is not None and values.shape != shape:
         wanted = "×".join(map(str, shape))
-        raise Unmet(f"{where}shape {wanted or '()'} was expected, got {_shape(values)}")
+        raise Unmet(f"{where}shape {wanted or '()'} was expected, got {shape_of(values)}")
     if not values.isfinite().all():
         raise Unmet(f"{where}your result holds NaN or infinity")
     return values
@@ -242,6 +365,23 @@ def equal(value: object, expected: object) -> bool:
     )
 
 
+def _plain(result: object) -> object:
+    """A result as a tensor without gradient, if it is an array or a list of numbers."""
+    if isinstance(result, Tensor):
+        return result.detach()
+    if isinstance(result, np.ndarray | list | tuple):
+        try:
+            plain = torch.as_tensor(result)
+        except (TypeError, ValueError, RuntimeError):
+            return result
+        return plain.float() if plain.is_floating_point() else plain
+    return result
+
+
+def _same(before: Tensor, after: Tensor) -> bool:
+    return before.shape == after.shape and torch.equal(before.nan_to_num(), after.nan_to_num())
+
+
 def _is_real(value: object) -> bool:
     return isinstance(value, Tensor) and not value.is_complex()
 
@@ -249,20 +389,6 @@ def _is_real(value: object) -> bool:
 def _copied(case: Case) -> Case:
     """A copy of the arguments: the learner's function may change them in place."""
     return tuple(value.clone() if isinstance(value, Tensor) else copy(value) for value in case)
-
-
-def _difference(result: object, expected: object, case: Case) -> str:
-    """What came, what was expected, and for which arguments."""
-    expected = torch.as_tensor(expected).double()
-    where = f"for ({', '.join(map(_short, case))}): "
-    try:
-        values = tensor_of(result, tuple(expected.shape), where).double()
-    except Unmet as unmet:
-        return str(unmet)
-    if expected.numel() == 1:
-        return f"{where}{expected.item():.6g} was expected, got {values.item():.6g}"
-    largest = (values - expected).abs().max().item()
-    return f"{where}the shape is right, the largest difference is {largest:.3g}"
 
 
 def _about(error: Exception, answer: object) -> str:
@@ -278,17 +404,3 @@ def _file(answer: object) -> str | None:
         return inspect.getfile(answer)
     except TypeError:
         return None
-
-
-def _short(argument: object) -> str:
-    if isinstance(argument, Tensor):
-        many = argument.numel() > 1
-        return f"tensor {_shape(argument)}" if many else f"{argument.item():.4g}"
-    if isinstance(argument, float):
-        return f"{argument:.4g}" if math.isfinite(argument) else str(argument)
-    text = repr(argument)
-    return text if len(text) < LONGEST else type(argument).__name__
-
-
-def _shape(value: Tensor) -> str:
-    return "×".join(map(str, value.shape)) or "()"

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from answers import on_copies
+
 
 def word_map_by_columns(probabilities, positions, size):
     columns = [probabilities[..., position].double() for position in positions]
@@ -73,7 +75,7 @@ RIGHT = {
     "word_map": (word_map_by_columns, word_map_by_einsum),
     "inside": (inside_by_numpy, inside_by_enlarging),
     "iou": (iou_by_sorting, iou_by_sets),
-    "reweighted": (reweighted_by_logarithm, reweighted_by_exp),
+    "reweighted": (on_copies(reweighted_by_logarithm), reweighted_by_exp),
     "own_map": (map_of_up_layers, map_of_three_layers),
 }
 
@@ -129,6 +131,7 @@ WRONG = {
         ),
     ),
     "reweighted": (
+        (reweighted_by_logarithm, "changes its argument"),
         (
             lambda s, position, f: s.index_copy(
                 -1, torch.tensor([position]), s[..., [position]] * f

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from answers import on_copies
+
 
 def sampled_by_distribution(mean, log_variance, noise):
     return torch.addcmul(
@@ -64,7 +66,7 @@ def swapped_halves(latents):
 
 
 RIGHT = {
-    "sampled": (sampled_by_distribution, sampled_in_place),
+    "sampled": (sampled_by_distribution, on_copies(sampled_in_place)),
     "divergence": (divergence_by_torch, divergence_one_by_one),
     "scaling": (scaling_without_correction, scaling_as_a_number),
     "peak_signal_to_noise": (psnr_as_a_number, psnr_of_halves),
@@ -73,6 +75,7 @@ RIGHT = {
 
 WRONG = {
     "sampled": (
+        (sampled_in_place, "changes its argument"),
         (lambda mean, v, e: mean + torch.exp(v) * e, "multiplied by the variance"),
         (lambda mean, v, e: mean + v * e, "logarithm is not undone"),
         (lambda mean, v, e: mean, "nothing was sampled"),

@@ -5,6 +5,8 @@ from itertools import pairwise
 
 import torch
 
+from answers import on_copies
+
 
 def ddim_by_velocity(noisy, noise, alpha_bar, alpha_bar_next):
     clean = noisy.double() / alpha_bar**0.5 - math.sqrt(1 / alpha_bar - 1) * noise.double()
@@ -96,8 +98,8 @@ def loop_that_stops_early(predict, schedule, noise, timesteps):
 
 
 RIGHT = {
-    "ddim_step": (ddim_by_velocity, ddim_in_place),
-    "ddpm_step": (ddpm_by_posterior, ddpm_in_double),
+    "ddim_step": (ddim_by_velocity, on_copies(ddim_in_place)),
+    "ddpm_step": (ddpm_by_posterior, on_copies(ddpm_in_double)),
     "guided": (guided_from_the_caption, guided_by_weights),
     "draw_latents": (loop_by_scheduler, loop_backwards),
     "own_guidance": (guidance_rescaled, guidance_limited),
@@ -105,6 +107,7 @@ RIGHT = {
 
 WRONG = {
     "ddim_step": (
+        (ddim_in_place, "changes its argument"),
         (lambda x, e, kept, after: (x - math.sqrt(1 - kept) * e) / math.sqrt(kept), "put it back"),
         (lambda x, e, kept, after: ddim_by_velocity(x, e, after, kept), "exchanged"),
         (
@@ -117,6 +120,7 @@ WRONG = {
         ),
     ),
     "ddpm_step": (
+        (ddpm_in_double, "changes its argument"),
         (
             lambda x, e, fresh, bar, after: ddpm_mean(x, e, bar, 1 - bar / after),
             "fresh noise is missing",

@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 import sdlearn
+from answers import on_copies
 from answers.denoising import ddim_by_velocity, ddim_in_place, loop_backwards, loop_by_scheduler
 from sdlearn.exercises.image_to_image import page
 from sdlearn.picturebook import compose
@@ -95,7 +96,7 @@ def redraw_from(start):
 
 RIGHT = {
     "lower_rungs": (rungs_by_negative_index, rungs_as_tensor, rungs_by_popping),
-    "redraw": (redraw_step_by_step, redraw_in_place),
+    "redraw": (redraw_step_by_step, on_copies(redraw_in_place)),
     "kept_outside": (outside_by_where, outside_by_lerp),
     "inverted": (inverted_in_place, inverted_in_double),
     "own_edit": (painted_over, lambda picture: np.asarray(painted_over(picture))),
@@ -113,6 +114,7 @@ WRONG = {
         (lambda ts, strength: ts.clear() or ts, "shape 2 was expected, got 0"),
     ),
     "redraw": (
+        (redraw_in_place, "changes its argument"),
         (redraw_from(lambda schedule, clean, noise, ts: noise), "pure noise"),
         (redraw_from(lambda schedule, clean, noise, ts: clean), "without noise"),
         (
@@ -146,7 +148,7 @@ WRONG = {
     "inverted": (
         (lambda p, s, clean, ts: loop_backwards(p, s, clean, ts[::-1]), "downwards"),
         (lambda p, s, clean, ts: s.sqrt_alpha_bars[ts[-1]] * clean, "only made smaller"),
-        (lambda p, s, clean, ts: clean + p(clean, ts[0]), "largest difference"),
+        (lambda p, s, clean, ts: clean + p(clean, ts[0]), "numbers are not"),
     ),
     "own_edit": (
         (lambda picture: picture, "still sees a red house"),

@@ -2,6 +2,7 @@
 
 import torch
 
+from answers import on_copies
 from sdlearn.noising import Schedule
 
 
@@ -71,15 +72,16 @@ def _wide(share, t, x, noise, swap=False):
 
 
 RIGHT = {
-    "one_step": (one_step_in_place, one_step_in_double),
+    "one_step": (on_copies(one_step_in_place), one_step_in_double),
     "alpha_bars": (alpha_bars_by_hand, alpha_bars_by_logarithms),
     "noised": (noised_one_by_one, noised_by_einsum),
-    "estimate_clean": (estimate_one_by_one, estimate_in_place),
+    "estimate_clean": (estimate_one_by_one, on_copies(estimate_in_place)),
     "own_schedule": (linear_schedule, cosine_schedule),
 }
 
 WRONG = {
     "one_step": (
+        (one_step_in_place, "changes its argument"),
         (lambda x, b, e: (1 - b) * x + b * e, "square roots are missing"),
         (lambda x, b, e: x + b**0.5 * e, "not made smaller"),
         (lambda x, b, e: (b**0.5) * x + (1 - b) ** 0.5 * e, "swapped"),
@@ -106,6 +108,7 @@ WRONG = {
         ),
     ),
     "estimate_clean": (
+        (estimate_in_place, "changes its argument"),
         (
             lambda s, x, t, e: x - s.at(s.sqrt_one_minus_alpha_bars, t, x) * e,
             "last division is missing",

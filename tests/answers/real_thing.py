@@ -5,6 +5,7 @@ import torch
 from diffusers import DDIMScheduler
 from diffusers.models.resnet import ResnetBlock2D
 
+from answers import on_copies
 from sdlearn.noising import Schedule, clean_from_noise, clean_from_velocity
 
 
@@ -59,7 +60,7 @@ RIGHT = {
         lambda count, bits: torch.tensor(count * bits / 2e9),
     ),
     "clean_estimate": (estimate_by_course, estimate_by_scheduler),
-    "flow_step": (flow_by_ends, flow_in_place),
+    "flow_step": (flow_by_ends, on_copies(flow_in_place)),
 }
 
 WRONG = {
@@ -97,6 +98,7 @@ WRONG = {
         (lambda x, said, bar, kind: said, "was expected, got"),
     ),
     "flow_step": (
+        (flow_in_place, "changes its argument"),
         (lambda x, v, t, after: x - (after - t) * v, "towards the noise"),
         (lambda x, v, t, after: x - t * v, "at once"),
         (lambda x, v, t, after: x - v, "length of the step"),

@@ -3,6 +3,8 @@
 import torch
 import torch.nn.functional as F
 
+from answers import on_copies
+
 
 def cosines_one_by_one(first, second):
     return torch.tensor([[torch.dot(a, b) / (a.norm() * b.norm()) for b in second] for a in first])
@@ -46,7 +48,7 @@ def best_caption_as_tensor(picture, captions):
 
 RIGHT = {
     "cosines": (cosines_one_by_one, cosines_by_broadcasting),
-    "caption_probabilities": (probabilities_by_hand, probabilities_in_place),
+    "caption_probabilities": (probabilities_by_hand, on_copies(probabilities_in_place)),
     "clip_loss": (loss_by_diagonals, loss_by_one_hot),
     "best_caption": (best_caption_by_loop, best_caption_as_tensor),
     "confused_pair": (
@@ -69,6 +71,7 @@ WRONG = {
         (lambda a, b: F.normalize(a, dim=1) @ b.T, "only one of the two"),
     ),
     "caption_probabilities": (
+        (probabilities_in_place, "changes its argument"),
         (lambda s, tau: torch.softmax(s / tau, 0), "softmax over the wrong dimension"),
         (lambda s, tau: torch.softmax(s * tau, 1), "multiplied by the temperature"),
         (lambda s, tau: torch.softmax(s, 1), "temperature is not used"),

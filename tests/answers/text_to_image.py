@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from diffusers import StableDiffusionPipeline
 from diffusers.image_processor import VaeImageProcessor
 
+from answers import on_copies
 from sdlearn.picturebook import compose
 from sdlearn.text import encode_text
 
@@ -131,7 +132,7 @@ RIGHT = {
     "start_noise": (start_noise_by_side, start_noise_from_a_row),
     "to_picture": (to_picture_by_numpy, to_picture_by_diffusers),
     "text_to_latents": (to_latents_by_diffusers, to_latents_in_one_batch),
-    "slerp": (slerp_by_frame, slerp_in_place),
+    "slerp": (slerp_by_frame, on_copies(slerp_in_place)),
     "own_failure": (
         lambda: compose([("red", "house"), ("red", "house")], "snow", "left of", rng=1),
         lambda: compose(
@@ -178,6 +179,7 @@ WRONG = {
         ),
     ),
     "slerp": (
+        (slerp_in_place, "changes its argument"),
         (lambda a, b, share: torch.lerp(a, b, share), "straight line"),
         (lambda a, b, share: slerp_by_frame(b, a, share), "exchanged"),
         (slerp_without_care, "0/0 is not a number"),

@@ -5,6 +5,8 @@ import math
 import torch
 import torch.nn.functional as F
 
+from answers import on_copies
+
 
 def loss_by_hand(predict, schedule, clean, t, noise):
     return ((predict(loss_input(schedule, clean, t, noise), t) - noise) ** 2).mean()
@@ -82,7 +84,7 @@ def train_without_steps(unet, schedule, batch_at, steps):
 
 RIGHT = {
     "noise_loss": (loss_by_hand, loss_one_by_one),
-    "drop_captions": (drop_in_place, drop_one_by_one),
+    "drop_captions": (on_copies(drop_in_place), drop_one_by_one),
     "ema": (ema_by_shares, ema_by_logarithm),
     "min_snr": (
         lambda snr, most: torch.minimum(torch.ones_like(snr), most / snr),
@@ -103,8 +105,9 @@ WRONG = {
         (lambda p, s, x, t, e: ((p(loss_input(s, x, t, e), t) - e) ** 2).sum(), "summed"),
     ),
     "drop_captions": (
+        (drop_in_place, "changes its argument"),
         (lambda s, e, d: torch.where(d[:, None, None], torch.zeros(()), s), "becomes zeros"),
-        (lambda s, e, d: drop_in_place(s, e, ~d), "True means drop"),
+        (lambda s, e, d: drop_in_place(s.clone(), e, ~d), "True means drop"),
         (lambda s, e, d: s, "nothing was dropped"),
         (lambda s, e, d: s[~d], "keep its size"),
     ),

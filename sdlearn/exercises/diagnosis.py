@@ -1,0 +1,175 @@
+"""What a wrong result gives away, where it is no known mistake, and the case to redo on paper."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+SMALL = 12
+"""So many numbers are written out; of more, only the shape."""
+
+Pair = tuple[Tensor, Tensor]
+"""A learner's result and the right one, both float64."""
+
+
+def close(first: Tensor, second: Tensor) -> bool:
+    """Equal to within rounding; NaN is close to nothing."""
+    return first.shape == second.shape and torch.allclose(first, second, rtol=1e-4, atol=1e-5)
+
+
+def relation(pairs: list[Pair]) -> str | None:
+    """How the learner's results follow from the right ones in every case, if they do."""
+    if not any(right.numel() > 1 for _, right in pairs) and len(pairs) < 2:
+        return None  # any two numbers are multiples of each other
+    for said, turned in _turned(max(right.ndim for _, right in pairs)):
+        if all(_turns_into(mine, right, turned) for mine, right in pairs):
+            return said
+    return _shifted(pairs) or _scaled(pairs) or _only_the_first(pairs) or _reordered(pairs)
+
+
+def _turns_into(mine: Tensor, right: Tensor, turned: Callable[[Tensor], Tensor]) -> bool:
+    try:
+        return close(turned(mine), right)
+    except (IndexError, RuntimeError):  # an axis that this result does not have
+        return False
+
+
+def _turned(axes: int) -> Iterator[tuple[str, Callable[[Tensor], Tensor]]]:
+    """What may have been done to the right result, and how to undo it."""
+    yield "the sign is wrong", lambda x: -x
+    yield "this is the square of what was asked for", lambda x: x.sqrt()
+    yield "this is the square root of what was asked for", lambda x: x.sign() * x.square()
+    yield "this is the logarithm of what was asked for", lambda x: x.exp()
+    yield "a logarithm is missing at the end", lambda x: x.log()
+    yield "minus the logarithm is missing at the end", lambda x: -x.log()
+    yield "this is 1 divided by what was asked for", lambda x: 1 / x
+    yield "this is 1 minus what was asked for", lambda x: 1 - x
+    yield "the last two axes are exchanged", lambda x: x.transpose(-1, -2)
+    for axis in range(axes):
+        yield f"it is in reverse order along axis {axis}", lambda x, axis=axis: x.flip(axis)
+        yield (
+            f"these are the scores before a softmax along axis {axis}",
+            lambda x, axis=axis: x.softmax(axis),
+        )
+        yield (
+            f"the numbers along axis {axis} should sum to 1: divide by their sum",
+            lambda x, axis=axis: x / x.sum(axis, keepdim=True),
+        )
+
+
+def _shifted(pairs: list[Pair]) -> str | None:
+    """Off by one along an axis, in the longer cases."""
+    long = [(m, r) for m, r in pairs if m.shape == r.shape and max(r.shape, default=0) > 2]
+    for axis in range(max((right.ndim for _, right in long), default=0)):
+        for said, mine_from, right_from in (("late", 1, 0), ("early", 0, 1)):
+            if all(_moves(m, r, axis, mine_from, right_from) for m, r in long):
+                return f"every number comes one place too {said} along axis {axis}"
+    return None
+
+
+def _moves(mine: Tensor, right: Tensor, axis: int, mine_from: int, right_from: int) -> bool:
+    if axis >= right.ndim or right.shape[axis] < 3:
+        return False
+    length = right.shape[axis] - 1
+    return close(mine.narrow(axis, mine_from, length), right.narrow(axis, right_from, length))
+
+
+def _scaled(pairs: list[Pair]) -> str | None:
+    """A constant factor or summand, the same in all cases."""
+    if any(mine.shape != right.shape for mine, right in pairs):
+        return None
+    mine, right = (torch.cat([pair[i].flatten() for pair in pairs]) for i in (0, 1))
+    factor = (mine * right).sum() / right.square().sum()
+    if factor.isfinite() and abs(factor) > 1e-3 and close(mine, factor * right):
+        return f"every number is {factor:.4g} times what was asked for"
+    summand = (mine - right).mean()
+    if close(mine, right + summand):
+        return f"every number is {abs(summand):.4g} too {'large' if summand > 0 else 'small'}"
+    factors = [_factor(m, r) for m, r in pairs]
+    if len(pairs) < 2 or None in factors:
+        return None
+    many = ", ".join(f"{factor:.4g}" for factor in factors)
+    if all(factor > 1.5 and _is_whole(factor) for factor in factors):
+        return f"a sum, where a mean was asked for: in these cases it is {many} times as large"
+    if all(0 < factor < 0.7 and _is_whole(1 / factor) for factor in factors):
+        return f"a mean, where a sum was asked for: in these cases it is {many} of it"
+    return None
+
+
+def _is_whole(value: float) -> bool:
+    return abs(value - round(value)) < 1e-3
+
+
+def _factor(mine: Tensor, right: Tensor) -> float | None:
+    factor = ((mine * right).sum() / right.square().sum()).item()
+    return factor if math.isfinite(factor) and close(mine, factor * right) else None
+
+
+def _only_the_first(pairs: list[Pair]) -> str | None:
+    several = [(m, r) for m, r in pairs if r.ndim and m.shape == r.shape and len(r) > 1]
+    if several and all(close(mine[0], right[0]) for mine, right in several):
+        return "only the first of the batch is right; each has its own numbers"
+    return None
+
+
+def _reordered(pairs: list[Pair]) -> str | None:
+    sized = [(m, r) for m, r in pairs if m.numel() == r.numel()]
+    if len(sized) == len(pairs) and all(
+        close(m.flatten().sort().values, r.flatten().sort().values) for m, r in pairs
+    ):
+        return "the numbers are right, but they stand in other places"
+    return None
+
+
+# --- the case to redo on paper --------------------------------------------------------------------
+
+
+def redone(names: Iterable[str], case: tuple, mine: Tensor, right: Tensor) -> str:
+    """The arguments of one case, what was expected and what came."""
+    given = "\n".join(
+        f"{name} = {written(value)}" for name, value in zip(names, case, strict=False)
+    )
+    return f"{given}\nexpected: {written(right)}\ngot:      {written(mine)}{_parting(mine, right)}"
+
+
+def _parting(mine: Tensor, right: Tensor) -> str:
+    """Where they first differ, if there is more than one number."""
+    if mine.shape != right.shape or right.numel() < 2:
+        return ""
+    apart = ~torch.isclose(mine, right, rtol=1e-4, atol=1e-5)
+    if not apart.any():
+        return ""
+    place = tuple(apart.nonzero()[0].tolist())
+    where = ", ".join(map(str, place))
+    return (
+        f"\nThey first differ at [{where}]: expected {written(right[place])}, got "
+        f"{written(mine[place])}."
+    )
+
+
+def written(value: Any) -> str:
+    """A value in short: small tensors as numbers, large ones by their shape, functions by name."""
+    if isinstance(value, Tensor):
+        if value.numel() > SMALL:
+            return f"tensor {shape_of(value)}"
+        return _numbers(value.detach().tolist())
+    if isinstance(value, float):
+        return _numbers(value)
+    if callable(value) and hasattr(value, "__name__"):
+        return value.__name__
+    text = repr(value)
+    return text if len(text) < 60 and " at 0x" not in text else type(value).__name__
+
+
+def _numbers(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_numbers, value))}]"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def shape_of(value: Tensor) -> str:
+    return "×".join(map(str, value.shape)) or "()"
