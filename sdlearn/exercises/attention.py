@@ -111,6 +111,10 @@ def _pointing_cases() -> list[Case]:
         (_peak(4, 4, 3, 1, (1, 3)), _marked(16, 16, slice(4, 8), slice(12, 16))),
         (_peak(2, 2, 1, 1), _marked(8, 8, slice(5, 8), slice(5, 8))),
         (_peak(2, 2, 0, 0, (1, 1)), _marked(8, 8, slice(0, 1), slice(0, 1))),
+        (_peak(2, 4, 0, 2), _marked(6, 20, slice(1, 2), slice(12, 13))),
+        (_peak(2, 4, 0, 2), _marked(6, 20, slice(1, 3), slice(12, 13))),
+        (_peak(4, 2, 3, 1), _marked(12, 14, slice(10, 11), slice(10, 11))),
+        (_peak(4, 2, 3, 1), _marked(12, 14, slice(11, 12), slice(11, 14))),
     ]
 
 
@@ -122,14 +126,18 @@ def _at(
     swap: bool = False,
     scaled: bool = True,
     shape: tuple[int, int] | None = None,
+    axis: int | None = None,
+    to_whole: Callable[[float], int] = int,
 ) -> bool:
     """Is a position of the map inside the mask, looked up in a way that may be wrong?"""
     row, column = divmod(int(index), heat.shape[1])
     if swap:
         row, column = column, row
     scale = [m / h if scaled else 1 for m, h in zip(mask.shape, shape or heat.shape, strict=True)]
+    if axis is not None:
+        scale = [scale[axis]] * 2
     y, x = (
-        int((index + (part if scaled else 0)) * s)
+        to_whole((index + (part if scaled else 0)) * s)
         for index, s in zip((row, column), scale, strict=True)
     )
     return bool(mask[min(y, mask.shape[0] - 1), min(x, mask.shape[1] - 1)])
@@ -153,6 +161,12 @@ def inside(heat: Tensor, mask: Tensor) -> bool:
 
 
 inside.mistakes(
+    "both axes are scaled by the height's factor; the width has a factor of its own",
+    lambda h, m: _at(h, m, h.argmax(), axis=0),
+    "both axes are scaled by the width's factor; the height has a factor of its own",
+    lambda h, m: _at(h, m, h.argmax(), axis=1),
+    "the centre is rounded to the nearest pixel; a pixel begins at its whole number, so round down",
+    lambda h, m: _at(h, m, h.argmax(), to_whole=round),
     "row and column are exchanged",
     lambda h, m: _at(h, m, h.argmax(), swap=True),
     "the map's row and column are used in the mask, which is larger: scale them",

@@ -179,6 +179,12 @@ def _draw_scaling(answer: Callable) -> Figure:
         (2 * numbers(2, 4, 60, 40),),
         (3 * numbers(2, 4, 40, 64) + 1,),
         (0.2 * numbers(3, 4, 50, 50, seed=1),),
+        (
+            numbers(2, 4, 40, 50)
+            * torch.tensor([1.0, 4.0]).reshape(2, 1, 1, 1)
+            * torch.tensor([1.0, 2.0, 0.2, 3.0]).reshape(4, 1, 1)
+            + torch.tensor([-3.0, 0.0, 2.0, 5.0]).reshape(4, 1, 1),
+        ),
     ],
     picture=_draw_scaling,
 )
@@ -188,6 +194,12 @@ def scaling(z: Tensor) -> Tensor:
 
 
 scaling.mistakes(
+    "each picture gets a spread of its own, and these are averaged; take that of *all* numbers",
+    lambda z: 1 / z.flatten(1).std(dim=1).mean(),
+    "each channel gets a spread of its own, and these are averaged; take that of *all* numbers",
+    lambda z: 1 / z.transpose(0, 1).flatten(1).std(dim=1).mean(),
+    "the mean of each channel is taken off first; the spread of *all* numbers counts it",
+    lambda z: 1 / (z - z.mean(dim=(0, 2, 3), keepdim=True)).std(),
     "upside down: this is the spread; the factor has to *undo* it",
     lambda z: z.std(),
     "this divides by the variance; the spread is its square root",

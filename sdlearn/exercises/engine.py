@@ -145,7 +145,7 @@ class AnyExercise(ABC):
     def grade(self, answer: object) -> Grade:
         """What the check says about an answer; it never raises."""
         try:
-            with in_float32():
+            with in_float32(), torch.random.fork_rng(devices=[]):
                 return self._grade(answer)
         except Unmet as unmet:
             return self._wrong(str(unmet))
@@ -211,6 +211,7 @@ class Exercise(AnyExercise):
         wrong = [(c, result) for c, result in pairs if not self.near(result, self.right(*c))]
         if not wrong:
             self._check_gradient(answer)
+            self._check_own_dice(answer)
             return self._right(lambda: self._draw(answer), answer)
         case, result = wrong[0]
         if _is_real(result) and not equal(answer(*_copied(case)), result):
@@ -250,6 +251,18 @@ class Exercise(AnyExercise):
         (right,) = torch.autograd.grad(self.right(*case), weights)
         if not equal(mine, right):
             raise Unmet("the number is right, but its gradient is not: is a part of it detached?")
+
+    def _check_own_dice(self, answer: Callable) -> None:
+        """The global random numbers have to be as they were: later cells use them, too."""
+        torch.manual_seed(2**31 - 1)  # where no learner begins
+        before = torch.random.get_rng_state()
+        answer(*_copied(self.cases()[0]))
+        if not torch.equal(before, torch.random.get_rng_state()):
+            raise Unmet(
+                "the numbers are right, but your function resets torch's *global* random numbers, "
+                "which other cells use too; make a `torch.Generator()`, seed it, and pass it on as "
+                "`generator=`"
+            )
 
     def _draw(self, answer: Callable) -> Figure | None:
         """The picture, for which results of any kind become tensors."""
@@ -391,7 +404,7 @@ def _copied(case: Case) -> Case:
     return tuple(value.clone() if isinstance(value, Tensor) else copy(value) for value in case)
 
 
-def _about(error: Exception, answer: object) -> str:
+def _about(error: BaseException, answer: object) -> str:
     """The error, and the line of the learner's own code that it came from."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame.line for frame in frames if frame.filename == _file(answer)]

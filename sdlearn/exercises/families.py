@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sdlearn import plots
 from sdlearn.exercises import pictures
-from sdlearn.exercises.engine import Lesson
+from sdlearn.exercises.engine import Case, Lesson
 from sdlearn.exercises.given import numbers, several
 from sdlearn.picturebook.drawing import draw_array
 from sdlearn.picturebook.scenes import compose
@@ -31,13 +31,20 @@ def _against_score(answer: Callable) -> Figure:
     return pictures.curves(scores, lines, "score", "loss, beside one wrong answer")
 
 
+def _learning() -> tuple[Case, Tensor]:
+    scores = numbers(4).requires_grad_()
+    return (scores, numbers(3, seed=1)), scores
+
+
 @lesson.exercise(
     cases=lambda: [
         (torch.tensor([2.0]), torch.tensor([-1.0])),
         several(2, (5,)),
         (3 * numbers(4), 3 * numbers(6, seed=1)),
+        (torch.tensor([120.0, -3.0]), torch.tensor([-120.0, 120.0, 1.0])),
     ],
     picture=_against_score,
+    learns=_learning,
 )
 def critic_loss(real: Tensor, forged: Tensor) -> Tensor:
     """-log D(x) - log(1 - D(G(z))) from scores, the mean of each kind (Goodfellow et al. 2014)."""
@@ -45,6 +52,9 @@ def critic_loss(real: Tensor, forged: Tensor) -> Tensor:
 
 
 critic_loss.mistakes(
+    "for large scores the sigmoid is exactly 0 or 1, and its logarithm minus infinity; "
+    "`F.logsigmoid` or `F.softplus` computes both in one go",
+    lambda r, f: -r.sigmoid().log().mean() - (1 - f.sigmoid()).log().mean(),
     "real and forged are exchanged: this critic would learn to praise forgeries",
     lambda real, forged: critic_loss(forged, real),
     "only the real pages count; the critic must also say no to the forged ones",

@@ -235,6 +235,7 @@ def _ring(answer: Callable) -> Figure:
         (torch.tensor([0.7]), torch.tensor([2.0]), 0.8, 0.6),
         (*several(2, (2, 3)), 1.0, 0.9),
         (*several(2, (1, 4, 3, 5)), 0.25, 0.0),
+        (*several(2, (3, 2)), 0.25, 0.75),
     ],
     picture=_ring,
 )
@@ -244,6 +245,8 @@ def flow_step(noisy: Tensor, velocity: Tensor, t: float, t_next: float) -> Tenso
 
 
 flow_step.mistakes(
+    "on the way up, from a small t to a larger one, the sign is lost: (t_next - t) has a sign",
+    lambda x, v, t, after: x - abs(t - after) * v,
     "it walks towards the noise; drawing goes from t down to t_next: (t_next - t)",
     lambda x, v, t, after: x + (t - after) * v,
     "all of the way is walked at once; walk only from t to t_next",

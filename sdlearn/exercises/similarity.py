@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sdlearn import plots, similarity
 from sdlearn.exercises import pictures
-from sdlearn.exercises.engine import Lesson, Unmet
+from sdlearn.exercises.engine import Case, Lesson, Unmet
 from sdlearn.exercises.given import numbers, several, tiny
 from sdlearn.picturebook.drawing import draw
 from sdlearn.picturebook.scenes import COLOURS, KINDS, SIZES, compose, words
@@ -91,6 +91,7 @@ def _draw_probabilities(answer: Callable) -> Figure:
         (torch.tensor([[0.9, 0.1], [0.2, 0.3]]), 0.5),
         (numbers(3, 4) / 4, 0.07),
         (numbers(4, 4, seed=1) / 4, 1.0),
+        (torch.tensor([[1.0, 0.99, -1.0], [0.0, -1.0, 1.0]]), 0.01),
     ],
     picture=_draw_probabilities,
 )
@@ -100,6 +101,9 @@ def caption_probabilities(similarities: Tensor, temperature: float) -> Tensor:
 
 
 caption_probabilities.mistakes(
+    "at a temperature of 0.01 the exponential overflows: exp(100) is infinite in float32. Subtract "
+    "the largest number of each row first, or use `softmax`, which does",
+    lambda s, t: (s / t).exp() / (s / t).exp().sum(dim=1, keepdim=True),
     "softmax over the wrong dimension: a picture's captions stand in a *row*, dim=1",
     lambda s, temperature: (s / temperature).softmax(dim=0),
     "multiplied by the temperature: a *small* one has to make differences large, so divide",
@@ -137,13 +141,20 @@ def _draw_losses(answer: Callable) -> Figure:
     )
 
 
+def _learning() -> tuple[Case, Tensor]:
+    similarities = (numbers(3, 3) / 4).requires_grad_()
+    return (similarities, 0.07), similarities
+
+
 @lesson.exercise(
     cases=lambda: [
         (torch.tensor([[0.9, 0.1], [0.4, 0.6]]), 0.5),
         (numbers(3, 3) / 4, 0.07),
         (numbers(5, 5, seed=1) / 4, 1.0),
+        (torch.tensor([[1.0, -1.0], [0.9, -0.9]]), 0.01),
     ],
     picture=_draw_losses,
+    learns=_learning,
 )
 def clip_loss(similarities: Tensor, temperature: float) -> Tensor:
     """The symmetric contrastive loss."""
@@ -151,6 +162,9 @@ def clip_loss(similarities: Tensor, temperature: float) -> Tensor:
 
 
 clip_loss.mistakes(
+    "at a temperature of 0.01 a probability becomes exactly 0, and its logarithm minus infinity; "
+    "`log_softmax` or `cross_entropy` computes both in one go",
+    lambda s, t: -sum((s / t).softmax(d).diagonal().log().mean() for d in (0, 1)) / 2,
     "one-sided: captions compete for each picture; pictures have to compete for each caption too",
     lambda s, temperature: _ways(s, temperature)[0],
     "one-sided: pictures compete for each caption; captions have to compete for each picture too",
@@ -190,6 +204,7 @@ def _long_and_short() -> Tensor:
         (torch.tensor([1.0, 0.9]), _long_and_short()),
         (torch.tensor([0.1, -2.0]), _long_and_short()),
         (torch.tensor([3.0, 0.1]), _long_and_short()),
+        (torch.tensor([1.0, 0.2]), torch.tensor([[-3.0, -0.6], [1.0, 1.0], [0.1, -1.0]])),
         (numbers(6), numbers(8, 6, seed=1)),
     ],
     picture=_draw_choice,
@@ -200,6 +215,8 @@ def best_caption(picture: Tensor, captions: Tensor) -> int:
 
 
 best_caption.mistakes(
+    "the sign is lost, by `abs` or a square: a caption that points the *opposite* way is the worst",
+    lambda p, c: int(F.cosine_similarity(p[None], c).abs().argmax()),
     "this is the *least* similar caption",
     lambda p, c: int(F.cosine_similarity(p[None], c).argmin()),
     "the vectors are not normalised, so a long caption vector wins whatever it says",

@@ -29,8 +29,20 @@ PROMPT = "a red house in a meadow"
 # --- exercise 1: the noise to start from ----------------------------------------------------------
 
 
+@cache
+def _with_euler() -> Components:
+    """The small model with a scheduler that begins with larger noise."""
+    euler = EulerDiscreteScheduler.from_config(tiny().scheduler.config)
+    return replace(tiny(), scheduler=euler)
+
+
 @lesson.exercise(
-    cases=lambda: [(tiny(), 128, 192, 0), (tiny(), 512, 512, 7), (tiny(), 64, 320, 3)],
+    cases=lambda: [
+        (tiny(), 128, 192, 0),
+        (tiny(), 512, 512, 7),
+        (tiny(), 64, 320, 3),
+        (_with_euler(), 64, 128, 1),
+    ],
     picture=lambda answer: plots.latent_channels(answer(tiny(), 256, 384, 0)[0]),
 )
 def start_noise(model: Components, height: int, width: int, seed: int) -> Tensor:
@@ -40,6 +52,10 @@ def start_noise(model: Components, height: int, width: int, seed: int) -> Tensor
 
 
 start_noise.mistakes(
+    "this noise is scaled already; it is scaled when the drawing begins, and would be twice",
+    lambda model, h, w, seed: (
+        numbers(1, 4, h // 8, w // 8, seed=seed) * model.scheduler.init_noise_sigma
+    ),
     "that is the size in pixels; latents are a number of times smaller: `model.factor`",
     lambda model, h, w, seed: numbers(1, 4, h, w, seed=seed),
     "height and width are exchanged: tensors are n×channels×height×width",

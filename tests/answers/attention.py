@@ -71,6 +71,15 @@ def map_of_three_layers(maps, positions):
     return sum(F.interpolate(heat[None], (32, 32), mode="bilinear")[0, 0] for heat in chosen)
 
 
+def _inside_with(heat, mask, same=None, whole=int):
+    """The pointing score with one scale for both axes, or with another way to whole numbers."""
+    place = divmod(int(heat.argmax()), heat.shape[1])
+    scales = [m / h for m, h in zip(mask.shape, heat.shape, strict=True)]
+    scales = scales if same is None else [scales[same]] * 2
+    y, x = (whole((p + 0.5) * scale) for p, scale in zip(place, scales, strict=True))
+    return bool(mask[min(y, len(mask) - 1), min(x, mask.shape[1] - 1)])
+
+
 RIGHT = {
     "word_map": (word_map_by_columns, word_map_by_einsum),
     "inside": (inside_by_numpy, inside_by_enlarging),
@@ -103,6 +112,9 @@ WRONG = {
         ),
     ),
     "inside": (
+        (lambda h, m: _inside_with(h, m, same=0), "height's factor"),
+        (lambda h, m: _inside_with(h, m, same=1), "width's factor"),
+        (lambda h, m: _inside_with(h, m, whole=round), "rounded"),
         (lambda h, m: m[divmod(int(h.argmax()), h.shape[1])], "scale them"),
         (lambda h, m: inside_by_numpy(h.T, m), "row and column are exchanged"),
         (lambda h, m: inside_by_numpy(-h, m), "*weakest*"),

@@ -87,6 +87,9 @@ WRONG = {
         (lambda m, v: (m**2 + v.exp() - v).flatten(1).sum(1) / 2, "the -1 is missing"),
     ),
     "scaling": (
+        (lambda z: 1 / z.std(dim=(1, 2, 3)).mean(), "each picture gets"),
+        (lambda z: 1 / z.std(dim=(0, 2, 3)).mean(), "each channel gets"),
+        (lambda z: 1 / (z - z.mean((0, 2, 3), keepdim=True)).std(), "taken off first"),
         (lambda z: torch.std(z), "upside down"),
         (lambda z: 1 / torch.var(z), "divides by the variance"),
         (lambda z: 1 / z.std(dim=(0, 2, 3)), "not one for each channel"),

@@ -5,7 +5,10 @@ import torch.nn.functional as F
 
 RIGHT = {
     "critic_loss": (
-        lambda real, forged: -(real.sigmoid().log().mean() + (1 - forged.sigmoid()).log().mean()),
+        lambda real, forged: (
+            F.binary_cross_entropy_with_logits(real, torch.ones_like(real))
+            + F.binary_cross_entropy_with_logits(forged, torch.zeros_like(forged))
+        ),
         lambda real, forged: (
             -F.logsigmoid(real.double()).mean() - F.logsigmoid(-forged.double()).mean()
         ),
@@ -26,6 +29,9 @@ RIGHT = {
 
 WRONG = {
     "critic_loss": (
+        (lambda r, f: -r.sigmoid().log().mean() - (1 - f.sigmoid()).log().mean(), "minus infinity"),
+        (lambda r, f: (F.softplus(-r).mean() + F.softplus(f).mean()).detach(), "gradient was cut"),
+        (lambda r, f: 0.5 * (F.softplus(-r).mean() + F.softplus(f).mean()), "0.5 times"),
         (lambda real, forged: F.softplus(real).mean() + F.softplus(-forged).mean(), "exchanged"),
         (lambda real, forged: F.softplus(-real).mean(), "only the real pages count"),
         (lambda real, forged: F.softplus(forged).mean(), "only the forged pages count"),

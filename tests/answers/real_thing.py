@@ -98,6 +98,7 @@ WRONG = {
         (lambda x, said, bar, kind: said, "was expected, got"),
     ),
     "flow_step": (
+        (lambda x, v, t, after: x - abs(t - after) * v, "sign is lost"),
         (flow_in_place, "changes its argument"),
         (lambda x, v, t, after: x - (after - t) * v, "towards the noise"),
         (lambda x, v, t, after: x - t * v, "at once"),

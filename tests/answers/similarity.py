@@ -19,6 +19,12 @@ def probabilities_by_hand(similarities, temperature):
     return e / e.sum(dim=1, keepdim=True)
 
 
+def probabilities_from_the_largest(similarities, temperature):
+    logits = similarities / temperature
+    e = torch.exp(logits - logits.amax(dim=1, keepdim=True))
+    return e / e.sum(dim=1, keepdim=True)
+
+
 def probabilities_in_place(similarities, temperature):
     similarities /= temperature
     return F.softmax(similarities.double(), dim=-1)
@@ -48,7 +54,10 @@ def best_caption_as_tensor(picture, captions):
 
 RIGHT = {
     "cosines": (cosines_one_by_one, cosines_by_broadcasting),
-    "caption_probabilities": (probabilities_by_hand, on_copies(probabilities_in_place)),
+    "caption_probabilities": (
+        probabilities_from_the_largest,
+        on_copies(probabilities_in_place),
+    ),
     "clip_loss": (loss_by_diagonals, loss_by_one_hot),
     "best_caption": (best_caption_by_loop, best_caption_as_tensor),
     "confused_pair": (
@@ -71,6 +80,7 @@ WRONG = {
         (lambda a, b: F.normalize(a, dim=1) @ b.T, "only one of the two"),
     ),
     "caption_probabilities": (
+        (probabilities_by_hand, "overflows"),
         (probabilities_in_place, "changes its argument"),
         (lambda s, tau: torch.softmax(s / tau, 0), "softmax over the wrong dimension"),
         (lambda s, tau: torch.softmax(s * tau, 1), "multiplied by the temperature"),
@@ -78,6 +88,11 @@ WRONG = {
         (lambda s, tau: s / tau, "softmax is missing"),
     ),
     "clip_loss": (
+        (
+            lambda s, t: -sum((s / t).softmax(d).diagonal().log().mean() for d in (0, 1)) / 2,
+            "log_softmax",
+        ),
+        (lambda s, t: loss_by_diagonals(s, t).item(), "gradient was cut"),
         (lambda s, tau: F.cross_entropy(s / tau, torch.arange(len(s))), "one-sided: captions"),
         (lambda s, tau: F.cross_entropy(s.T / tau, torch.arange(len(s))), "one-sided: pictures"),
         (lambda s, tau: 2 * loss_by_diagonals(s, tau), "take their mean"),
@@ -86,6 +101,8 @@ WRONG = {
         (lambda s, tau: loss_by_diagonals(s, 1 / tau), "divide by it"),
     ),
     "best_caption": (
+        (lambda p, c: int(F.cosine_similarity(p[None], c).square().argmax()), "sign is lost"),
+        (lambda p, c: int(F.cosine_similarity(p[None], c).argmax()) + 1, "is 1 too large"),
         (lambda p, c: (c @ p).argmax(), "not normalised"),
         (lambda p, c: F.cosine_similarity(p[None], c).argmin(), "least"),
         (lambda p, c: (c - p).norm(dim=1).argmin(), "directions"),

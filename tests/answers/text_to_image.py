@@ -15,7 +15,7 @@ from sdlearn.text import encode_text
 
 
 def start_noise_by_side(model, height, width, seed):
-    generator = torch.manual_seed(seed)
+    generator = torch.Generator("cpu").manual_seed(seed)
     return torch.randn((1, 4, height // 8, width // 8), generator=generator)
 
 
@@ -128,6 +128,17 @@ def to_latents_without(what):
     return draw
 
 
+def scaled_noise(model, height, width, seed):
+    shape = (1, 4, height // model.factor, width // model.factor)
+    noise = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+    return noise * model.scheduler.init_noise_sigma
+
+
+def noise_of_everybody(model, height, width, seed):
+    torch.manual_seed(seed)
+    return torch.randn(1, 4, height // model.factor, width // model.factor)
+
+
 RIGHT = {
     "start_noise": (start_noise_by_side, start_noise_from_a_row),
     "to_picture": (to_picture_by_numpy, to_picture_by_diffusers),
@@ -143,6 +154,8 @@ RIGHT = {
 
 WRONG = {
     "start_noise": (
+        (scaled_noise, "scaled already"),
+        (noise_of_everybody, "global"),
         (
             lambda model, h, w, seed: torch.randn(1, 4, h, w, generator=torch.manual_seed(seed)),
             "size in pixels",

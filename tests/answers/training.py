@@ -22,7 +22,7 @@ def loss_one_by_one(predict, schedule, clean, t, noise):
         loss_by_hand(predict, schedule, x[None], at[None], e[None]).double()
         for x, at, e in zip(clean, t, noise, strict=True)
     ]
-    return float(sum(losses) / len(losses))
+    return sum(losses) / len(losses)
 
 
 def drop_in_place(states, empty, dropped):
@@ -76,6 +76,32 @@ def train_with(optimizer, rate, forget=True, **options):
     return run
 
 
+def train_wrongly(**wrong):
+    """A training loop with one thing wrong."""
+
+    def run(unet, schedule, batch_at, steps):
+        optimizer = torch.optim.AdamW(unet.parameters(), lr=3e-3)
+        first = batch_at(0)
+        for step in range(steps):
+            clean, states = first if "one_batch" in wrong else batch_at(step)
+            if "one_batch" in wrong:
+                batch_at(step)
+            t, noise = torch.randint(1000, (len(clean),)), torch.randn_like(clean)
+            t = torch.full_like(t, wrong.get("t", 0)) if "t" in wrong else t
+            noisy = noise if "no_data" in wrong else loss_input(schedule, clean, t, noise)
+            states = torch.zeros_like(states) if "no_captions" in wrong else states
+            told = torch.zeros_like(t) if "told_0" in wrong else t
+            if "new_optimizer" in wrong:
+                optimizer = torch.optim.AdamW(unet.parameters(), lr=3e-3)
+            target = noisy if "repeats" in wrong else noise
+            loss = F.mse_loss(unet(noisy, told, states).sample, target)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    return run
+
+
 def train_without_steps(unet, schedule, batch_at, steps):
     for step in range(steps):
         clean, states = batch_at(step)
@@ -98,6 +124,10 @@ RIGHT = {
 
 WRONG = {
     "noise_loss": (
+        (lambda *given: loss_by_hand(*given).item(), "its gradient was cut"),
+        (lambda *given: loss_by_hand(*given).detach(), "its gradient was cut"),
+        (torch.no_grad()(loss_by_hand), "its gradient was cut"),
+        (lambda p, *given: loss_by_hand(lambda x, t: p(x, t).detach(), *given), "gradient was cut"),
         (lambda p, s, x, t, e: F.mse_loss(p(loss_input(s, x, t, e), t), x), "predicts the *noise*"),
         (lambda p, s, x, t, e: ((p(x, t) - e) ** 2).mean(), "shown the clean latents"),
         (lambda p, s, x, t, e: ((p(x + e, t) - e) ** 2).mean(), "just added"),
@@ -130,7 +160,15 @@ WRONG = {
     "own_training": (
         (lambda unet, schedule, batch_at, steps: None, "0 different steps"),
         (train_without_steps, "no parameter changed"),
-        (train_with(torch.optim.SGD, 1e-5), "the loss on fresh noise went"),
+        (train_with(torch.optim.SGD, 1e-5), "the loss on fresh noise is"),
+        (train_with(torch.optim.SGD, 1e9), "NaN"),
+        (train_wrongly(no_data=True), "not shown this step's latents"),
+        (train_wrongly(one_batch=True), "not shown this step's latents"),
+        (train_wrongly(told_0=True), "has to learn every t"),
+        (train_wrongly(t=500), "has to learn every t"),
+        (train_wrongly(no_captions=True), "not shown the text states"),
+        (train_wrongly(new_optimizer=True), "makes a new optimizer"),
+        (train_wrongly(repeats=True), "Is the *noise* the target"),
         (train_with(torch.optim.AdamW, 2e-3, forget=False), "gradients of 0"),
     ),
 }

@@ -1,0 +1,170 @@
+"""What a check says about a wrong result that is no known mistake; and what the engine guards."""
+
+import re
+
+import pytest
+import torch
+
+from sdlearn.exercises import exercises
+from sdlearn.exercises.diagnosis import relation, written
+from sdlearn.exercises.engine import Lesson
+from sdlearn.exercises.given import numbers
+
+PAIRS = [numbers(2, 3), numbers(4, 5, seed=1), numbers(3, 3, seed=2)]
+POSITIVE = [x.square() + 0.1 for x in PAIRS]
+
+
+def said(right, wrong):
+    return relation([(wrong(x).double(), x.double()) for x in right])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda x: -x, "the sign is wrong"),
+        (lambda x: x.square(), "this is the square of what was asked for"),
+        (lambda x: x.sqrt(), "this is the square root of what was asked for"),
+        (lambda x: x.log(), "this is the logarithm of what was asked for"),
+        (lambda x: x.exp(), "a logarithm is missing at the end"),
+        (lambda x: (-x).exp(), "minus the logarithm is missing at the end"),
+        (lambda x: 1 / x, "this is 1 divided by what was asked for"),
+        (lambda x: 1 - x, "this is 1 minus what was asked for"),
+        (lambda x: x.T, "the last two axes are exchanged"),
+        (lambda x: x.flip(0), "it is in reverse order along axis 0"),
+        (lambda x: x.flip(1), "it is in reverse order along axis 1"),
+        (lambda x: x.roll(1, 1), "every number comes one place too late along axis 1"),
+        (lambda x: x.roll(-1, 0), "every number comes one place too early along axis 0"),
+        (lambda x: x / 2, "every number is 0.5 times what was asked for"),
+        (lambda x: 3 * x, "every number is 3 times what was asked for"),
+        (lambda x: x + 0.25, "every number is 0.25 too large"),
+        (lambda x: x - 2, "every number is 2 too small"),
+        (lambda x: x * x.numel(), "a sum, where a mean was asked for: .* 6, 20, 9 times as large"),
+        (lambda x: x / x.numel(), "a mean, where a sum was asked for"),
+        (lambda x: x[:1].expand_as(x), "only the first of the batch is right"),
+        (lambda x: x.flatten().sort().values.reshape(x.shape), "stand in other places"),
+    ],
+)
+def test_how_a_result_follows_from_the_right_one_is_said(wrong, message):
+    assert re.search(message, said(POSITIVE, wrong))
+
+
+def test_a_softmax_that_is_missing_is_said_with_its_axis():
+    scores = PAIRS
+    pairs = [(x.double(), x.softmax(1).double()) for x in scores]
+    assert relation(pairs) == "these are the scores before a softmax along axis 1"
+
+
+def test_nothing_is_said_about_what_does_not_follow():
+    assert said(PAIRS, lambda x: torch.rand_like(x)) is None
+    assert said(PAIRS[:1], lambda x: x[0]) is None
+    one = [(torch.tensor(3.0), torch.tensor(1.0))]
+    assert relation(one) is None  # any two numbers are multiples of each other
+
+
+def test_small_values_are_written_out_and_large_ones_by_their_shape():
+    assert written(torch.tensor([[0.12345, 2.0]])) == "[[0.1235, 2]]"
+    assert written(numbers(4, 5)) == "tensor 4×5"
+    assert written(0.1) == "0.1"
+    assert written([1, 2]) == "[1, 2]"
+    assert "0x" not in written(lambda x: x) + written(object())
+
+
+# --- what the engine guards -----------------------------------------------------------------------
+
+
+def halves(values, share):
+    """An exercise for these tests."""
+    return values * share
+
+
+def exercise(**options):
+    return Lesson("00").exercise(
+        cases=lambda: [(torch.tensor([1.0, 3.0]), 0.5), (numbers(3, 2), 0.25)], **options
+    )(halves)
+
+
+def test_an_answer_that_changes_its_arguments_is_told_which():
+    def answer(values, share):
+        values *= share
+        return values.clone()
+
+    assert exercise().grade(lambda v, s: v * s).passed
+    assert "changes its argument `values`" in exercise().grade(answer).message
+
+
+def test_an_answer_that_stops_the_gradient_cannot_be_learned_from():
+    def learns():
+        weights = torch.ones(3, requires_grad=True)
+        return (weights, 0.5), weights
+
+    def total(values, share):
+        return (values * share).sum()
+
+    guarded = Lesson("00").exercise(cases=lambda: [(numbers(3), 0.5)], learns=learns)(total)
+    assert guarded.grade(lambda v, s: s * v.sum()).passed
+    for stops in (
+        lambda v, s: (v * s).sum().item(),
+        lambda v, s: (v * s).sum().detach(),
+        torch.no_grad()(total),
+    ):
+        assert "gradient was cut off" in guarded.grade(stops).message
+    half = guarded.grade(lambda v, s: (v[:1] * s).sum() + (v[1:] * s).sum().detach())
+    assert "its gradient is not" in half.message
+
+
+def test_an_answer_that_seeds_everybodys_random_numbers_is_told_so():
+    def answer(values, share):
+        torch.manual_seed(0)
+        return values * share
+
+    state = torch.random.get_rng_state()
+    assert "*global* random numbers" in exercise().grade(answer).message
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_arrays_lists_and_results_with_gradient_are_right_and_drawn():
+    from sdlearn.exercises import pictures
+
+    def draw(answer):
+        shown = answer(numbers(30, 1), 0.5)
+        assert isinstance(shown, torch.Tensor)
+        return pictures.curves(range(30), {"yours": shown.isfinite().float()}, "x", "y")
+
+    for turn in (
+        lambda x: x.numpy(),
+        lambda x: x.tolist(),
+        lambda x: x.double(),
+        lambda x: x.requires_grad_(),
+        lambda x: torch.stack([x, x], dim=-1)[..., 0],
+    ):
+        grade = exercise(picture=draw).grade(lambda v, s, turn=turn: turn(v * s))
+        assert grade.message == "right"
+        assert grade.picture is not None
+
+
+def test_a_learner_who_exits_stays():
+    assert "SystemExit" in exercise().grade(lambda v, s: exit()).message
+
+
+def test_a_wrong_answer_has_a_case_to_redo_and_a_picture():
+    grade = exercises()["alpha_bars"].grade(lambda betas: 1 - betas / 2)
+    assert grade.case == (
+        "betas = [0.5, 0.2]\n"
+        "expected: [0.5, 0.4]\n"
+        "got:      [0.75, 0.9]\n"
+        "They first differ at [0]: expected 0.5, got 0.75."
+    )
+    assert grade.picture is not None
+    html = grade._repr_html_()
+    assert "<details>" in html
+    assert "betas = [0.5, 0.2]" in html
+
+
+def test_a_message_is_shown_with_code_and_emphasis_and_nothing_of_the_learners_is_run():
+    def one_step(before, beta, noise):
+        raise ValueError("<script>alert(1)</script> and *this*")
+
+    html = exercises()["one_step"].grade(one_step)._repr_html_()
+    assert "<script>" not in html
+    assert "<code>" in html
+    assert "<em>this</em>" in html
