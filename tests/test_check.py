@@ -125,7 +125,7 @@ def test_known_mistakes_are_wrong_and_differ(exercise):
         (lambda b: b / 0 * 0, "for betas = [0.5, 0.2]: your result holds NaN or infinity"),
         (
             lambda b: b + 1,
-            "for betas = [0.5, 0.2]: the shape is right, but 2 of 2 numbers are not",
+            "was expected, got",
         ),
         (
             lambda b: torch.rand(len(b)),

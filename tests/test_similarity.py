@@ -146,3 +146,14 @@ def test_the_shipped_clip_finds_its_captions(tiny):
     )
     captions = text_vectors(tiny.tokenizer, tiny.clip, [scene.caption for scene in scenes])
     assert cosine_similarity(pictures, captions).argmax(dim=1).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64])
+def test_a_cosine_never_leaves_its_range(dtype):
+    """Rounding gives 1.0000001, and in bfloat16 1.008, of which acos is NaN."""
+    vectors = torch.randn(200, 7, generator=torch.Generator().manual_seed(0)).to(dtype)
+    found = cosine_similarity(vectors, torch.cat([vectors, -vectors]))
+    assert found.dtype == torch.float32
+    assert found.abs().max() <= 1
+    assert found.acos().isfinite().all()
+    assert_close(found[:, :200].diagonal(), torch.ones(200), rtol=0, atol=1e-6)

@@ -362,8 +362,7 @@ def test_an_error_in_live_work_is_said():
         raise ValueError("a <bad> thing")
 
     live = Live(broken(), 2)
-    with pytest.raises(ValueError, match="a <bad> thing"):
-        live.wait(10)
+    live.wait(10)
     assert live.said.value == "<b>ValueError</b>: a &lt;bad&gt; thing"
     assert isinstance(live.error, ValueError)
     assert not live.running

@@ -39,6 +39,8 @@ from torch import Tensor
 from sdlearn._support.precision import in_float32
 from sdlearn.exercises.diagnosis import redone, relation, shape_of, written
 
+FEW = 4
+"""So many numbers of a result are said in the line itself; more are folded beneath it."""
 RETURNED_NONE = "your function returned None; does it end with `return`?"
 
 Case = tuple
@@ -300,7 +302,7 @@ class Exercise(AnyExercise):
         right = len(pairs) - len(wrong)
         some = f"; {right} of {len(pairs)} cases are right" if right else ""
         (mine, expected), case = compared[pairs.index(wrong[0])], wrong[0][0]
-        if expected.numel() == 1:
+        if expected.numel() <= FEW:
             numbers = f"{written(expected)} was expected, got {written(mine)}"
             return f"for {self._given(case)}: {numbers}{some}"
         apart = (~torch.isclose(mine, expected, rtol=1e-4, atol=1e-5)).sum()
@@ -311,7 +313,8 @@ class Exercise(AnyExercise):
 
     def _given(self, case: Case) -> str:
         named = zip(self._names(), case, strict=False)
-        return ", ".join(f"{name} = {written(value)}" for name, value in named)
+        shown = [(name, v) for name, v in named if isinstance(v, Tensor | int | float | str | list)]
+        return ", ".join(f"{name} = {written(value)}" for name, value in shown)
 
     def _redone(self, case: Case, result: object) -> str:
         try:

@@ -37,7 +37,7 @@ class Live(DrawingBox):
     Stop ends the work after the next `Shown`, and Go on continues from there. Only one `Live` runs
     at a time: when one starts, it stops the one before, so running a cell twice does not train the
     same network on two threads. `shown` is the latest `Shown`, and `error` the exception that ended
-    the work, if any. `wait()` blocks until the work has ended or was stopped, and raises `error`.
+    the work, if any. `wait()` blocks until the work has ended or was stopped.
     """
 
     _latest: ClassVar[Live | None] = None
@@ -76,12 +76,6 @@ class Live(DrawingBox):
             self._show(shown)
             yield _rest
         self.finished = True
-
-    def wait(self, timeout: float | None = None) -> None:
-        """Wait until the work has ended; if an error ended it, raise that."""
-        super().wait(timeout)
-        if self.error:
-            raise self.error
 
     def _failed(self, error: Exception) -> None:
         super()._failed(error)

@@ -148,7 +148,7 @@ WRONG = {
     "inverted": (
         (lambda p, s, clean, ts: loop_backwards(p, s, clean, ts[::-1]), "downwards"),
         (lambda p, s, clean, ts: s.sqrt_alpha_bars[ts[-1]] * clean, "only made smaller"),
-        (lambda p, s, clean, ts: clean + p(clean, ts[0]), "numbers are not"),
+        (lambda p, s, clean, ts: clean + p(clean, ts[0]), "was expected, got"),
     ),
     "own_edit": (
         (lambda picture: picture, "still sees a red house"),
