@@ -5,10 +5,11 @@ import re
 import pytest
 import torch
 
-from sdlearn.exercises import exercises
+from sdlearn.exercises import exercises, training
 from sdlearn.exercises.diagnosis import relation, written
 from sdlearn.exercises.engine import Lesson
 from sdlearn.exercises.given import numbers
+from sdlearn.noising import Schedule
 
 PAIRS = [numbers(2, 3), numbers(4, 5, seed=1), numbers(3, 3, seed=2)]
 POSITIVE = [x.square() + 0.1 for x in PAIRS]
@@ -67,6 +68,16 @@ def test_small_values_are_written_out_and_large_ones_by_their_shape():
     assert written(0.1) == "0.1"
     assert written([1, 2]) == "[1, 2]"
     assert "0x" not in written(lambda x: x) + written(object())
+
+
+def test_the_bar_of_own_training_is_below_what_a_network_reaches_that_has_learned_nothing():
+    schedule = Schedule.named("scaled_linear")
+    reached = {name: training._loss_of(n, schedule) for name, n in training.LAZY.items()}
+    assert {name: round(loss, 2) for name, loss in reached.items()} == {
+        "says 0": 1.0,
+        "repeats its input": 0.87,
+    }
+    assert min(reached.values()) > 1.4 * training.LEAST
 
 
 # --- what the engine guards -----------------------------------------------------------------------
