@@ -14,7 +14,7 @@ from torch import Tensor
 from sdlearn.attention.maps import Maps
 from sdlearn.evaluate.map_scores import maps_of, of_different_kinds, overlap, points_at
 from sdlearn.exercises import pictures
-from sdlearn.exercises.engine import Case, Lesson, Unmet, tensor_of
+from sdlearn.exercises.engine import Case, Lesson, Unmet, tensor_of, unlike
 from sdlearn.exercises.given import numbers, tiny
 from sdlearn.picturebook.drawing import masks
 from sdlearn.picturebook.pages import random_scene
@@ -313,11 +313,10 @@ def _scores(answer: Callable) -> tuple[float, float]:
             heat = tensor_of(answer(maps, _positions(scene, thing.kind)))
             if heat.ndim != 2:
                 shape = "×".join(map(str, heat.shape))
-                raise Unmet(
-                    f"one map [h, w] was expected, got {shape}; `of_words` gives [1, h, w], so "
-                    "take "
-                    "[0]"
-                )
+                taken = "; `of_words` gives [1, h, w], so take [0]" if heat.ndim == 3 else ""
+                if heat.ndim == 1:
+                    taken = "; was `[0]` taken once too often?"
+                raise Unmet(f"one map [h, w] was expected, got {shape}{taken}")
             scores.append((points_at(heat, mask), overlap(heat, mask)))
     return tuple(np.mean(scores, axis=0).tolist())
 
@@ -340,16 +339,17 @@ def own_map(answer: Callable[[Maps, list[int]], Tensor]) -> tuple[Callable, floa
     """A word's map that points into the thing and covers it better than all layers together."""
     pointing, yours = _scores(answer)
     if pointing < POINTING:
+        mine, least = unlike(100 * pointing, 100 * POINTING, digits=0)
         raise Unmet(
-            f"your maps point into the thing {pointing:.0%} of the time; at least {POINTING:.0%} "
-            "was "
-            "asked for"
+            f"your maps point into the thing {mine} % of the time; at least {least} % was asked "
+            "for. Take the layers that score well in section 4"
         )
     _, of_all = _scores(_of_all_layers)
     if yours < (least := of_all + BETTER):
+        mine, bound = unlike(yours, least, digits=3)
         raise Unmet(
-            f"your maps cover the things with a mean IoU of {yours:.3f}; all layers together give "
-            f"{of_all:.3f}, and at least {least:.3f} was asked for: combine layers that score well "
+            f"your maps cover the things with a mean IoU of {mine}; all layers together give "
+            f"{of_all:.3f}, and at least {bound} was asked for: combine layers that score well "
             "in section 4"
         )
     return answer, yours, of_all

@@ -11,16 +11,15 @@ from torch import Tensor
 
 from sdlearn import denoising, plots
 from sdlearn.denoising import Predict
-from sdlearn.exercises import pictures
-from sdlearn.exercises.engine import Lesson, Unmet, tensor_of
+from sdlearn.exercises.engine import Lesson, Unmet, tensor_of, unlike
 from sdlearn.exercises.given import numbers, picture_of, several, tiny, toy_noise
 from sdlearn.noising import Schedule
 from sdlearn.pipeline import predictor
 
 lesson = Lesson("08_denoising")
 PROMPT = "a red house in a meadow"
-SIDE = 24
-"""The side of the latents in the exercises' pictures: 192 pixels, which is quick."""
+SIDE = 32
+"""The side of the latents in the exercises' pictures: 256 pixels, which is quick."""
 RUNGS = list(range(999, 0, -100))
 
 
@@ -237,11 +236,11 @@ ddpm_step.mistakes(
 # --- exercise 4: guidance -------------------------------------------------------------------------
 
 
-def _guided_down(combine: Callable) -> Tensor:
+def _guided_down(combine: Callable, scale: float = 3.0) -> Tensor:
     with_text, without = predictor(tiny(), PROMPT), predictor(tiny(), "")
 
     def predict(latents: Tensor, t: int) -> Tensor:
-        return torch.as_tensor(combine(without(latents, t), with_text(latents, t), 3.0)).float()
+        return torch.as_tensor(combine(without(latents, t), with_text(latents, t), scale)).float()
 
     return draw_latents(predict, Schedule.of(tiny().scheduler), _start(), RUNGS)
 
@@ -281,11 +280,11 @@ guided.mistakes(
 
 # --- exercise 5: guidance of your own ------------------------------------------------------------
 
-WEAK, STRONG = 3.0, 12.0
+WEAK, STRONG, GLARING = 3.0, 12.0, 30.0
 TOWARDS = 0.05
 """How much more the result has to point along (conditional - unconditional), as a cosine."""
-MOST = 1.15
-"""How many times the conditional prediction's spread the result may have."""
+LEAST, MOST = 0.85, 1.15
+"""How many times the conditional prediction's spread the result has to have."""
 
 
 def _predictions() -> tuple[Tensor, Tensor]:
@@ -296,16 +295,19 @@ def _predictions() -> tuple[Tensor, Tensor]:
     return empty, empty + 4 * (caption - empty)
 
 
-def _spreads(yours: Tensor) -> Figure:
-    empty, caption = _predictions()
-    plain = denoising.guided(empty, caption, STRONG)
-    named = {"conditional": caption, f"plain, scale {STRONG:g}": plain, "yours": yours}
-    return pictures.histograms(named)
+def _drawn_strongly(combine: Callable) -> Figure:
+    """What plain guidance and the learner's draw, from the same noise."""
+    ways = {"plain": denoising.guided, "yours": combine}
+    scales = (WEAK, STRONG, GLARING)
+    shown = [picture_of(_guided_down(way, scale)) for way in ways.values() for scale in scales]
+    return plots.strip(
+        shown, [f"{whose}, scale {s:g}" for whose in ways for s in scales], columns=3
+    )
 
 
-@lesson.open_exercise(picture=_spreads)
-def own_guidance(answer: Callable[[Tensor, Tensor, float], Tensor]) -> Tensor:
-    """Guidance that follows the scale and keeps the spread of its result small."""
+@lesson.open_exercise(picture=_drawn_strongly)
+def own_guidance(answer: Callable[[Tensor, Tensor, float], Tensor]) -> Callable:
+    """Guidance that follows the scale and keeps the spread of its result where it was."""
     answer(torch.zeros(1, 4, 2, 2), torch.ones(1, 4, 2, 2), 1.0)  # a stub says so before any work
     empty, caption = _predictions()
     strong, weak, one = (
@@ -320,21 +322,40 @@ def own_guidance(answer: Callable[[Tensor, Tensor, float], Tensor]) -> Tensor:
         raise Unmet(
             f"at scale 1 the conditional prediction has to come out; yours is off by {off:.3g}"
         )
-    if (grown := (strong.std() / caption.std()).item()) > MOST:
+    _check_spread((strong.std() / caption.std()).item())
+    if abs(mean := (strong.mean() / strong.std()).item()) > 0.5:
         raise Unmet(
-            f"at scale {STRONG:g} your result spreads {grown:.2f} times as much as the conditional "
-            f"prediction; at most {MOST} was asked for"
+            f"at scale {STRONG:g} the mean of your result is {mean:.1f} times its spread: the mean "
+            "grows with the scale, too, so make all of the result smaller, not only its spread"
         )
     before, of_strong, of_weak = (
         torch.cosine_similarity(x.flatten(), (caption - empty).flatten(), dim=0).item()
         for x in (caption, strong, weak)
     )
-    if of_strong < before + TOWARDS:
+    if of_strong < (least := before + TOWARDS):
+        mine, bound = unlike(of_strong, least)
         raise Unmet(
             f"it does not guide: at scale {STRONG:g} the result's cosine with (conditional - "
-            f"unconditional) is {of_strong:.2f}; at least {before + TOWARDS:.2f} was asked for "
-            f"(without guidance: {before:.2f})"
+            f"unconditional) is {mine}; at least {bound} was asked for (without guidance: "
+            f"{before:.2f})"
         )
     if of_strong < of_weak + TOWARDS / 5:
         raise Unmet(f"it does not follow the scale: {STRONG:g} has to guide more than {WEAK:g}")
-    return strong
+    return answer
+
+
+def _check_spread(times: float) -> None:
+    """Raise Unmet if the result spreads much more, or less, than the conditional prediction."""
+    mine, most = unlike(times, MOST)
+    if times > MOST:
+        raise Unmet(
+            f"at scale {STRONG:g} your result spreads {mine} times as much as the conditional "
+            f"prediction; at most {most} was asked for"
+        )
+    mine, least = unlike(times, LEAST)
+    if times < LEAST:
+        raise Unmet(
+            f"at scale {STRONG:g} your result spreads only {mine} times as much as the conditional "
+            f"prediction; at least {least} was asked for: if too little noise is named, too much "
+            "stays in the picture"
+        )

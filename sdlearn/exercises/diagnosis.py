@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -129,10 +130,13 @@ def _reordered(pairs: list[Pair]) -> str | None:
 
 def redone(names: Iterable[str], case: tuple, mine: Tensor, right: Tensor) -> str:
     """The arguments of one case, what was expected and what came."""
-    given = "\n".join(
-        f"{name} = {written(value)}" for name, value in zip(names, case, strict=False)
-    )
-    return f"{given}\nexpected: {written(right)}\ngot:      {written(mine)}{_parting(mine, right)}"
+    results = f"expected: {written(right)}\ngot:      {written(mine)}"
+    return f"{listed(names, case)}\n{results}{_parting(mine, right)}"
+
+
+def listed(names: Iterable[str], case: tuple) -> str:
+    """The arguments of one case, a line each."""
+    return "\n".join(f"{name} = {written(value)}" for name, value in zip(names, case, strict=False))
 
 
 def _parting(mine: Tensor, right: Tensor) -> str:
@@ -151,15 +155,17 @@ def _parting(mine: Tensor, right: Tensor) -> str:
 
 
 def written(value: Any) -> str:
-    """A value in short: small tensors as numbers, large ones by their shape, functions by name."""
+    """A value in short: small tensors as numbers, large ones by their shape, functions by what
+    their docstring says first.
+    """
     if isinstance(value, Tensor):
         if value.numel() > SMALL:
             return f"tensor {shape_of(value)}"
         return _numbers(value.detach().tolist())
     if isinstance(value, float):
         return _numbers(value)
-    if callable(value) and hasattr(value, "__name__"):
-        return value.__name__
+    if inspect.isroutine(value):
+        return (value.__doc__ or "a function").splitlines()[0]
     text = repr(value)
     return text if len(text) < 60 and " at 0x" not in text else type(value).__name__
 

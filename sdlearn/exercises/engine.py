@@ -37,7 +37,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from sdlearn._support.precision import in_float32
-from sdlearn.exercises.diagnosis import redone, relation, shape_of, written
+from sdlearn.exercises.diagnosis import listed, redone, relation, shape_of, written
 
 FEW = 4
 """So many numbers of a result are said in the line itself; more are folded beneath it."""
@@ -208,9 +208,10 @@ class Exercise(AnyExercise):
     def _grade(self, answer: object) -> Grade:
         if not callable(answer):
             return self._wrong(f"a function was expected, got {type(answer).__name__}")
-        results = [self._try(answer, case) for case in self.cases()]
-        pairs = list(zip(self.cases(), results, strict=True))
+        pairs, failed = self._tried(answer)
         wrong = [(c, result) for c, result in pairs if not self.near(result, self.right(*c))]
+        if not wrong and failed:
+            return failed
         if not wrong:
             self._check_gradient(answer)
             self._check_own_dice(answer)
@@ -224,12 +225,25 @@ class Exercise(AnyExercise):
         picture = partial(self._draw_if_possible, answer)
         return Grade(self.name, False, message, picture, self._redone(case, result))
 
+    def _tried(self, answer: Callable) -> tuple[list[tuple[Case, object]], Grade | None]:
+        """The cases and their results, up to the first that raises, and what is said of that."""
+        pairs = []
+        for case in self.cases():
+            try:
+                pairs.append((case, self._try(answer, case)))
+            except (Unmet, NotImplementedError):
+                raise
+            except Exception as error:
+                about = f"{_about(error, answer)} (for {self._given(case)})"
+                return pairs, Grade(self.name, False, about, case=listed(self._names(), case))
+        return pairs, None
+
     def _try(self, answer: Callable, case: Case) -> object:
         """The answer's result for a case; its arguments have to be as they were."""
         given = _copied(case)
         result = answer(*given)
         for name, before, after in zip(self._names(), case, given, strict=False):
-            if isinstance(before, Tensor) and not _same(before, after):
+            if not _same(before, after):
                 raise Unmet(
                     f"your function changes its argument `{name}`, which later cells use again; "
                     "leave it as it is, and make a new tensor"
@@ -368,6 +382,15 @@ def tensor_of(result: object, shape: tuple[int, ...] | None = None, where: str =
     return values
 
 
+def unlike(value: float, bound: float, digits: int = 2) -> tuple[str, str]:
+    """Two numbers in the fewest digits after the point, at least these, that tell them apart."""
+    for more in range(digits, digits + 6):
+        first, second = f"{value:.{more}f}", f"{bound:.{more}f}"
+        if first != second:
+            break
+    return first, f"{bound:g}" if float(second) == bound else second
+
+
 def equal(value: object, expected: object) -> bool:
     """Equal to within rounding; any dtype, and any way to write a number."""
     try:
@@ -394,8 +417,11 @@ def _plain(result: object) -> object:
     return result
 
 
-def _same(before: Tensor, after: Tensor) -> bool:
-    return before.shape == after.shape and torch.equal(before.nan_to_num(), after.nan_to_num())
+def _same(before: object, after: object) -> bool:
+    """Is an argument as it was? Only tensors and lists are easily written to by mistake."""
+    if isinstance(before, Tensor):
+        return before.shape == after.shape and torch.equal(before.nan_to_num(), after.nan_to_num())
+    return not isinstance(before, list) or before == after
 
 
 def _is_real(value: object) -> bool:

@@ -77,40 +77,75 @@ critic_loss.mistakes(
 
 
 def _guessed(answer: Callable) -> Figure:
-    """Four pages that fit the same few words equally well, and the answer for them."""
-    scenes = [compose([("red", "heart")], "meadow", sizes=("big",), rng=seed) for seed in range(4)]
+    """Five pages that fit the same few words equally well, and the answers for them."""
+    scenes = [compose([("red", "heart")], "meadow", sizes=("big",), rng=seed) for seed in range(5)]
     pages = [draw_array(scene, 128) for scene in scenes]
     stacked = torch.stack([torch.from_numpy(page).permute(2, 0, 1).float() for page in pages])
-    guess = torch.as_tensor(answer(stacked)).clamp(0, 255).byte().permute(1, 2, 0).numpy()
-    return plots.strip([*pages, guess], [*["equally likely"] * 4, "your guess"], columns=5)
+    guesses = [
+        torch.as_tensor(answer(stacked.clone(), error)).clamp(0, 255).byte().permute(1, 2, 0)
+        for error in ERRORS
+    ]
+    titles = [*["equally likely"] * 5, *(f"yours, {error}" for error in ERRORS)]
+    return plots.strip([*pages, *(guess.numpy() for guess in guesses)], titles, columns=5)
+
+
+ERRORS = ("squared", "absolute")
+"""Ways to measure how far a guess is from a picture."""
+
+
+def _both_ways(squared: Callable, absolute: Callable) -> Callable:
+    """A way to guess for each error."""
+    return lambda pictures, error: (squared if error == "squared" else absolute)(pictures)
+
+
+def _mean(pictures: Tensor) -> Tensor:
+    return pictures.mean(dim=0)
+
+
+def _median(pictures: Tensor) -> Tensor:
+    return pictures.median(dim=0).values
+
+
+def _nearest(pictures: Tensor) -> Tensor:
+    """The picture with the least squared error to the others."""
+    apart = torch.cdist(*[pictures.flatten(1)] * 2).square()
+    return pictures[apart.sum(dim=1).argmin()]
 
 
 @lesson.exercise(
     cases=lambda: [
-        (torch.tensor([[[[0.0]]], [[[1.0]]], [[[1.0]]]]),),
-        (numbers(5, 3, 2, 4),),
-        (numbers(4, 1, 3, 2, seed=2),),
+        (torch.tensor([[[[0.0]]], [[[1.0]]], [[[4.0]]]]), "squared"),
+        (torch.tensor([[[[0.0]]], [[[1.0]]], [[[4.0]]]]), "absolute"),
+        (numbers(5, 3, 2, 4), "squared"),
+        (numbers(3, 1, 3, 2, seed=2), "absolute"),
+        (numbers(7, 3, 2, 3, seed=3), "absolute"),
     ],
     picture=_guessed,
 )
-def best_guess(pictures: Tensor) -> Tensor:
-    """The one picture with the least mean squared error to all of them."""
-    return pictures.mean(dim=0)
+def best_guess(pictures: Tensor, error: str) -> Tensor:
+    """The one picture with the least mean error to all of an odd number of pictures."""
+    return _both_ways(_mean, _median)(pictures, error)
 
 
 best_guess.mistakes(
-    "this is the median; it makes the *absolute* errors small, and squares are asked for",
-    lambda pictures: pictures.median(dim=0).values,
+    "the two are exchanged: try it with one pixel that is 0, 1 or 4, and some guesses",
+    _both_ways(_median, _mean),
+    "right for the squared error; of the *absolute* error the mean is not the least: for a pixel "
+    "that is 0, 1 or 4 compare the guesses 1 and 5/3",
+    _both_ways(_mean, _mean),
+    "right for the absolute error; of the *squared* error the median is not the least: for a pixel "
+    "that is 0, 1 or 4 compare the guesses 1 and 5/3",
+    _both_ways(_median, _median),
     "this is one of the pictures; another guess is nearer to all of them",
-    lambda pictures: pictures[0],
+    _both_ways(*[lambda pictures: pictures[0]] * 2),
     "this is the picture nearest to the others; a guess need not be one of them",
-    lambda pictures: pictures[torch.cdist(*[pictures.flatten(1)] * 2).square().sum(dim=1).argmin()],
+    _both_ways(_nearest, _nearest),
     "the pictures are summed; their values leave the range",
-    lambda pictures: pictures.sum(dim=0),
+    _both_ways(*[lambda pictures: pictures.sum(dim=0)] * 2),
     "the mean over everything is one number; each pixel has its own",
-    lambda pictures: pictures.mean(),
+    _both_ways(*[lambda pictures: pictures.mean()] * 2),
     "the mean was taken over the channels; take it over the pictures",
-    lambda pictures: pictures.mean(dim=1),
+    _both_ways(*[lambda pictures: pictures.mean(dim=1)] * 2),
 )
 
 # --- exercise 3: a measure of diversity -----------------------------------------------------------

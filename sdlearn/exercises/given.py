@@ -48,8 +48,6 @@ def picture_of(latents: object) -> np.ndarray:
 
 
 def toy_noise(latents: Tensor, t: int | Tensor) -> Tensor:
-    """A stand-in for a predicted noise that depends on the latents and on t, one or one
-    for each.
-    """
+    """tanh(latents · (0.5 + t / 1000)) + 0.1, a stand-in for what a network predicts."""
     t = torch.as_tensor(t).reshape(-1, *[1] * (latents.ndim - 1))
     return torch.tanh(latents * (0.5 + t / 1000)) + 0.1

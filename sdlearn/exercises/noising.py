@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sdlearn import plots
 from sdlearn.exercises import pictures
-from sdlearn.exercises.engine import Case, Lesson, Unmet, tensor_of
+from sdlearn.exercises.engine import Case, Lesson, Unmet, tensor_of, unlike
 from sdlearn.exercises.given import numbers, pixels_of
 from sdlearn.images import to_pictures
 from sdlearn.noising import Schedule, add_noise, clean_from_noise
@@ -237,32 +237,53 @@ estimate_clean.mistakes(
 # --- exercise 5: a schedule of your own ----------------------------------------------------------
 
 
+GONE, LEFT, STEEPEST, IDLE = 5.0, 0.1, 0.5, 15.0
+"""In percent: how much of a picture's variance may be gone after a twentieth of the steps, may be
+left at the end, and may go in one step; and how many steps may be idle.
+"""
+
+
 @lesson.open_exercise(
     picture=lambda betas: plots.schedules(
         {"yours": Schedule(betas.float()), "Stable Diffusion": _stable_diffusions()}
     )
 )
 def own_schedule(answer: Callable[[int], Tensor]) -> Tensor:
-    """β for any number of steps: begins gently, ends in noise, and wastes few steps."""
+    """β for any number of steps: begins gently, ends in noise, has no cliff, and wastes little."""
     for steps in (20, T):
         betas = tensor_of(answer(steps), (steps,), f"for steps={steps}: ").double()
     if betas.min() <= 0 or betas.max() >= 1:
         ends = f"yours go from {betas.min():.3g} to {betas.max():.3g}"
         raise Unmet(f"every β is a share above 0 and below 1; {ends}")
-    left = alpha_bars(betas)
-    if (lost := 1 - left[T // 20]) > 0.05:
-        raise Unmet(
-            f"after a twentieth of the steps {lost:.0%} of the picture's variance is gone; at most "
-            "5 % was asked for"
-        )
-    if left[-1] > 1e-3:
-        raise Unmet(
-            f"at the end {left[-1]:.2%} of the variance is still picture; at most 0.1 % was "
-            "asked for"
-        )
-    if (spent := (left < 1e-3).double().mean()) > 0.2:
-        raise Unmet(
-            f"{spent:.0%} of your steps add noise to what is noise already; at most 20 % was asked "
-            "for"
-        )
+    bars = alpha_bars(betas)
+    falls = -bars.diff(prepend=torch.ones(1))
+    idle = ((bars > 0.99) | (bars < 0.001)).double().mean()
+    for share, most, says in (
+        (
+            1 - bars[T // 20 - 1],
+            GONE,
+            "after a twentieth of the steps {} of the picture's variance is gone; at most {} was "
+            "asked for. The first β are too large",
+        ),
+        (
+            bars[-1],
+            LEFT,
+            "at the end {} of the variance is still picture; at most {} was asked for. All β "
+            "together are too small",
+        ),
+        (
+            falls.max(),
+            STEEPEST,
+            f"step {int(falls.argmax())} alone takes {{}} of the picture's variance; at most {{}} "
+            "was asked for. A cliff is no ladder",
+        ),
+        (
+            idle,
+            IDLE,
+            "{} of your steps are idle, with ᾱ above 0.99 or below 0.001; at most {} was asked for",
+        ),
+    ):
+        if (percent := 100 * share.item()) > most:
+            mine, bound = unlike(percent, most, digits=1)
+            raise Unmet(says.format(f"{mine} %", f"{bound} %"))
     return betas

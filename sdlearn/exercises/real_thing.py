@@ -210,53 +210,116 @@ clean_estimate.mistakes(
     lambda x, e, bar, kind: clean_estimate(x, e, bar, "v_prediction"),
 )
 
-# --- exercise 4: a step of a flow -----------------------------------------------------------------
+# --- exercise 4: a flow ---------------------------------------------------------------------------
+
+
+def _to_ring(x: Tensor, t: float) -> Tensor:
+    """The exact velocity at points [n, 2], where the data are 40 points on a circle.
+
+    It is E[ε - x₀ | x_t] = (x_t - E[x₀ | x_t]) / t.
+    """
+    t = max(t, 1e-2)  # a wrong answer may ask at 0
+    angles = torch.linspace(0, 2 * torch.pi, 41)[:-1]
+    data = torch.stack([angles.cos(), angles.sin()], dim=1)
+    share = (-torch.cdist(x, (1 - t) * data).square() / (2 * t**2)).softmax(dim=1)
+    return (x - share @ data) / t
 
 
 def _ring(answer: Callable) -> Figure:
-    """Points walk from noise to a ring, along the exact velocity of straight lines."""
-    noise, angles = numbers(300, 2), torch.linspace(0, 6.28, 300)
-    ring = torch.stack([angles.cos(), angles.sin()], dim=1)
-    figure = plots.new_figure(2.6)
-    for axes, until in zip(figure.subplots(1, 4), (1.0, 0.66, 0.33, 0.0), strict=True):
-        points, t = noise.clone(), 1.0
-        while t > until + 1e-6:
-            after = max(t - 0.11, until)
-            points = torch.as_tensor(answer(points, noise - ring, t, after)).float()
-            t = after
-        axes.plot(*points.T.numpy(), ".", ms=2, color=plots.LINES[0])
-        axes.set(xlim=(-3, 3), ylim=(-3, 3), xticks=[], yticks=[], aspect="equal")
-        axes.set_title(f"t = {until:g}")
+    """Points that walk from noise to a circle, with the learner's loop and with the course's."""
+    noise = numbers(300, 2)
+    ends = {
+        "the noise": noise,
+        "yours, 12 steps": answer(_to_ring, noise.clone(), 12),
+        "target": flow(_to_ring, noise, 12),
+    }
+    figure = plots.new_figure(2.8)
+    for axes, (name, points) in zip(figure.subplots(1, 3), ends.items(), strict=True):
+        axes.plot(*torch.as_tensor(points).T.numpy(), ".", ms=2, color=plots.LINES[0])
+        axes.set(xlim=(-3, 3), ylim=(-3, 3), xticks=[], yticks=[], aspect="equal", title=name)
     return figure
+
+
+def _toy_velocity(x: Tensor, t: float) -> Tensor:
+    """tanh(x · (0.5 + t)) + 0.3 t, a stand-in for what a network predicts."""
+    return torch.tanh(x * (0.5 + t)) + 0.3 * t
 
 
 @lesson.exercise(
     cases=lambda: [
-        (torch.tensor([0.7]), torch.tensor([2.0]), 0.8, 0.6),
-        (*several(2, (2, 3)), 1.0, 0.9),
-        (*several(2, (1, 4, 3, 5)), 0.25, 0.0),
-        (*several(2, (3, 2)), 0.25, 0.75),
+        (_toy_velocity, torch.tensor([0.7]), 1),
+        (_toy_velocity, torch.tensor([0.7, -1.0]), 2),
+        (_toy_velocity, numbers(2, 4, 3, 5), 5),
+        (_toy_velocity, numbers(3, 2, seed=1), 12),
     ],
     picture=_ring,
 )
-def flow_step(noisy: Tensor, velocity: Tensor, t: float, t_next: float) -> Tensor:
-    """One Euler step along the velocity of a straight line (Liu et al. 2022, Algorithm 1)."""
-    return noisy + (t_next - t) * velocity
+def flow(velocity: Callable[[Tensor, float], Tensor], noise: Tensor, steps: int) -> Tensor:
+    """From noise at t = 1 to a picture at t = 0 in equal Euler steps (Liu et al. 2022, Alg. 1)."""
+    return _walked(velocity, noise, range(steps), steps)
 
 
-flow_step.mistakes(
-    "on the way up, from a small t to a larger one, the sign is lost: (t_next - t) has a sign",
-    lambda x, v, t, after: x - abs(t - after) * v,
-    "it walks towards the noise; drawing goes from t down to t_next: (t_next - t)",
-    lambda x, v, t, after: x + (t - after) * v,
-    "all of the way is walked at once; walk only from t to t_next",
-    lambda x, v, t, after: x - t * v,
-    "this mixes picture and noise; here you are on the line already, and walk along it",
-    lambda x, v, t, after: (1 - after) * x + after * v,
-    "the length of the step is missing",
-    lambda x, v, t, after: x - v,
-    "walked by t_next in place of the difference",
-    lambda x, v, t, after: x + after * v,
-    "this is diffusion's arc; on a flow's line nothing is rescaled",
-    lambda x, v, t, after: (1 - after) ** 0.5 * x + after**0.5 * v,
+def _walked(
+    velocity: Callable,
+    noise: Tensor,
+    walked: range,
+    steps: int,
+    sign: float = 1.0,
+    asked: float = 0.0,
+    length: float | None = None,
+) -> Tensor:
+    """The walk over some of the steps, with something wrong in it.
+
+    asked: how many steps further down the velocity is asked. length: of a step.
+    """
+    x = noise
+    for step in walked:
+        t = 1 - (step + asked) / steps
+        x = x - sign * (1 / steps if length is None else length) * velocity(x, t)
+    return x
+
+
+def _heun(velocity: Callable, noise: Tensor, steps: int) -> Tensor:
+    x = noise
+    for step in range(steps):
+        t, after = 1 - step / steps, 1 - (step + 1) / steps
+        first = velocity(x, t)
+        x = x - (first + velocity(x - first / steps, after)) / 2 / steps
+    return x
+
+
+flow.mistakes(
+    "it walks towards the noise: the velocity points from picture to noise, so walk against it",
+    lambda v, x, n: _walked(v, x, range(n), n, sign=-1),
+    "the last step is missing: it ends at t = 1 / steps, where there is noise left",
+    lambda v, x, n: _walked(v, x, range(n - 1), n),
+    "a step is missing, and the network is never asked at t = 1, where the walk begins",
+    lambda v, x, n: _walked(v, x, range(1, n), n),
+    "there is one step too many, beyond t = 0",
+    lambda v, x, n: _walked(v, x, range(n + 1), n),
+    "the velocity is asked at the t where the step *ends*; ask at the t where x is",
+    lambda v, x, n: _walked(v, x, range(n), n, asked=1),
+    "the velocity is asked at the middle of the step; Euler's step asks where x is",
+    lambda v, x, n: _walked(v, x, range(n), n, asked=0.5),
+    "every step has the length 1; together they have to be 1, so each is 1 / steps",
+    lambda v, x, n: _walked(v, x, range(n), n, length=1.0),
+    "the steps are divided by steps - 1 and go too far",
+    lambda v, x, n: _walked(v, x, range(n), n, length=1 / max(n - 1, 1)),
+    "the velocity is always asked at t = 1; ask at the t of each step",
+    lambda v, x, n: _walked(lambda y, t: v(y, 1.0), x, range(n), n),
+    "the velocity is always asked at the noise; ask where x is by now",
+    lambda v, x, n: _walked(lambda y, t: v(x, t), x, range(n), n),
+    "all of the way is walked in one step",
+    lambda v, x, n: x - v(x, 1.0),
+    "t runs upwards; drawing begins at the noise, t = 1",
+    lambda v, x, n: _walked(lambda y, t: v(y, 1 - t + 1 / n), x, range(n), n),
+    "this averages two velocities a step (Heun's method); Euler's takes the first",
+    _heun,
+    "it ends towards the noise and one step early",
+    lambda v, x, n: _walked(v, x, range(n - 1), n, sign=-1),
+    "it walks towards the noise, and asks for the velocity at the t where the step ends",
+    lambda v, x, n: _walked(v, x, range(n), n, sign=-1, asked=1),
+    "these are the faults as given: it walks towards the noise, asks at the t where the step ends, "
+    "and leaves out the last step",
+    lambda v, x, n: _walked(v, x, range(n - 1), n, sign=-1, asked=1),
 )

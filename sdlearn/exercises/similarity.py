@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cache
 
@@ -13,10 +14,18 @@ from torch import Tensor
 
 from sdlearn import plots, similarity
 from sdlearn.exercises import pictures
-from sdlearn.exercises.engine import Case, Lesson, Unmet
+from sdlearn.exercises.engine import Case, Lesson, Unmet, unlike
 from sdlearn.exercises.given import numbers, several, tiny
 from sdlearn.picturebook.drawing import draw
-from sdlearn.picturebook.scenes import COLOURS, KINDS, SIZES, compose, words
+from sdlearn.picturebook.scenes import (
+    COLOURS,
+    KINDS,
+    RELATIONS,
+    SETTINGS,
+    SIZES,
+    compose,
+    words,
+)
 
 lesson = Lesson("02_clip")
 
@@ -232,20 +241,23 @@ best_caption.mistakes(
 # --- exercise 5: what CLIP confuses ---------------------------------------------------------------
 
 ALIKE = 0.95
+THING = rf"an? (?:({'|'.join(SIZES)}) )?({'|'.join(COLOURS)}) ({'|'.join(KINDS)})"
+WHERE = "|".join(SETTINGS.values())
+SENTENCE = re.compile(
+    rf"(?:a picture of )?(?:(?:{WHERE}),? )?{THING}"
+    rf"(?:(?:,| {'| '.join(RELATIONS)}) {THING})*(?:,? (?:{WHERE}))?"
+)
 
 
-def _says(read: list[str]) -> tuple:
-    """What a caption says: its things, and how they stand. Two wordings of one picture
-    are equal.
-    """
-    things = [tuple(read[max(i - 2, 0) : i + 1]) for i, word in enumerate(read) if word in KINDS]
-    known = (*SIZES, *COLOURS, *KINDS)
-    things = [tuple(sorted(word for word in thing if word in known)) for thing in things]
-    ordered = ("left of", "right of", "above", "below")
-    relation = next((name for name in ordered if name in " ".join(read)), None)
+def _says(caption: str) -> tuple[str, tuple]:
+    """What a caption says: how its things stand, and which they are, alike for other wordings."""
+    things = tuple(re.findall(THING, caption))
+    relation = next((name for name in RELATIONS if f" {name} " in caption), "and")
     if relation in ("right of", "below"):
-        return "ordered", tuple(reversed(things))
-    return ("ordered", tuple(things)) if relation else ("together", tuple(sorted(things)))
+        relation, things = {"right of": "left of", "below": "above"}[relation], things[::-1]
+    if relation in ("left of", "above"):
+        return relation, things
+    return "together", tuple(sorted(things))
 
 
 def _draw_pair(measured: tuple[list[str], float]) -> Figure:
@@ -262,32 +274,35 @@ def _draw_pair(measured: tuple[list[str], float]) -> Figure:
 def confused_pair(answer: Callable[[], tuple[str, str]]) -> tuple[list[str], float]:
     """Two captions of different pictures, with the same words, that CLIP takes for one."""
     texts = [str(text) for text in answer()]
-    first, second = (text.lower().replace(",", " ").split() for text in texts)
-    if first == second:
-        raise Unmet("these two captions are the same")
-    if unknown := [word for word in first + second if word not in words()]:
+    captions = [" ".join(text.lower().rstrip(".").split()) for text in texts]
+    read = [caption.replace(",", " ").split() for caption in captions]
+    if len(captions) != 2:
+        raise Unmet(f"two captions were expected, got {len(captions)}")
+    if unknown := [word for word in read[0] + read[1] if word not in words()]:
         raise Unmet(f"not in the picture book: {', '.join(dict.fromkeys(unknown))}")
-    scenes = [_says(first), _says(second)]
-    for read, (_, things) in zip((first, second), scenes, strict=True):
-        if not things or not all(any(word in COLOURS for word in thing) for thing in things):
-            raise Unmet(
-                "every thing needs its colour before it, as in the picture book: "
-                f"“{' '.join(read)}”"
-            )
-    if sorted(first) != sorted(second):
+    if odd := [caption for caption in captions if not SENTENCE.fullmatch(caption)]:
+        raise Unmet(
+            f"“{odd[0]}” is no sentence of the picture book, as “a big red house left of a blue "
+            "tree in the snow” is: each thing has an article and a colour, and may have a size"
+        )
+    says = [_says(caption) for caption in captions]
+    if sorted(read[0]) != sorted(read[1]):
         raise Unmet(
             "these do not have the same words; find two that differ only in the *order* of their "
             "words"
         )
-    if scenes[0] == scenes[1]:
+    if says[0] == says[1]:
+        raise Unmet("these two captions describe the same picture")
+    if "above" in (says[0][0], says[1][0]):
         raise Unmet(
-            "these describe the same picture: exchange colours or things, so that it becomes "
-            "another one"
+            "with *above* and *below* the lesson has shown it already; find a pair without them"
         )
     of_first, of_second = similarity.text_vectors(tiny().tokenizer, tiny().clip, texts).split(1)
     alike = similarity.cosine_similarity(of_first, of_second).item()
     if alike < ALIKE:
+        mine, least = unlike(alike, ALIKE)
         raise Unmet(
-            f"CLIP tells these apart: their cosine similarity is {alike:.2f}, below {ALIKE}"
+            f"CLIP tells these apart: their cosine similarity is {mine}, and at least {least} was "
+            "asked for"
         )
     return texts, alike

@@ -85,47 +85,85 @@ noise_loss.mistakes(
     lambda p, s, x, t, e: (p(add_noise(s, x, t, e), t) - e).square().sum(),
     "every picture is noised to the same t; each has its own",
     lambda p, s, x, t, e: F.mse_loss(p(add_noise(s, x, t[:1].expand(len(t)), e), t), e),
+    "the square roots of lesson 04's closed form are missing",
+    lambda p, s, x, t, e: F.mse_loss(p(_mixed(s, x, t, e, power=1), t), e),
+    "swapped: √ᾱ belongs to the picture, √(1 - ᾱ) to the noise",
+    lambda p, s, x, t, e: F.mse_loss(p(_mixed(s, e, t, x), t), e),
+    "α of one step in place of ᾱ: `schedule.alpha_bars`",
+    lambda p, s, x, t, e: F.mse_loss(p(_mixed(s, x, t, e, bars=s.alphas), t), e),
+    "the network is not told the t to which its input was noised",
+    lambda p, s, x, t, e: F.mse_loss(p(add_noise(s, x, t, e), 0 * t), e),
+    "half of the squared error: the factor ½ is one too many",
+    lambda p, s, x, t, e: F.mse_loss(p(add_noise(s, x, t, e), t), e) / 2,
 )
 
-# --- exercise 2: dropping captions ----------------------------------------------------------------
+
+def _mixed(
+    schedule: Schedule,
+    clean: Tensor,
+    t: Tensor,
+    noise: Tensor,
+    power: float = 0.5,
+    bars: Tensor | None = None,
+) -> Tensor:
+    """The closed form with other roots, or with something else for ᾱ."""
+    bar = schedule.at(schedule.alpha_bars if bars is None else bars, t, clean)
+    return bar**power * clean + (1 - bar) ** power * noise
 
 
-def _rows(answer: Callable) -> Figure:
-    states, empty = numbers(6, 5, 8), torch.full((5, 8), 3.0)
-    dropped = torch.tensor([False, True, False, False, True, False])
-    shown = {
-        "before: a row for each caption": states,
-        "yours": answer(states.clone(), empty, dropped),
-        "target": drop_captions(states, empty, dropped),
+# --- exercise 2: what a network reaches that has learned nothing ----------------------------------
+
+
+def _lazy(answer: Callable) -> Figure:
+    """The losses of three lazy networks on Stable Diffusion's ladder."""
+    bars = Schedule.named("scaled_linear").alpha_bars
+    lines = {
+        f"{whose}: answers {factor:g} · x_t": run(bars.clone(), factor)
+        for factor in (0.0, 0.5, 1.0)
+        for whose, run in (("target", lazy_loss), ("yours", answer))
     }
-    flat = {name: torch.as_tensor(values).flatten(1) for name, values in shown.items()}
-    return pictures.heats(flat, aspect="auto")
+    return pictures.curves(range(len(bars)), lines, "t", "loss of a lazy network")
 
 
 @lesson.exercise(
     cases=lambda: [
-        (torch.tensor([[[1.0]], [[2.0]]]), torch.tensor([[9.0]]), torch.tensor([False, True])),
-        (numbers(4, 3, 5), numbers(3, 5, seed=1), torch.tensor([True, False, False, True])),
-        (numbers(2, 7, 4), numbers(7, 4, seed=1), torch.tensor([False, False])),
+        (torch.tensor([0.64, 0.19]), 1.0),
+        (torch.tensor([0.64, 0.36, 0.19]), 0.0),
+        (torch.tensor([0.99, 0.5, 0.1, 0.0]), 0.5),
+        (Schedule.named("cosine").alpha_bars[::90], -2.0),
     ],
-    picture=_rows,
+    picture=_lazy,
 )
-def drop_captions(states: Tensor, empty: Tensor, dropped: Tensor) -> Tensor:
-    """Text states in which some captions are the empty one (Ho and Salimans 2022)."""
-    return torch.where(dropped[:, None, None], empty, states)
+def lazy_loss(alpha_bars: Tensor, factor: float) -> Tensor:
+    """The expected squared error of a network that always answers factor · x_t.
+
+    It is that of factor √ᾱ x₀ + (factor √(1 - ᾱ) - 1) ε, where x₀ and ε have variance 1.
+    """
+    return factor**2 * alpha_bars + (factor * (1 - alpha_bars).sqrt() - 1).square()
 
 
-drop_captions.mistakes(
-    "a dropped caption becomes zeros; the states of the *empty caption* are not zero",
-    lambda states, empty, dropped: states * ~dropped[:, None, None],
-    "the wrong ones are dropped: True means drop",
-    lambda states, empty, dropped: torch.where(dropped[:, None, None], states, empty),
-    "nothing was dropped",
-    lambda states, empty, dropped: states,
-    "dropped captions are taken out of the batch; it has to keep its size",
-    lambda s, e, d: s[~d],
-    "all captions are dropped as soon as one is",
-    lambda states, empty, dropped: empty.expand_as(states) if dropped.any() else states,
+lazy_loss.mistakes(
+    "the picture's part is missing: what the answer holds of x₀ is wrong, too",
+    lambda bars, f: (f * (1 - bars).sqrt() - 1).square(),
+    "the noise that was asked for is not subtracted: this is the size of the answer itself",
+    lambda bars, f: f**2 * bars + f**2 * (1 - bars),
+    "x₀ and ε are added before squaring, as if they were the same number; they are independent, so "
+    "their *squares* add up",
+    lambda bars, f: (f * bars.sqrt() + f * (1 - bars).sqrt() - 1).square(),
+    "the square roots are missing: ᾱ and 1 - ᾱ are variances",
+    lambda bars, f: (f * bars).square() + (f * (1 - bars) - 1).square(),
+    "the factor of the picture's part is not squared",
+    lambda bars, f: f * bars + (f * (1 - bars).sqrt() - 1).square(),
+    "swapped: √ᾱ belongs to the picture, √(1 - ᾱ) to the noise",
+    lambda bars, f: f**2 * (1 - bars) + (f * bars.sqrt() - 1).square(),
+    "the ε of the target is subtracted as a noise of its own; it is the *same* ε that is in x_t",
+    lambda bars, f: f**2 * bars + f**2 * (1 - bars) + 1,
+    "the squares of the noise's two parts are subtracted: subtract first, then square",
+    lambda bars, f: f**2 * bars + f**2 * (1 - bars) - 1,
+    "this is for an answer of x_t itself; `factor` is not used",
+    lambda bars, f: bars + ((1 - bars).sqrt() - 1).square(),
+    "the root is one too many: the mean of the squares was asked for",
+    lambda bars, f: lazy_loss(bars, f).sqrt(),
 )
 
 # --- exercise 3: weights by signal-to-noise -------------------------------------------------------

@@ -153,16 +153,20 @@ split_heads.mistakes(
 # --- exercise 4: cross-attention ------------------------------------------------------------------
 
 
-def _square(positions: int, words: int, width: int, seed: int) -> Case:
+def _given_matrices(positions: int, words: int, width: int, seed: int) -> Case:
     matrices = (numbers(width, width, seed=seed + i) / width**0.5 for i in range(3))
     picture, text = numbers(positions, width, seed=seed + 3), numbers(words, width, seed=seed + 4)
     return picture, text, *matrices
 
 
 @lesson.exercise(
-    cases=lambda: [_square(3, 3, 2, 0), _square(4, 4, 8, 10), _square(6, 6, 4, 20)],
+    cases=lambda: [
+        _given_matrices(3, 3, 2, 0),
+        _given_matrices(4, 4, 8, 10),
+        _given_matrices(5, 3, 4, 20),
+    ],
     picture=lambda answer: _two_maps(
-        answer, cross_attention, _square(8, 8, 8, 5), "positions down"
+        answer, cross_attention, _given_matrices(8, 8, 8, 5), "positions down"
     ),
 )
 def cross_attention(

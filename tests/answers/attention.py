@@ -171,7 +171,7 @@ WRONG = {
         ),
         (
             lambda maps, positions: maps.select(side=8).of_words(positions)[0],
-            "at least 60% was asked for",
+            "at least 60 % was asked for",
         ),
         (lambda maps, positions: maps.of_words(positions)[0] / 0, "NaN or infinity"),
         (lambda maps, positions: maps.of_words(positions)[0], "combine layers that score well"),

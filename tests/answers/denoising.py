@@ -183,7 +183,7 @@ WRONG = {
         (lambda u, c, s: c, "it does not guide"),
         (lambda u, c, s: guidance_rescaled(u, c, min(s, 3)), "does not follow the scale"),
         (lambda u, c, s: u + s * (c - u) / 10, "at scale 1 the conditional"),
-        (lambda u, c, s: (u + c).mean(), "shape 1×4×24×24 was expected, got ()"),
+        (lambda u, c, s: (u + c).mean(), "shape 1×4×32×32 was expected, got ()"),
         (lambda u, c, s: (c - u) / 0, "NaN or infinity"),
         (
             lambda u, c, s: guidance_rescaled(u, c, s) if s > 1 else None,

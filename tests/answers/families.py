@@ -14,8 +14,14 @@ RIGHT = {
         ),
     ),
     "best_guess": (
-        lambda pictures: pictures.sum(dim=0) / len(pictures),
-        lambda pictures: torch.stack([x.double() for x in pictures]).mean(0),
+        lambda pictures, error: (
+            pictures.sum(dim=0) / len(pictures) if error == "squared" else pictures.quantile(0.5, 0)
+        ),
+        lambda pictures, error: (
+            pictures.sort(dim=0).values[len(pictures) // 2]
+            if error == "absolute"
+            else pictures.double().mean(0)
+        ),
     ),
     "covered": (
         lambda real, made, radius: (
@@ -42,10 +48,11 @@ WRONG = {
         (lambda real, forged: F.softplus(-real).sum() + F.softplus(forged).sum(), "summed"),
     ),
     "best_guess": (
-        (lambda pictures: pictures.median(dim=0).values, "median"),
-        (lambda pictures: pictures[0], "one of the pictures"),
-        (lambda pictures: pictures.sum(dim=0), "summed"),
-        (lambda pictures: pictures.mean(), "each pixel has its own"),
+        (lambda pictures, error: pictures.mean(dim=0), "the mean is not the least"),
+        (lambda pictures, error: pictures.median(dim=0).values, "the median is not the least"),
+        (lambda pictures, error: pictures[0], "one of the pictures"),
+        (lambda pictures, error: pictures.sum(dim=0), "summed"),
+        (lambda pictures, error: pictures.mean(), "each pixel has its own"),
     ),
     "covered": (
         (

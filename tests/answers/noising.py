@@ -57,7 +57,7 @@ def estimate_in_place(schedule, noisy, t, noise):
 
 
 def linear_schedule(steps):
-    return torch.linspace(1e-4, 0.02, steps)
+    return torch.linspace(1e-4, 0.016, steps)
 
 
 def cosine_schedule(steps):
@@ -129,13 +129,14 @@ WRONG = {
         ),
         (lambda steps: None, "your function returned None"),
         (lambda steps: torch.linspace(-0.1, 0.02, steps), "a share above 0 and below 1"),
+        (lambda steps: torch.linspace(1e-4, 0.02, steps), "20.2 % of your steps are idle"),
         (lambda steps: torch.full((steps,), 0.02), "of the picture's variance is gone"),
         (lambda steps: torch.full((steps,), 1e-4), "still picture"),
         (
             lambda steps: torch.cat(
                 [torch.full((steps // 10,), 1e-4), torch.full((steps - steps // 10,), 0.1)]
             ),
-            "noise already",
+            "alone takes",
         ),
     ),
 }

@@ -1,5 +1,7 @@
 """Answers to the exercises of lesson 11_the_real_thing."""
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 from diffusers import DDIMScheduler
@@ -38,15 +40,33 @@ def estimate_by_scheduler(noisy, predicted, alpha_bar, prediction_type):
     return scheduler.step(predicted, 0, noisy).pred_original_sample
 
 
-def flow_by_ends(noisy, velocity, t, t_next):
-    """Both ends of the line, then the point on it."""
-    clean, noise = noisy - t * velocity, noisy + (1 - t) * velocity
-    return (1 - t_next) * clean + t_next * noise
+def flow_upwards(velocity, noise, steps):
+    """With t counted as Liu et al. do, from 0 at the noise."""
+    x = noise.double()
+    for step in range(steps):
+        x = x - velocity(x.float(), 1 - step / steps).double() / steps
+    return x
 
 
-def flow_in_place(noisy, velocity, t, t_next):
-    noisy.add_(velocity, alpha=t_next - t)
-    return noisy
+def flow_by_linspace(velocity, noise, steps):
+    ts = torch.linspace(1, 0, steps + 1).tolist()
+    for t, after in pairwise(ts):
+        noise = noise + (after - t) * velocity(noise, t)
+    return noise
+
+
+def flow_in_place(velocity, noise, steps):
+    for step in range(steps, 0, -1):
+        noise -= velocity(noise, step / steps) / steps
+    return noise
+
+
+def flow_as_given(velocity, noise, steps):
+    x = noise
+    for step in range(steps, 1, -1):
+        t, t_next = step / steps, (step - 1) / steps
+        x = x + (t - t_next) * velocity(x, t_next)
+    return x
 
 
 RIGHT = {
@@ -60,7 +80,7 @@ RIGHT = {
         lambda count, bits: torch.tensor(count * bits / 2e9),
     ),
     "clean_estimate": (estimate_by_course, estimate_by_scheduler),
-    "flow_step": (flow_by_ends, on_copies(flow_in_place)),
+    "flow": (flow_upwards, flow_by_linspace, on_copies(flow_in_place)),
 }
 
 WRONG = {
@@ -97,11 +117,10 @@ WRONG = {
         ),
         (lambda x, said, bar, kind: said, "was expected, got"),
     ),
-    "flow_step": (
-        (lambda x, v, t, after: x - abs(t - after) * v, "sign is lost"),
+    "flow": (
         (flow_in_place, "changes its argument"),
-        (lambda x, v, t, after: x - (after - t) * v, "towards the noise"),
-        (lambda x, v, t, after: x - t * v, "at once"),
-        (lambda x, v, t, after: x - v, "length of the step"),
+        (flow_as_given, "the faults as given"),
+        (lambda v, x, n: x + v(x, 1.0), "was expected, got"),
+        (lambda v, x, n: x - v(x, 1.0), "in one step"),
     ),
 }

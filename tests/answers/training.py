@@ -5,8 +5,6 @@ import math
 import torch
 import torch.nn.functional as F
 
-from answers import on_copies
-
 
 def loss_by_hand(predict, schedule, clean, t, noise):
     return ((predict(loss_input(schedule, clean, t, noise), t) - noise) ** 2).mean()
@@ -23,17 +21,6 @@ def loss_one_by_one(predict, schedule, clean, t, noise):
         for x, at, e in zip(clean, t, noise, strict=True)
     ]
     return sum(losses) / len(losses)
-
-
-def drop_in_place(states, empty, dropped):
-    states[dropped] = empty
-    return states
-
-
-def drop_one_by_one(states, empty, dropped):
-    return torch.stack(
-        [empty if drop else said for said, drop in zip(states, dropped.tolist(), strict=True)]
-    )
 
 
 def ema_of_decay(history, decay):
@@ -110,7 +97,12 @@ def train_without_steps(unet, schedule, batch_at, steps):
 
 RIGHT = {
     "noise_loss": (loss_by_hand, loss_one_by_one),
-    "drop_captions": (on_copies(drop_in_place), drop_one_by_one),
+    "lazy_loss": (
+        lambda bars, factor: factor**2 - 2 * factor * (1 - bars).sqrt() + 1,
+        lambda bars, factor: torch.tensor(
+            [factor**2 * b + (factor * math.sqrt(1 - b) - 1) ** 2 for b in bars.tolist()]
+        ),
+    ),
     "ema": (ema_by_shares, ema_by_logarithm),
     "min_snr": (
         lambda snr, most: torch.minimum(torch.ones_like(snr), most / snr),
@@ -134,12 +126,10 @@ WRONG = {
         (lambda p, s, x, t, e: (p(loss_input(s, x, t, e), t) - e).abs().mean(), "absolute errors"),
         (lambda p, s, x, t, e: ((p(loss_input(s, x, t, e), t) - e) ** 2).sum(), "summed"),
     ),
-    "drop_captions": (
-        (drop_in_place, "changes its argument"),
-        (lambda s, e, d: torch.where(d[:, None, None], torch.zeros(()), s), "becomes zeros"),
-        (lambda s, e, d: drop_in_place(s.clone(), e, ~d), "True means drop"),
-        (lambda s, e, d: s, "nothing was dropped"),
-        (lambda s, e, d: s[~d], "keep its size"),
+    "lazy_loss": (
+        (lambda bars, f: (f * (1 - bars).sqrt() - 1) ** 2, "picture's part is missing"),
+        (lambda bars, f: f**2 + 0 * bars, "not subtracted"),
+        (lambda bars, f: f**2 * bars**2 + (f * (1 - bars) - 1) ** 2, "square roots are missing"),
     ),
     "ema": (
         (lambda history, half_life: ema_of_decay(history, 1 - 2 ** (-1 / half_life)), "wrong one"),
