@@ -40,6 +40,10 @@ def _weights(heads: int, queries: int, words: int, seed: int) -> Tensor:
     return (2 * numbers(heads, queries, words, seed=seed)).softmax(dim=2)
 
 
+def _stretched(heat: Tensor) -> Tensor:
+    return (heat - heat.min()) / (heat.max() - heat.min())
+
+
 def _map_of_kite(answer: Callable) -> Figure:
     scene = random_scene(7, count=2)
     (recorded,) = _recorded(7, 250).select(layers=["up.2.1"])
@@ -60,6 +64,10 @@ def _map_of_kite(answer: Callable) -> Figure:
         (_weights(4, 10, 9, 1), [3, 4, 7], (5, 2)),
     ],
     picture=_map_of_kite,
+    by_hand=lambda weights, positions, size: {
+        "shares of the word (heads down)": weights[:, :, positions].sum(dim=2),
+        "mean over the heads": weights[:, :, positions].sum(dim=2).mean(dim=0),
+    },
 )
 def word_map(weights: Tensor, positions: list[int], size: tuple[int, int]) -> Tensor:
     """A word's share of attention at every position: pieces added, heads averaged."""
@@ -83,6 +91,20 @@ word_map.mistakes(
     lambda p, positions, size: word_map(p, positions, (size[1], size[0])),
     "a softmax over the positions of the picture is one too many: these are probabilities already",
     lambda p, positions, size: word_map(p, positions, size).flatten().softmax(dim=0).reshape(size),
+    "the largest of the heads is taken; average them",
+    lambda p, positions, size: p[:, :, positions].sum(dim=2).amax(dim=0).reshape(size),
+    "only the last head is used; all of them are averaged",
+    lambda p, positions, size: p[-1][:, positions].sum(dim=1).reshape(size),
+    "stretched to go from 0 to 1; the shares themselves were asked for",
+    lambda p, positions, size: _stretched(word_map(p, positions, size)),
+    "divided by the sum over the picture; the shares themselves were asked for",
+    lambda p, positions, size: word_map(p, positions, size) / word_map(p, positions, size).sum(),
+    "one position too early: `positions` counts from 0, as the tensor does",
+    lambda p, positions, size: word_map(p, [i - 1 for i in positions], size),
+    "only the last piece of the word is used; `positions` may hold several",
+    lambda p, positions, size: p[:, :, positions[-1]].mean(dim=0).reshape(size),
+    "all words are added up, which gives 1 everywhere; take those at `positions`",
+    lambda p, positions, size: p.sum(dim=2).mean(dim=0).reshape(size),
 )
 
 # --- exercise 2: a score by one point -------------------------------------------------------------
@@ -143,6 +165,17 @@ def _at(
     return bool(mask[min(y, mask.shape[0] - 1), min(x, mask.shape[1] - 1)])
 
 
+def _looked_up(heat: Tensor, mask: Tensor) -> dict[str, object]:
+    row, column = divmod(int(heat.argmax()), heat.shape[1])
+    y, x = (
+        (i + 0.5) * m / h for i, m, h in zip((row, column), mask.shape, heat.shape, strict=True)
+    )
+    return {
+        "the strongest position, row and column": [row, column],
+        "its centre in the mask": [y, x],
+    }
+
+
 def _pointed(answer: Callable) -> Figure:
     mask = _marked(24, 32, slice(8, 18), slice(4, 14))
     shown = {}
@@ -154,7 +187,11 @@ def _pointed(answer: Callable) -> Figure:
     return pictures.heats(shown)
 
 
-@lesson.exercise(cases=_pointing_cases, picture=_pointed)
+@lesson.exercise(
+    cases=_pointing_cases,
+    picture=_pointed,
+    by_hand=lambda heat, mask: _looked_up(heat, mask),
+)
 def inside(heat: Tensor, mask: Tensor) -> bool:
     """Is the centre of the map's strongest position inside the mask?"""
     return points_at(heat, mask)
@@ -194,6 +231,10 @@ def _iou_of(chosen: Tensor, mask: Tensor) -> float:
     return ((chosen & mask).sum() / (chosen | mask).sum()).item()
 
 
+def _by_difference(chosen: Tensor, mask: Tensor) -> float:
+    return ((chosen & mask).sum() / (chosen ^ mask).sum()).item()
+
+
 def _thing_and_guess(answer: Callable) -> Figure:
     mask = _marked(24, 32, slice(8, 18), slice(4, 14))
     blurred = F.avg_pool2d(mask[None, None].float(), 9, 1, 4)[0, 0].roll((2, 3), (0, 1))
@@ -213,6 +254,12 @@ def _thing_and_guess(answer: Callable) -> Figure:
         (numbers(10, 7, seed=1).exp(), _marked(10, 7, slice(4, 9), slice(0, 5))),
     ],
     picture=_thing_and_guess,
+    by_hand=lambda heat, mask: {
+        "positions in the mask": int(mask.sum()),
+        "as many of the strongest": _strongest(heat, int(mask.sum())),
+        "in both": int((_strongest(heat, int(mask.sum())) & mask).sum()),
+        "in either": int((_strongest(heat, int(mask.sum())) | mask).sum()),
+    },
 )
 def iou(heat: Tensor, mask: Tensor) -> float:
     """Intersection over union of the mask and as many of the map's strongest positions."""
@@ -220,7 +267,8 @@ def iou(heat: Tensor, mask: Tensor) -> float:
 
 
 iou.mistakes(
-    "the intersection is divided by the mask; divide by the *union* of both",
+    "the intersection is divided by the size of one of the two, as in the Dice score; divide by "
+    "their *union*",
     lambda h, m: ((_strongest(h, int(m.sum())) & m).sum() / m.sum()).item(),
     "the positions of both are added up, so shared ones count twice: the union is `a | b`",
     lambda h, m: ((_strongest(h, int(m.sum())) & m).sum() / (2 * m.sum())).item(),
@@ -230,6 +278,18 @@ iou.mistakes(
     lambda h, m: _iou_of(h > h.mean(), m),
     "these are the weakest positions",
     lambda h, m: _iou_of(_strongest(-h, int(m.sum())), m),
+    "divided by the positions in *one* of the two only; the union holds the shared ones, too",
+    lambda h, m: _by_difference(_strongest(h, int(m.sum())), m),
+    "this is the share of *all* positions on which both agree; the background is most of it",
+    lambda h, m: (_strongest(h, int(m.sum())) == m).float().mean().item(),
+    "union over intersection: upside down",
+    lambda h, m: 1 / _iou_of(_strongest(h, int(m.sum())), m),
+    "this is 1 minus the score",
+    lambda h, m: 1 - _iou_of(_strongest(h, int(m.sum())), m),
+    "one position too many is taken",
+    lambda h, m: _iou_of(_strongest(h, min(int(m.sum()) + 1, h.numel())), m),
+    "the shares inside the mask are added up; count positions",
+    lambda h, m: (h[m].sum() / h.sum()).item(),
 )
 
 # --- exercise 4: a word's weight ------------------------------------------------------------------
@@ -251,6 +311,14 @@ def _rows(answer: Callable) -> Figure:
     return pictures.heats(shown, vmin=0, vmax=1)
 
 
+def _rows_to_1(weights: Tensor) -> Tensor:
+    return weights / weights.sum(dim=-1, keepdim=True)
+
+
+def _columns_to_1(weights: Tensor) -> Tensor:
+    return weights / weights.sum(dim=-2, keepdim=True)
+
+
 def _over_all(weights: Tensor) -> Tensor:
     return weights / weights.sum()
 
@@ -258,11 +326,16 @@ def _over_all(weights: Tensor) -> Tensor:
 @lesson.exercise(
     cases=lambda: [
         (torch.tensor([[0.0, 0.0]]), 1, 3.0),
+        (torch.tensor([[1.0, 0.0], [0.0, 2.0]]), 0, 2.0),
         (numbers(4, 4), 2, 0.0),
         (2 * numbers(5, 5, seed=1), 0, 0.25),
         (numbers(2, 3, 6, seed=2), 5, 8.0),
     ],
     picture=_rows,
+    by_hand=lambda scores, position, factor: {
+        "weights": scores.softmax(dim=-1),
+        "with the factor": _changed(scores.softmax(dim=-1), position, lambda x: x * factor),
+    },
 )
 def reweighted(scores: Tensor, position: int, factor: float) -> Tensor:
     """A softmax in which one position's weight counts `factor` times as much."""
@@ -281,8 +354,16 @@ reweighted.mistakes(
     lambda s, position, f: _changed(s.softmax(dim=-1), position, lambda x: x * f).softmax(dim=-1),
     "divided by the sum of *all* weights; each row has a sum of its own: `dim=-1`",
     lambda s, position, f: _over_all(_changed(s.softmax(dim=-1), position, lambda x: x * f)),
-    "nothing was changed: this is the softmax as it was",
+    "nothing was changed: this is the softmax as it was (a factor for *all* words cancels out)",
     lambda s, position, f: s.softmax(dim=-1),
+    "the weight becomes `factor` itself; it is *multiplied* by it",
+    lambda s, position, f: _rows_to_1(_changed(s.softmax(dim=-1), position, lambda x: 0 * x + f)),
+    "divided by the factor; multiply",
+    lambda s, position, f: _rows_to_1(_changed(s.softmax(dim=-1), position, lambda x: x / f)),
+    "divided by the sum of the *columns*; a row's words have to sum to 1: dim=-1",
+    lambda s, position, f: _columns_to_1(_changed(s.softmax(dim=-1), position, lambda x: x * f)),
+    "the softmax is taken over the positions of the picture; the words stand in a row: dim=-1",
+    lambda s, position, f: _rows_to_1(_changed(s.softmax(dim=-2), position, lambda x: x * f)),
 )
 
 # --- exercise 5: a map of your own ---------------------------------------------------------------

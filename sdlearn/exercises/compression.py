@@ -46,6 +46,11 @@ def _draw_psnr(answer: Callable) -> Figure:
         (numbers(2, 3, 5, 2).tanh(), numbers(2, 3, 5, 2).tanh() + 0.01),
     ],
     picture=_draw_psnr,
+    by_hand=lambda first, second: {
+        "differences": first - second,
+        "MSE": (first - second).square().mean(),
+        "peak² / MSE": 4 / (first - second).square().mean(),
+    },
 )
 def peak_signal_to_noise(first: Tensor, second: Tensor) -> Tensor:
     """10 log₁₀(peak² / MSE) in dB; pixels in [-1, 1] can differ by 2."""
@@ -69,6 +74,14 @@ peak_signal_to_noise.mistakes(
     lambda a, b: 10 * torch.log10((a - b).square().mean() / 4),
     "the differences are not squared before the mean",
     lambda a, b: 10 * torch.log10(4 / (a - b).abs().mean()),
+    "the 10 is missing: decibels are ten times the logarithm",
+    lambda a, b: torch.log10(4 / (a - b).square().mean()),
+    "peak² is divided by the *root* of the MSE; squares by squares: divide by the MSE itself",
+    lambda a, b: 10 * torch.log10(4 / (a - b).square().mean().sqrt()),
+    "peak / √MSE is a ratio of amplitudes, which takes 20 log10; 10 belongs to peak² / MSE",
+    lambda a, b: 10 * torch.log10(2 / (a - b).square().mean().sqrt()),
+    "the peak is taken from this picture; it is the largest difference that *can* be, 2",
+    lambda a, b: 10 * torch.log10(a.max() ** 2 / (a - b).square().mean()),
 )
 
 # --- exercise 2: sampling -------------------------------------------------------------------------
@@ -92,6 +105,11 @@ def _draw_sampled(answer: Callable) -> Figure:
         several(3, (1, 4, 3, 5)),
     ],
     picture=_draw_sampled,
+    by_hand=lambda mean, log_variance, noise: {
+        "variance": log_variance.exp(),
+        "σ": (log_variance / 2).exp(),
+        "σ · noise": (log_variance / 2).exp() * noise,
+    },
 )
 def sampled(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
     """A sample of the posterior: μ + σ ε, with σ = exp(½ log σ²)."""
@@ -111,6 +129,18 @@ sampled.mistakes(
     lambda mean, log_variance, noise: mean,
     "the mean is scaled too; only the noise is",
     lambda mean, log_variance, noise: (log_variance / 2).exp() * (mean + noise),
+    "half of the *variance*; half of the logarithm is meant: exp(½ log σ²)",
+    lambda mean, log_variance, noise: mean + log_variance.exp() / 2 * noise,
+    "the noise is not scaled: multiply it by σ = exp(½ log σ²)",
+    lambda mean, log_variance, noise: mean + noise,
+    "the noise is missing: σ alone is added to the mean",
+    lambda mean, log_variance, noise: mean + (log_variance / 2).exp(),
+    "the noise is divided by σ, or the exponent's sign is wrong: σ = exp(+½ log σ²) multiplies it",
+    lambda mean, log_variance, noise: mean + (-log_variance / 2).exp() * noise,
+    "mean and noise are exchanged",
+    lambda mean, log_variance, noise: noise + (log_variance / 2).exp() * mean,
+    "the mean is missing: this is the noise at its right size",
+    lambda mean, log_variance, noise: (log_variance / 2).exp() * noise,
 )
 
 # --- exercise 3: KL -------------------------------------------------------------------------------
@@ -133,6 +163,12 @@ def _draw_divergence(answer: Callable) -> Figure:
         several(2, (2, 4, 3, 5)),
     ],
     picture=_draw_divergence,
+    by_hand=lambda mean, log_variance: {
+        "μ²": mean**2,
+        "σ²": log_variance.exp(),
+        "log σ²": log_variance,
+        "½ (μ² + σ² - 1 - log σ²)": _kl(mean, log_variance),
+    },
 )
 def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     """KL to the standard normal distribution, a number for each picture of the batch."""
@@ -161,6 +197,22 @@ divergence.mistakes(
     lambda mean, v: _kl(mean, v).mean(dim=1),
     "this adds up all pictures; one number for each picture is asked for",
     lambda mean, log_variance: divergence(mean, log_variance).sum(),
+    "σ in place of σ²: log_variance is log σ², so exp gives σ² at once, without the half",
+    lambda mean, v: 0.5 * (mean**2 + (v / 2).exp() - 1 - v).flatten(1).sum(dim=1),
+    "the variance is squared: exp(log_variance) is σ² already",
+    lambda mean, v: 0.5 * (mean**2 + v.exp() ** 2 - 1 - v).flatten(1).sum(dim=1),
+    "the - log σ² is missing",
+    lambda mean, v: 0.5 * (mean**2 + v.exp() - 1).flatten(1).sum(dim=1),
+    "the sign of log σ² is wrong: it is subtracted",
+    lambda mean, v: 0.5 * (mean**2 + v.exp() - 1 + v).flatten(1).sum(dim=1),
+    "the variance itself is missing: μ² + σ² - 1 - log σ²",
+    lambda mean, v: 0.5 * (mean**2 - 1 - v).flatten(1).sum(dim=1),
+    "the mean's part is missing: μ² + σ² - 1 - log σ²",
+    lambda mean, v: 0.5 * (v.exp() - 1 - v).flatten(1).sum(dim=1),
+    "the 1 is added; it is subtracted",
+    lambda mean, v: 0.5 * (mean**2 + v.exp() + 1 - v).flatten(1).sum(dim=1),
+    "this is the mean over everything; the *sum* for each picture of the batch was asked for",
+    lambda mean, v: _kl(mean, v).mean(),
 )
 
 # --- exercise 4: scaling --------------------------------------------------------------------------
@@ -176,6 +228,7 @@ def _draw_scaling(answer: Callable) -> Figure:
 
 @lesson.exercise(
     cases=lambda: [
+        (torch.tensor([1.0, 3.0, 5.0, 7.0]).reshape(2, 1, 1, 2),),
         (2 * numbers(2, 4, 60, 40),),
         (3 * numbers(2, 4, 40, 64) + 1,),
         (0.2 * numbers(3, 4, 50, 50, seed=1),),
@@ -187,6 +240,7 @@ def _draw_scaling(answer: Callable) -> Figure:
         ),
     ],
     picture=_draw_scaling,
+    by_hand=lambda z: {"mean": z.mean(), "variance": z.var(), "spread": z.std()},
 )
 def scaling(z: Tensor) -> Tensor:
     """The scaling factor: one over the standard deviation of all numbers."""
@@ -212,6 +266,14 @@ scaling.mistakes(
     lambda z: 1 / z.std(dim=(1, 2, 3)),
     "the mean is not subtracted before squaring: this is the root mean square",
     lambda z: 1 / z.square().mean().sqrt(),
+    "this is one over the *range*; the spread is the standard deviation",
+    lambda z: 1 / (z.max() - z.min()),
+    "this is one over the largest number; the spread is the standard deviation",
+    lambda z: 1 / z.abs().max(),
+    "this is the mean distance from zero, not the standard deviation",
+    lambda z: 1 / z.abs().mean(),
+    "this is Stable Diffusion's own number; it comes from its latents, and yours from those given",
+    lambda z: torch.tensor(0.18215),
 )
 
 # --- exercise 5: an edit of your own -------------------------------------------------------------

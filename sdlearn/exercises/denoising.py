@@ -64,6 +64,11 @@ def _down(step: Callable, stride: int = 100) -> Tensor:
         (*several(2, (1, 4, 3, 5)), 0.8, 1.0),
     ],
     picture=lambda answer: _both(answer, ddim_step, _down, "ten steps of yours"),
+    by_hand=lambda noisy, predicted, alpha_bar, alpha_bar_next: {
+        "x̂₀": _clean(noisy, predicted, alpha_bar),
+        "√ᾱ′": alpha_bar_next**0.5,
+        "√(1 - ᾱ′)": (1 - alpha_bar_next) ** 0.5,
+    },
 )
 def ddim_step(noisy: Tensor, predicted: Tensor, alpha_bar: float, alpha_bar_next: float) -> Tensor:
     """One step of DDIM."""
@@ -87,6 +92,22 @@ ddim_step.mistakes(
     lambda x, e, a, b: b**0.5 * x + (1 - b) ** 0.5 * e,
     "only the difference of the two noises is taken away; a step rescales the picture as well",
     lambda x, e, a, b: x - ((1 - a) ** 0.5 - (1 - b) ** 0.5) * e,
+    "only the noise's factor in x̂₀ lacks its root: √(1 - ᾱ)",
+    lambda x, e, a, b: b**0.5 * (x - (1 - a) * e) / a**0.5 + (1 - b) ** 0.5 * e,
+    "x̂₀ is right, but mixed without the roots: √ᾱ′ and √(1 - ᾱ′)",
+    lambda x, e, a, b: b * _clean(x, e, a) + (1 - b) * e,
+    "x̂₀ is mixed back to the *old* rung: this is x_t again",
+    lambda x, e, a, b: a**0.5 * _clean(x, e, a) + (1 - a) ** 0.5 * e,
+    "the noise of the next rung is √(1 - ᾱ′), not the root of the difference of the two ᾱ",
+    lambda x, e, a, b: b**0.5 * _clean(x, e, a) + abs(b - a) ** 0.5 * e,
+    "x̂₀ is not made smaller for the next rung: it is multiplied by √ᾱ′",
+    lambda x, e, a, b: _clean(x, e, a) + (1 - b) ** 0.5 * e,
+    "wrong sign in x̂₀: the noise was added, so it is subtracted",
+    lambda x, e, a, b: b**0.5 * (x + (1 - a) ** 0.5 * e) / a**0.5 + (1 - b) ** 0.5 * e,
+    "the noise is subtracted at the end; it is put back",
+    lambda x, e, a, b: b**0.5 * _clean(x, e, a) - (1 - b) ** 0.5 * e,
+    "multiplied by √ᾱ in x̂₀; divide by it",
+    lambda x, e, a, b: b**0.5 * (x - (1 - a) ** 0.5 * e) * a**0.5 + (1 - b) ** 0.5 * e,
 )
 
 # --- exercise 2: the whole loop -------------------------------------------------------------------
@@ -152,6 +173,18 @@ draw_latents.mistakes(
     _loop(_next, step=lambda x, e, a, b: x - e),
     "the timesteps are taken upwards; drawing goes from much noise to none",
     lambda p, schedule, noise, ts: draw_latents(p, schedule, noise, ts[::-1]),
+    "the first rung is left out: the loop has to begin at timesteps[0]",
+    lambda p, s, x, ts: draw_latents(p, s, x, ts[1:]),
+    "the network is told the t of the *next* rung; the latents are at this one",
+    lambda p, s, x, ts: draw_latents(
+        lambda z, t: p(z, ts[min(ts.index(t) + 1, len(ts) - 1)]), s, x, ts
+    ),
+    "the walk ends at ᾱ of t = 0, where a little noise is left; after the last step ᾱ is 1",
+    lambda p, s, x, ts: _loop(
+        lambda bars, i: bars[i + 1] if i + 1 < len(bars) else s.alpha_bars[0].item()
+    )(p, s, x, ts),
+    "all of the way is walked in one jump, from the first rung to x̂₀; go rung by rung",
+    lambda p, s, x, ts: _clean(x, p(x, ts[0]), s.alpha_bars[ts[0]].item()),
 )
 
 # --- exercise 3: a step of DDPM -------------------------------------------------------------------
@@ -193,6 +226,12 @@ def _wandered(step: Callable) -> Tensor:
         (*several(3, (1, 4, 3, 5)), 0.8, 1.0),
     ],
     picture=lambda answer: _both(answer, ddpm_step, _wandered, "twenty steps of yours"),
+    by_hand=lambda noisy, predicted, fresh, alpha_bar, alpha_bar_next: {
+        "α = ᾱ / ᾱ′": alpha_bar / alpha_bar_next,
+        "β = 1 - α": 1 - alpha_bar / alpha_bar_next,
+        "mean": _ddpm(noisy, predicted, alpha_bar, 1 - alpha_bar / alpha_bar_next),
+        "√β̃": _root_of_spread(1 - alpha_bar / alpha_bar_next, alpha_bar, alpha_bar_next),
+    },
 )
 def ddpm_step(
     noisy: Tensor, predicted: Tensor, fresh: Tensor, alpha_bar: float, alpha_bar_next: float
@@ -231,6 +270,20 @@ ddpm_step.mistakes(
     _ddpm_with(lambda x, e, bar, beta: (x - beta / bar**0.5 * e) / (1 - beta) ** 0.5),
     "divided by √ᾱ, which undoes all steps; one step is undone by √α",
     _ddpm_with(lambda x, e, bar, beta: (x - beta / (1 - bar) ** 0.5 * e) / bar**0.5),
+    "ᾱ′ is taken for ᾱ below β: divide by √(1 - ᾱ), the size of the noise that is there *now*",
+    lambda x, e, fresh, bar, after: (
+        _ddpm(x, e, after, 1 - bar / after) + _root_of_spread(1 - bar / after, bar, after) * fresh
+    ),
+    "the ratio in β̃ is upside down: (1 - ᾱ′) / (1 - ᾱ)",
+    _ddpm_with(added=lambda beta, bar, after: ((1 - bar) / (1 - after) * beta) ** 0.5),
+    "the fresh noise is subtracted; add it",
+    _ddpm_with(added=lambda *given: -_root_of_spread(*given)),
+    "the named noise is added; it is taken away",
+    _ddpm_with(lambda x, e, bar, beta: _ddpm(x, -e, bar, beta)),
+    "fresh noise at full size: multiply it by √β̃",
+    _ddpm_with(added=lambda *_: 1.0),
+    "√(1 - ᾱ) of fresh noise, all that is there now; only √β̃ is put back",
+    _ddpm_with(added=lambda beta, bar, after: (1 - bar) ** 0.5),
 )
 
 # --- exercise 4: guidance -------------------------------------------------------------------------
@@ -253,6 +306,10 @@ def _guided_down(combine: Callable, scale: float = 3.0) -> Tensor:
         (numbers(3), numbers(3, seed=2), 0.0),
     ],
     picture=lambda answer: _both(answer, guided, _guided_down, "with yours, scale 3"),
+    by_hand=lambda unconditional, conditional, guidance: {
+        "conditional - unconditional": conditional - unconditional,
+        "guidance times that": guidance * (conditional - unconditional),
+    },
 )
 def guided(unconditional: Tensor, conditional: Tensor, guidance: float) -> Tensor:
     """Classifier-free guidance."""
@@ -276,6 +333,16 @@ guided.mistakes(
     lambda u, c, s: u + s * c,
     "one too weak: scale 1 has to give the conditional prediction",
     lambda u, c, s: u + (s - 1) * (c - u),
+    "both are added: the *difference* is what guidance exaggerates",
+    lambda u, c, s: u + c,
+    "a mean with weights: guidance goes beyond the conditional one, along the difference",
+    lambda u, c, s: (u + s * c) / (1 + s),
+    "the difference starts from zero: this is scale · conditional",
+    lambda u, c, s: s * c,
+    "the scale divides the difference; it multiplies it",
+    lambda u, c, s: u + (c - u) / s if s else c,
+    "the size of the difference, without its sign",
+    lambda u, c, s: u + s * (c - u).abs(),
 )
 
 # --- exercise 5: guidance of your own ------------------------------------------------------------

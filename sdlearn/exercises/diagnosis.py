@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterable, Iterator
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -84,19 +85,20 @@ def _scaled(pairs: list[Pair]) -> str | None:
         return None
     mine, right = (torch.cat([pair[i].flatten() for pair in pairs]) for i in (0, 1))
     factor = (mine * right).sum() / right.square().sum()
-    if factor.isfinite() and abs(factor) > 1e-3 and close(mine, factor * right):
+    if f"{factor:.4g}" != "1" and 1e-3 < abs(factor) < 1e4 and close(mine, factor * right):
         return f"every number is {factor:.4g} times what was asked for"
     summand = (mine - right).mean()
     if close(mine, right + summand):
         return f"every number is {abs(summand):.4g} too {'large' if summand > 0 else 'small'}"
     factors = [_factor(m, r) for m, r in pairs]
-    if len(pairs) < 2 or None in factors:
+    if len(pairs) < 2 or None in factors or not all(1e-3 < abs(f) < 1e3 for f in factors):
         return None
-    many = ", ".join(f"{factor:.4g}" for factor in factors)
-    if all(factor > 1.5 and _is_whole(factor) for factor in factors):
-        return f"a sum, where a mean was asked for: in these cases it is {many} times as large"
-    if all(0 < factor < 0.7 and _is_whole(1 / factor) for factor in factors):
-        return f"a mean, where a sum was asked for: in these cases it is {many} of it"
+    if any(factor != 1 and (_is_whole(factor) or _is_whole(1 / factor)) for factor in factors):
+        many = ", ".join(f"{factor:.4g}" for factor in factors)
+        return (
+            f"these are {many} times the right numbers, another factor in each case: is something "
+            "summed where a mean was asked for, or divided once too often?"
+        )
     return None
 
 
@@ -111,18 +113,75 @@ def _factor(mine: Tensor, right: Tensor) -> float | None:
 
 def _only_the_first(pairs: list[Pair]) -> str | None:
     several = [(m, r) for m, r in pairs if r.ndim and m.shape == r.shape and len(r) > 1]
-    if several and all(close(mine[0], right[0]) for mine, right in several):
+    if several and all(
+        close(mine[0], right[0]) and not any(map(close, mine[1:], right[1:]))
+        for mine, right in several
+    ):
         return "only the first of the batch is right; each has its own numbers"
     return None
 
 
 def _reordered(pairs: list[Pair]) -> str | None:
-    sized = [(m, r) for m, r in pairs if m.numel() == r.numel()]
+    sized = [(m, r) for m, r in pairs if m.numel() == r.numel() > 1]
     if len(sized) == len(pairs) and all(
         close(m.flatten().sort().values, r.flatten().sort().values) for m, r in pairs
     ):
         return "the numbers are right, but they stand in other places"
     return None
+
+
+# --- where they part ------------------------------------------------------------------------------
+
+FEW = 4
+"""So many numbers of a result are said in the line itself; more are folded beneath it."""
+
+Call = dict[str, Tensor]
+"""The arguments of one call, by name."""
+
+
+def difference(mine: Tensor, right: Tensor) -> str:
+    """A wrong result and the right one, or of many numbers the first that differs."""
+    if right.numel() <= FEW:
+        return f"{written(right)} was expected, got {written(mine)}"
+    apart = ~torch.isclose(mine, right, rtol=1e-4, atol=1e-5)
+    place = tuple(apart.nonzero()[0].tolist()) if apart.any() else (0,) * right.ndim
+    return (
+        f"{int(apart.sum())} of {right.numel()} numbers are wrong, first the one at "
+        f"[{', '.join(map(str, place))}]: {written(right[place])} was expected, got "
+        f"{written(mine[place])}"
+    )
+
+
+def calls(answer: Callable, function: Callable, case: tuple) -> list[Call]:
+    """How an answer calls a function that is among its arguments."""
+    heard = []
+
+    def listening(*arguments, **named):
+        given = inspect.signature(function).bind(*arguments, **named).arguments
+        heard.append({n: torch.as_tensor(x).detach().clone().float() for n, x in given.items()})
+        return function(*arguments, **named)
+
+    answer(*(listening if value is function else deepcopy(value) for value in case))
+    return heard
+
+
+def asked_wrongly(name: str, mine: list[Call], right: list[Call]) -> str:
+    """The first call of a function, such as a network, that differs from the right way's."""
+    for number, (asked, expected) in enumerate(zip(mine, right, strict=False), 1):
+        for argument, value in expected.items():
+            got = asked[argument]
+            if got.numel() != value.numel() and 1 in (got.numel(), value.numel()):
+                got, value = torch.broadcast_tensors(got, value)
+            if not close(got, value):
+                return (
+                    f"The first thing that goes wrong: in call {number} of `{name}`, "
+                    f"`{argument}` is {written(got)}, where {written(value)} was expected"
+                )
+    if len(mine) != len(right):
+        return f"`{name}` is called {len(mine)} times, where {len(right)} were expected"
+    return (
+        f"`{name}` is asked all the right questions, so look at what is done with its last answer"
+    )
 
 
 # --- the case to redo on paper --------------------------------------------------------------------

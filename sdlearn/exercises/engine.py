@@ -37,10 +37,21 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from sdlearn._support.precision import in_float32
-from sdlearn.exercises.diagnosis import listed, redone, relation, shape_of, written
+from sdlearn.exercises.diagnosis import (
+    asked_wrongly,
+    calls,
+    difference,
+    listed,
+    redone,
+    relation,
+    shape_of,
+    written,
+)
 
-FEW = 4
-"""So many numbers of a result are said in the line itself; more are folded beneath it."""
+CUT_OFF = (
+    "the number is right, but a network cannot learn from it: its gradient was cut off, by "
+    "`.item()`, `.detach()`, `float()`, `torch.tensor()` or `torch.no_grad()`"
+)
 RETURNED_NONE = "your function returned None; does it end with `return`?"
 
 Case = tuple
@@ -114,6 +125,7 @@ class Lesson:
         picture: Callable[[Callable], Figure] | None = None,
         near: Callable[[object, object], bool] | None = None,
         learns: Callable[[], tuple[Case, Tensor]] | None = None,
+        by_hand: Callable[..., dict[str, object]] | None = None,
     ) -> Callable[[Callable], Exercise]:
         """Declare a function as an exercise, under its own name.
 
@@ -123,9 +135,12 @@ class Lesson:
             near: is a result as good as the right one? By default, equal to within rounding.
             learns: for a function that networks are trained with, a case and a tensor in it that
                 the gradient of the result has to reach.
+            by_hand: the intermediate results of a case, by name, to redo it on paper.
         """
         near = near or equal
-        return lambda right: self._add(Exercise(self.name, right, cases, picture, near, learns))
+        return lambda right: self._add(
+            Exercise(self.name, right, cases, picture, near, learns, by_hand)
+        )
 
     def open_exercise(
         self, picture: Callable[[object], Figure]
@@ -148,6 +163,7 @@ class AnyExercise(ABC):
         """What the check says about an answer; it never raises."""
         try:
             with in_float32(), torch.random.fork_rng(devices=[]):
+                _check_function(answer)
                 return self._grade(answer)
         except Unmet as unmet:
             return self._wrong(str(unmet))
@@ -184,6 +200,7 @@ class Exercise(AnyExercise):
     picture: Callable[[Callable], Figure] | None
     near: Callable[[object, object], bool]
     learns: Callable[[], tuple[Case, Tensor]] | None = None
+    by_hand: Callable[..., dict[str, object]] | None = None
     known: dict[str, Callable] = field(default_factory=dict)
     """Known mistakes: for each, what to say and the wrong way."""
 
@@ -206,8 +223,6 @@ class Exercise(AnyExercise):
         self.known.update(zip(says, ways, strict=True))
 
     def _grade(self, answer: object) -> Grade:
-        if not callable(answer):
-            return self._wrong(f"a function was expected, got {type(answer).__name__}")
         pairs, failed = self._tried(answer)
         wrong = [(c, result) for c, result in pairs if not self.near(result, self.right(*c))]
         if not wrong and failed:
@@ -221,7 +236,7 @@ class Exercise(AnyExercise):
             return self._wrong(
                 "the result changes from call to call; use what the function is given"
             )
-        message = self._mistake(pairs) or self._difference(pairs, wrong)
+        message = self._mistake(pairs) or self._difference(answer, pairs, wrong)
         picture = partial(self._draw_if_possible, answer)
         return Grade(self.name, False, message, picture, self._redone(case, result))
 
@@ -259,11 +274,10 @@ class Exercise(AnyExercise):
         case, weights = self.learns()
         result = answer(*case)
         if not (isinstance(result, Tensor) and result.requires_grad):
-            raise Unmet(
-                "the number is right, but a network cannot learn from it: its gradient was cut "
-                "off, by `.item()`, `.detach()`, `float()` or `torch.no_grad()`"
-            )
-        (mine,) = torch.autograd.grad(result, weights)
+            raise Unmet(CUT_OFF)
+        (mine,) = torch.autograd.grad(result, weights, allow_unused=True)
+        if mine is None:
+            raise Unmet(CUT_OFF)
         (right,) = torch.autograd.grad(self.right(*case), weights)
         if not equal(mine, right):
             raise Unmet("the number is right, but its gradient is not: is a part of it detached?")
@@ -298,32 +312,52 @@ class Exercise(AnyExercise):
     def _mistake(self, pairs: list[tuple[Case, object]]) -> str | None:
         """The first known mistake that gives the same results."""
         for says, way in self.known.items():
-            if all(self.near(result, way(*case)) for case, result in pairs):
-                return says
+            try:
+                if all(self.near(result, way(*case)) for case, result in pairs):
+                    return says
+            except (ArithmeticError, RuntimeError, IndexError, ValueError):
+                continue  # a wrong way may fail where the learner's does not
         return None
 
-    def _difference(self, pairs: list, wrong: list) -> str:
+    def _difference(self, answer: Callable, pairs: list, wrong: list) -> str:
         """What is wrong with the form of the result; else how it follows from the right one."""
-        for case, result in pairs:
-            expected = torch.as_tensor(self.right(*case))
-            tensor_of(result, tuple(expected.shape), f"for {self._given(case)}: ")
-        compared = [
-            (torch.as_tensor(result).detach().double(), torch.as_tensor(self.right(*case)).double())
-            for case, result in pairs
-        ]
-        if said := relation(compared):
+        case, result = wrong[0]
+        expected = torch.as_tensor(self.right(*case))
+        tensor_of(result, tuple(expected.shape), f"for {self._given(case)}: ")
+        if said := self._relation(pairs):
             return said
         right = len(pairs) - len(wrong)
+        mine, expected = self._compared(case, result)
         some = f"; {right} of {len(pairs)} cases are right" if right else ""
-        (mine, expected), case = compared[pairs.index(wrong[0])], wrong[0][0]
-        if expected.numel() <= FEW:
-            numbers = f"{written(expected)} was expected, got {written(mine)}"
-            return f"for {self._given(case)}: {numbers}{some}"
-        apart = (~torch.isclose(mine, expected, rtol=1e-4, atol=1e-5)).sum()
         return (
-            f"for {self._given(case)}: the shape is right, but {apart} of {expected.numel()} "
-            f"numbers are not{some}"
+            f"for {self._given(case)}: {difference(mine, expected)}{some}"
+            f"{self._on_the_way(answer, case)}"
         )
+
+    def _relation(self, pairs: list) -> str | None:
+        try:
+            return relation([self._compared(*pair) for pair in pairs])
+        except (TypeError, ValueError, RuntimeError):  # a result in another case is no tensor
+            return None
+
+    def _compared(self, case: Case, result: object) -> tuple[Tensor, Tensor]:
+        """A result and the right one, in double precision."""
+        return (
+            torch.as_tensor(result).detach().double(),
+            torch.as_tensor(self.right(*case)).double(),
+        )
+
+    def _on_the_way(self, answer: Callable, case: Case) -> str:
+        """Where the answer parts from the right way: in what it asks a function that it is given,
+        or to be found by hand.
+        """
+        for name, value in zip(self._names(), case, strict=False):
+            if inspect.isfunction(value):
+                return ". " + asked_wrongly(name, *(calls(f, value, case) for f in (answer, self)))
+        if self.by_hand is None:
+            return ""
+        steps = "; ".join(f"{name} = {written(x)}" for name, x in self.by_hand(*case).items())
+        return f". By hand: {steps}"
 
     def _given(self, case: Case) -> str:
         named = zip(self._names(), case, strict=False)
@@ -358,6 +392,14 @@ class OpenExercise(AnyExercise):
 # --- what learners' functions return --------------------------------------------------------------
 
 
+def _check_function(answer: object) -> None:
+    if not callable(answer) or isinstance(answer, torch.nn.Module):
+        raise Unmet(
+            f"a function was expected, got {type(answer).__name__}; hand in the function itself, "
+            "without ()"
+        )
+
+
 def tensor_of(result: object, shape: tuple[int, ...] | None = None, where: str = "") -> Tensor:
     """A result as a tensor of finite numbers, of this shape if one is given.
 
@@ -375,11 +417,15 @@ def tensor_of(result: object, shape: tuple[int, ...] | None = None, where: str =
     if values.is_complex():
         raise Unmet(f"{where}your result is complex: the root of a negative number was taken")
     if shape is not None and values.shape != shape:
-        wanted = "×".join(map(str, shape))
-        raise Unmet(f"{where}shape {wanted or '()'} was expected, got {shape_of(values)}")
+        wanted = f"shape {'×'.join(map(str, shape))}" if shape else "a single number"
+        raise Unmet(f"{where}{wanted} was expected, got {_form(values)}")
     if not values.isfinite().all():
         raise Unmet(f"{where}your result holds NaN or infinity")
     return values
+
+
+def _form(values: Tensor) -> str:
+    return f"shape {shape_of(values)}" if values.ndim else f"a single number, {written(values)}"
 
 
 def unlike(value: float, bound: float, digits: int = 2) -> tuple[str, str]:

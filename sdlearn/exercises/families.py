@@ -32,8 +32,8 @@ def _against_score(answer: Callable) -> Figure:
 
 
 def _learning() -> tuple[Case, Tensor]:
-    scores = numbers(4).requires_grad_()
-    return (scores, numbers(3, seed=1)), scores
+    weight = torch.tensor(1.0, requires_grad=True)
+    return (weight * numbers(4), weight * numbers(3, seed=1)), weight
 
 
 @lesson.exercise(
@@ -41,10 +41,16 @@ def _learning() -> tuple[Case, Tensor]:
         (torch.tensor([2.0]), torch.tensor([-1.0])),
         several(2, (5,)),
         (3 * numbers(4), 3 * numbers(6, seed=1)),
-        (torch.tensor([120.0, -3.0]), torch.tensor([-120.0, 120.0, 1.0])),
+        (torch.tensor([120.0, -120.0, -3.0]), torch.tensor([-120.0, 120.0, 1.0, 2.0])),
     ],
     picture=_against_score,
     learns=_learning,
+    by_hand=lambda real, forged: {
+        "D(x)": real.sigmoid(),
+        "-log D(x)": F.softplus(-real),
+        "D(G(z))": forged.sigmoid(),
+        "-log(1 - D(G(z)))": F.softplus(forged),
+    },
 )
 def critic_loss(real: Tensor, forged: Tensor) -> Tensor:
     """-log D(x) - log(1 - D(G(z))) from scores, the mean of each kind (Goodfellow et al. 2014)."""
@@ -71,6 +77,14 @@ critic_loss.mistakes(
     lambda real, forged: -(real.log()).mean() - (1 - forged).log().mean(),
     "the losses of the pages are summed; take the mean of each kind",
     lambda real, forged: F.softplus(-real).sum() + F.softplus(forged).sum(),
+    "the mean is taken over all pages together; take the mean of each kind, and add the two",
+    lambda real, forged: torch.cat([F.softplus(-real), F.softplus(forged)]).mean(),
+    "the sigmoid is taken twice: `binary_cross_entropy_with_logits` takes it by itself",
+    lambda real, forged: F.softplus(-real.sigmoid()).mean() + F.softplus(forged.sigmoid()).mean(),
+    "the logarithm is taken after the mean; every page has a logarithm of its own",
+    lambda real, forged: -real.sigmoid().mean().log() - (1 - forged.sigmoid()).mean().log(),
+    "these are squared errors; this loss takes logarithms",
+    lambda real, forged: (1 - real.sigmoid()).square().mean() + forged.sigmoid().square().mean(),
 )
 
 # --- exercise 2: why a VAE blurs ------------------------------------------------------------------
@@ -116,6 +130,8 @@ def _nearest(pictures: Tensor) -> Tensor:
     cases=lambda: [
         (torch.tensor([[[[0.0]]], [[[1.0]]], [[[4.0]]]]), "squared"),
         (torch.tensor([[[[0.0]]], [[[1.0]]], [[[4.0]]]]), "absolute"),
+        (torch.tensor([0.0, 0.0, 0.0, 1.0, 4.0]).reshape(5, 1, 1, 1), "absolute"),
+        (torch.tensor([0.0, 0.0, 0.0, 1.0, 4.0]).reshape(5, 1, 1, 1), "squared"),
         (numbers(5, 3, 2, 4), "squared"),
         (numbers(3, 1, 3, 2, seed=2), "absolute"),
         (numbers(7, 3, 2, 3, seed=3), "absolute"),
@@ -167,10 +183,16 @@ def _coverage(answer: Callable) -> Figure:
 @lesson.exercise(
     cases=lambda: [
         (torch.tensor([[0.0], [1.0], [2.0], [3.0]]), torch.tensor([[0.1], [0.2]]), 0.5),
+        (torch.tensor([[0.0, 0.0], [9.0, 9.0]]), torch.tensor([[3.0, 4.0], [9.0, 8.0]]), 4.5),
+        (torch.tensor([[0.0], [2.0], [9.0]]), torch.tensor([[0.5], [8.0]]), 1.0),
         (numbers(12, 3), numbers(7, 3, seed=1), 1.5),
         (numbers(5, 2), numbers(9, 2, seed=2), 0.6),
     ],
     picture=_coverage,
+    by_hand=lambda real, made, radius: {
+        "distances (a row for each real one)": torch.cdist(real, made),
+        "covered": (torch.cdist(real, made) <= radius).any(dim=1),
+    },
 )
 def covered(real: Tensor, made: Tensor, radius: float) -> Tensor:
     """The share of real pictures that have a made one within the radius."""
@@ -188,6 +210,16 @@ covered.mistakes(
     lambda real, made, radius: (torch.cdist(real, made) <= radius).any(dim=1).float().sum(),
     "the share of those that are missed; diversity is the share of those that are covered",
     lambda real, made, radius: 1 - covered(real, made, radius),
+    "a point at just the radius counts, too: `<=`",
+    lambda r, m, radius: (torch.cdist(r, m) < radius).any(dim=1).float().mean(),
+    "distances are Euclidean: the root of the sum of squares, not the sum of differences",
+    lambda r, m, radius: (torch.cdist(r, m, p=1) <= radius).any(dim=1).float().mean(),
+    "distances are Euclidean: the root of the sum of squares, not the largest difference",
+    lambda r, m, radius: (torch.cdist(r, m, p=torch.inf) <= radius).any(dim=1).float().mean(),
+    "this is divided by all pairs; divide by how many real ones there are",
+    lambda r, m, radius: (torch.cdist(r, m) <= radius).any(dim=1).sum() / (len(r) * len(m)),
+    "divided by how many *made* ones there are; it is a share of the real ones",
+    lambda r, m, radius: (torch.cdist(r, m) <= radius).any(dim=1).sum() / len(m),
     "distances must be compared with the radius, not squared distances",
     lambda r, m, radius: (torch.cdist(r, m).square() <= radius).any(dim=1).float().mean(),
 )

@@ -71,10 +71,17 @@ def _bars(answer: Callable) -> Figure:
         ([900, 700, 500, 300, 100], 0.4),
         ([900, 700, 500, 300, 100], 1.0),
         ([900, 700, 500, 300, 100], 0.1),
+        ([900, 700, 500, 300, 100], 0.25),
+        ([999, 900, 100, 50, 10], 0.4),
         (list(range(975, 0, -25)), 0.3),
         (list(range(980, 0, -20)), 0.75),
     ],
     picture=_bars,
+    by_hand=lambda timesteps, strength: {
+        "rungs": len(timesteps),
+        "strength · rungs": strength * len(timesteps),
+        "int of it": int(strength * len(timesteps)),
+    },
 )
 def lower_rungs(timesteps: list[int], strength: float) -> list[int]:
     """The last int(strength · steps) timesteps (Meng et al. 2022)."""
@@ -94,6 +101,12 @@ lower_rungs.mistakes(
     lambda ts, strength: lower_rungs(ts, strength)[::-1],
     "this is the number of rungs; the rungs themselves were asked for",
     lambda ts, s: int(s * len(ts)),
+    "one rung too many is done",
+    lambda ts, strength: ts[max(len(ts) - int(strength * len(ts)) - 1, 0) :],
+    "rounded to the nearest; int(strength · steps) rungs are done, `int` cuts off",
+    lambda ts, strength: ts[len(ts) - int(strength * len(ts) + 0.5) :],
+    "the lower part by the *value* of t; count the rungs: int(strength · how many there are)",
+    lambda ts, strength: [t for t in ts if t <= 1000 * strength],
 )
 
 # --- exercise 2: the whole of image to image ------------------------------------------------------
@@ -116,6 +129,23 @@ def _redrawn(
     for t, alpha_bar, following in zip(rungs, alpha_bars, alpha_bars[1:], strict=False):
         latents = ddim_step(latents, predict(latents, t), alpha_bar, following)
     return latents
+
+
+def _jumped(
+    predict: Predict, schedule: Schedule, clean: Tensor, noise: Tensor, rungs: list[int]
+) -> Tensor:
+    """From the first rung straight to x̂₀."""
+    if not rungs:
+        return clean
+    noisy = add_noise(schedule, clean, rungs[0], noise)
+    return ddim_step(noisy, predict(noisy, rungs[0]), schedule.alpha_bars[rungs[0]].item(), 1.0)
+
+
+def _without_roots(
+    schedule: Schedule, clean: Tensor, noise: Tensor, rungs: list[int]
+) -> Tensor | None:
+    bar = schedule.alpha_bars[rungs[0]] if rungs else 1.0
+    return bar * clean + (1 - bar) * noise
 
 
 def _case(shape: tuple[int, ...], timesteps: list[int], strength: float) -> Case:
@@ -175,6 +205,25 @@ redraw.mistakes(
     lambda p, s, x, e, ts, part: _redrawn(p, s, x, e, ts),
     "the picture and the noise are just added; √ᾱ of the one and √(1 - ᾱ) of the other",
     lambda p, s, x, e, ts, part: _redrawn(p, s, x, e, lower_rungs(ts, part), x + e),
+    "the first of the rungs is left out: the loop begins at the rung that the picture is noised to",
+    lambda p, s, x, e, ts, part: _redrawn(
+        p,
+        s,
+        x,
+        e,
+        lower_rungs(ts, part)[1:],
+        add_noise(s, x, lower_rungs(ts, part)[0], e) if lower_rungs(ts, part) else None,
+    ),
+    "one jump to x̂₀, from the rung where it begins; go down rung by rung",
+    lambda p, s, x, e, ts, part: _jumped(p, s, x, e, lower_rungs(ts, part)),
+    "rounded to the nearest; int(strength · steps) rungs are done, `int` cuts off",
+    lambda p, s, x, e, ts, part: _redrawn(p, s, x, e, ts[len(ts) - int(part * len(ts) + 0.5) :]),
+    "the *upper* rungs are done, with the most noise; little strength means little noise",
+    lambda p, s, x, e, ts, part: _redrawn(p, s, x, e, ts[: int(part * len(ts))]),
+    "the square roots are missing where the picture is noised",
+    lambda p, s, x, e, ts, part: _redrawn(
+        p, s, x, e, lower_rungs(ts, part), _without_roots(s, x, e, lower_rungs(ts, part))
+    ),
 )
 
 # --- exercise 3: inpainting -----------------------------------------------------------------------
@@ -215,6 +264,11 @@ def _mask() -> Tensor:
     picture=lambda answer: _beside_the_page(
         [_inpainted(answer), _inpainted(kept_outside)], ["yours: a yellow cat", "target"]
     ),
+    by_hand=lambda drawn, clean, noise, mask, alpha_bar: {
+        "√ᾱ": alpha_bar**0.5,
+        "√(1 - ᾱ)": (1 - alpha_bar) ** 0.5,
+        "the original, noised": alpha_bar**0.5 * clean + (1 - alpha_bar) ** 0.5 * noise,
+    },
 )
 def kept_outside(
     drawn: Tensor, clean: Tensor, noise: Tensor, mask: Tensor, alpha_bar: float
@@ -241,6 +295,22 @@ kept_outside.mistakes(
     lambda drawn, clean, noise, mask, bar: mask * drawn,
     "only the original is left",
     lambda drawn, clean, noise, mask, bar: bar**0.5 * clean + (1 - bar) ** 0.5 * noise,
+    "the original is added everywhere; outside the mask only: (1 - mask)",
+    lambda drawn, clean, noise, mask, bar: (
+        mask * drawn + bar**0.5 * clean + (1 - bar) ** 0.5 * noise
+    ),
+    "swapped: √ᾱ belongs to the picture, √(1 - ᾱ) to the noise",
+    lambda drawn, clean, noise, mask, bar: kept_outside(drawn, noise, clean, mask, bar),
+    "the noise is missing outside, though the picture is made smaller",
+    lambda drawn, clean, noise, mask, bar: mask * drawn + (1 - mask) * bar**0.5 * clean,
+    "picture and noise are just added outside; √ᾱ of the one and √(1 - ᾱ) of the other",
+    lambda drawn, clean, noise, mask, bar: mask * drawn + (1 - mask) * (clean + noise),
+    "nothing was kept: this is what was drawn",
+    lambda drawn, clean, noise, mask, bar: drawn,
+    "only the noise's root is missing: √(1 - ᾱ)",
+    lambda drawn, clean, noise, mask, bar: (
+        mask * drawn + (1 - mask) * (bar**0.5 * clean + (1 - bar) * noise)
+    ),
 )
 
 # --- exercise 4: inversion ------------------------------------------------------------------------
@@ -307,6 +377,20 @@ inverted.mistakes(
     "the square roots are missing",
     lambda predict, schedule, clean, ts: _climb(
         predict, schedule, clean, ts, into=lambda x0, e, x, b: b * x0 + (1 - b) * e
+    ),
+    "the last rung is left out: the loop has to end at timesteps[-1]",
+    lambda p, s, x, ts: _climb(p, s, x, ts[:-1]),
+    "the first rung is left out: the loop has to begin with a step to timesteps[0]",
+    lambda p, s, x, ts: _climb(p, s, x, ts[1:]),
+    "`predict` is always asked at t = 0; ask about the rung that the step goes to",
+    lambda p, s, x, ts: _climb(p, s, x, ts, asked=[0] * len(ts)),
+    "x̂₀ is not made smaller for the next rung: it is multiplied by √ᾱ",
+    lambda p, s, x, ts: _climb(p, s, x, ts, into=lambda x0, e, x, b: x0 + (1 - b) ** 0.5 * e),
+    "this is the closed form with the noise that is named for the clean picture: one jump",
+    lambda p, s, x, ts: _climb(p, s, x, ts[-1:]),
+    "what is mixed anew is the latents as they are; it has to be x̂₀",
+    lambda p, s, x, ts: _climb(
+        p, s, x, ts, into=lambda x0, e, x, b: b**0.5 * x + (1 - b) ** 0.5 * e
     ),
 )
 

@@ -55,6 +55,12 @@ def _draw_steps(answer: Callable) -> Figure:
         (numbers(1, 4, 3, 5), 0.5, numbers(1, 4, 3, 5, seed=1)),
     ],
     picture=_draw_steps,
+    by_hand=lambda before, beta, noise: {
+        "√(1 - β)": (1 - beta) ** 0.5,
+        "√β": beta**0.5,
+        "√(1 - β) · before": (1 - beta) ** 0.5 * before,
+        "√β · noise": beta**0.5 * noise,
+    },
 )
 def one_step(before: Tensor, beta: float, noise: Tensor) -> Tensor:
     """One step: x_t = √(1 - β) x_{t-1} + √β ε (Ho et al. 2020, Eq. 2)."""
@@ -74,6 +80,18 @@ one_step.mistakes(
     lambda before, beta, noise: (1 - beta) * before + beta**0.5 * noise,
     "the noise is subtracted; forward noising adds it",
     lambda before, beta, noise: (1 - beta) ** 0.5 * before - beta**0.5 * noise,
+    "the noise is not made smaller: it is multiplied by √β",
+    lambda before, beta, noise: (1 - beta) ** 0.5 * before + noise,
+    "the noise is missing",
+    lambda before, beta, noise: (1 - beta) ** 0.5 * before,
+    "β is squared; the *roots* of β and 1 - β are meant",
+    lambda before, beta, noise: (1 - beta**2) ** 0.5 * before + beta * noise,
+    "1 - √β is not √(1 - β): the two factors have *squares* that add up to 1",
+    lambda before, beta, noise: (1 - beta**0.5) * before + beta**0.5 * noise,
+    "√β multiplies picture and noise alike",
+    lambda before, beta, noise: beta**0.5 * (before + noise),
+    "√(1 - β) multiplies picture and noise alike; the noise has √β",
+    lambda before, beta, noise: (1 - beta) ** 0.5 * (before + noise),
 )
 
 # --- exercise 2: ᾱ --------------------------------------------------------------------------------
@@ -96,6 +114,7 @@ def _draw_alpha_bars(answer: Callable) -> Figure:
         (_stable_diffusions().betas,),
     ],
     picture=_draw_alpha_bars,
+    by_hand=lambda betas: {"1 - β of every step": 1 - betas},
 )
 def alpha_bars(betas: Tensor) -> Tensor:
     """ᾱ of every step: what all steps up to it leave of the variance."""
@@ -115,6 +134,16 @@ alpha_bars.mistakes(
     _shifted,
     "this is √ᾱ, the factor of the picture; asked is ᾱ, its share of the variance",
     lambda betas: alpha_bars(betas).sqrt(),
+    "the 1 - β are added up; multiply them",
+    lambda betas: (1 - betas).cumsum(dim=0),
+    "multiplied from the end; step t has gone through the steps *before* it",
+    lambda betas: (1 - betas).flip(0).cumprod(dim=0).flip(0),
+    "exp(-sum of β) is close for small β, but not equal",
+    lambda betas: torch.exp(-betas.cumsum(dim=0)),
+    "the last number is ᾱ of all steps; every step has its own",
+    lambda betas: (1 - betas).prod().expand_as(betas),
+    "this is 1 - ᾱ, the noise's share",
+    lambda betas: 1 - alpha_bars(betas),
 )
 
 # --- exercise 3: the closed form ------------------------------------------------------------------
@@ -142,6 +171,12 @@ def _four(values: Tensor) -> tuple[int, ...]:
 def _noisings() -> list[Case]:
     schedule, other = _stable_diffusions(), Schedule.named("cosine", 50)
     return [
+        (
+            Schedule(torch.tensor([0.36])),
+            torch.tensor([[1.0, -1.0]]),
+            torch.tensor([0]),
+            torch.tensor([[0.5, 1.0]]),
+        ),
         (schedule, numbers(1, 2), torch.tensor([500]), numbers(1, 2, seed=1)),
         (schedule, numbers(2, 3, 4, 6), torch.tensor([0, 999]), numbers(2, 3, 4, 6, seed=1)),
         (other, numbers(3, 4, 3, 5), torch.tensor([7, 30, 49]), numbers(3, 4, 3, 5, seed=1)),
@@ -158,7 +193,15 @@ def _draw_noisings(answer: Callable) -> Figure:
     return pictures.in_two_rows(*rows, [f"t = {t}" for t in SHOWN])
 
 
-@lesson.exercise(cases=_noisings, picture=_draw_noisings)
+@lesson.exercise(
+    cases=_noisings,
+    picture=_draw_noisings,
+    by_hand=lambda schedule, clean, t, noise: {
+        "ᾱ": schedule.alpha_bars[t],
+        "√ᾱ": schedule.sqrt_alpha_bars[t],
+        "√(1 - ᾱ)": schedule.sqrt_one_minus_alpha_bars[t],
+    },
+)
 def noised(schedule: Schedule, clean: Tensor, t: Tensor, noise: Tensor) -> Tensor:
     """All steps up to t at once."""
     return add_noise(schedule, clean, t, noise)
@@ -184,6 +227,24 @@ noised.mistakes(
         s.sqrt_alpha_bars[t].reshape(-1, 1, 1, 1) * x.reshape(_four(x))
         + s.sqrt_one_minus_alpha_bars[t].reshape(-1, 1, 1, 1) * e.reshape(_four(e))
     ),
+    "the root of the noise's factor is missing: √(1 - ᾱ), not 1 - ᾱ",
+    lambda s, x, t, e: s.at(s.alpha_bars, t, x) ** 0.5 * x + (1 - s.at(s.alpha_bars, t, x)) * e,
+    "the root of the picture's factor is missing: √ᾱ, not ᾱ",
+    lambda s, x, t, e: s.at(s.alpha_bars, t, x) * x + (1 - s.at(s.alpha_bars, t, x)) ** 0.5 * e,
+    "√(1 - √ᾱ) for the noise: the root is taken twice; it is √(1 - ᾱ)",
+    lambda s, x, t, e: (
+        s.at(s.sqrt_alpha_bars, t, x) * x + (1 - s.at(s.sqrt_alpha_bars, t, x)) ** 0.5 * e
+    ),
+    "one step off: this is ᾱ of the next t",
+    lambda s, x, t, e: add_noise(s, x, (t + 1).clamp(max=len(s) - 1), e),
+    "the noise is missing",
+    lambda s, x, t, e: s.at(s.sqrt_alpha_bars, t, x) * x,
+    "the noise is not made smaller: it is multiplied by √(1 - ᾱ)",
+    lambda s, x, t, e: s.at(s.sqrt_alpha_bars, t, x) * x + e,
+    "the picture is not made smaller: it is multiplied by √ᾱ",
+    lambda s, x, t, e: x + s.at(s.sqrt_one_minus_alpha_bars, t, x) * e,
+    "the noise is subtracted; forward noising adds it",
+    lambda s, x, t, e: add_noise(s, x, t, -e),
 )
 
 # --- exercise 4: and back -------------------------------------------------------------------------
@@ -209,7 +270,17 @@ def _draw_backs(answer: Callable) -> Figure:
     return pictures.in_two_rows(_shown(yours), _shown([clean] * len(SHOWN)), titles)
 
 
-@lesson.exercise(cases=_noisings, picture=_draw_backs)
+@lesson.exercise(
+    cases=_noisings,
+    picture=_draw_backs,
+    by_hand=lambda schedule, noisy, t, noise: {
+        "ᾱ": schedule.alpha_bars[t],
+        "√ᾱ": schedule.sqrt_alpha_bars[t],
+        "√(1 - ᾱ)": schedule.sqrt_one_minus_alpha_bars[t],
+        "noisy - √(1 - ᾱ) · noise": noisy
+        - schedule.at(schedule.sqrt_one_minus_alpha_bars, t, noisy) * noise,
+    },
+)
 def estimate_clean(schedule: Schedule, noisy: Tensor, t: Tensor, noise: Tensor) -> Tensor:
     """x̂₀ from x_t and its noise."""
     return clean_from_noise(schedule, noisy, t, noise)
@@ -232,6 +303,22 @@ estimate_clean.mistakes(
     _back(lambda noisy, noise, kept, added: (noisy - added * noise) / kept**2),
     "the brackets are missing: *everything* is divided by √ᾱ, the noisy picture too",
     _back(lambda noisy, noise, kept, added: noisy - added * noise / kept),
+    "multiplied by √ᾱ; divide by it",
+    _back(lambda noisy, noise, kept, added: (noisy - added * noise) * kept),
+    "swapped: √(1 - ᾱ) belongs to the noise, √ᾱ to the picture",
+    _back(lambda noisy, noise, kept, added: (noisy - kept * noise) / added),
+    "the noise was made smaller by √(1 - ᾱ) before it was added, and everything is divided by √ᾱ",
+    _back(lambda noisy, noise, kept, added: noisy / kept - noise),
+    "the root of the noise's factor is missing: √(1 - ᾱ), not 1 - ᾱ",
+    _back(lambda noisy, noise, kept, added: (noisy - added**2 * noise) / kept),
+    "this noises once more; solve the closed form for x₀",
+    _back(lambda noisy, noise, kept, added: kept * noisy + added * noise),
+    "1 - √ᾱ is not √(1 - ᾱ)",
+    _back(lambda noisy, noise, kept, added: (noisy - (1 - kept) * noise) / kept),
+    "divided by √(1 - ᾱ); the picture was multiplied by √ᾱ",
+    _back(lambda noisy, noise, kept, added: (noisy - added * noise) / added),
+    "every picture has a t of its own; this takes the first one for all",
+    lambda s, x, t, e: clean_from_noise(s, x, int(t[0]), e),
 )
 
 # --- exercise 5: a schedule of your own ----------------------------------------------------------

@@ -42,8 +42,8 @@ def _count(
     )
 
 
-SHAPES = ((1, 1, 1), (320, 320, 1280), (320, 640, 1280), (2560, 1280, 1280))
-"""By hand, and three of Stable Diffusion 1.5's own."""
+SHAPES = ((1, 1, 1), (1, 2, 1), (2, 3, 5), (320, 320, 1280), (320, 640, 1280), (2560, 1280, 1280))
+"""By hand, and Stable Diffusion 1.5's own."""
 
 
 def _same_number(value: object, expected: object) -> bool:
@@ -56,16 +56,27 @@ def _bars(answer: Callable) -> Figure:
     figure = plots.new_figure(2.6)
     axes = figure.subplots()
     for offset, (count, name) in enumerate(((answer, "yours"), (resnet_parameters, "target"))):
-        values = [float(count(*shape)) / 1e6 for shape in SHAPES[1:]]
+        values = [float(count(*shape)) / 1e6 for shape in SHAPES[3:]]
         xs = [x + 0.4 * offset for x in range(len(values))]
         axes.bar(xs, values, 0.38, color=plots.LINES[offset], label=name)
-    axes.set_xticks([0.2, 1.2, 2.2], [f"{c_in} → {c_out}" for c_in, c_out, _ in SHAPES[1:]])
+    axes.set_xticks([0.2, 1.2, 2.2], [f"{c_in} → {c_out}" for c_in, c_out, _ in SHAPES[3:]])
     axes.set_ylabel("million parameters")
     axes.legend(fontsize=8, frameon=False)
     return figure
 
 
-@lesson.exercise(cases=lambda: list(SHAPES), picture=_bars, near=_same_number)
+@lesson.exercise(
+    cases=lambda: list(SHAPES),
+    picture=_bars,
+    near=_same_number,
+    by_hand=lambda c_in, c_out, time_width: {
+        "first convolution with biases": 9 * c_in * c_out + c_out,
+        "second": 9 * c_out * c_out + c_out,
+        "two GroupNorms": 2 * c_in + 2 * c_out,
+        "time layer with biases": time_width * c_out + c_out,
+        "1×1 convolution with biases": c_in * c_out + c_out if c_in != c_out else 0,
+    },
+)
 def resnet_parameters(c_in: int, c_out: int, time_width: int) -> int:
     """The parameters of one of Stable Diffusion's ResNet blocks."""
     return _count(c_in, c_out, time_width)
@@ -88,6 +99,18 @@ resnet_parameters.mistakes(
     lambda a, b, t: _count(a, b, t) - t * b - b,
     "the 3×3 kernels are missing: a convolution has 9 weights for each pair of channels",
     lambda a, b, t: _count(a, b, t) - 8 * a * b - 8 * b * b,
+    "the bias of the linear layer for the time is missing",
+    lambda a, b, t: _count(a, b, t) - b,
+    "the biases of the two 3×3 convolutions are missing",
+    lambda a, b, t: _count(a, b, t) - 2 * b,
+    "the second convolution goes from c_out to c_out",
+    lambda a, b, t: _count(a, b, t) - 9 * b * b + 9 * a * b,
+    "the time is added to c_out channels, so its layer goes from time_width to c_out",
+    lambda a, b, t: _count(a, b, t) - t * b - b + t * a + a,
+    "a GroupNorm has *two* numbers a channel, a factor and a summand",
+    lambda a, b, t: _count(a, b, t) - a - b,
+    "the shortcut is a 1×1 convolution; this counts a 3×3",
+    lambda a, b, t: _count(a, b, t) + (a != b) * 8 * a * b,
 )
 
 # --- exercise 2: bytes ----------------------------------------------------------------------------
@@ -113,7 +136,17 @@ def _sizes(answer: Callable) -> Figure:
 
 
 @lesson.exercise(
-    cases=lambda: [(1_000_000_000, 32), (859_520_964, 16), (12_000_000_000, 8)], picture=_sizes
+    cases=lambda: [
+        (1_000_000_000, 32),
+        (859_520_964, 16),
+        (12_000_000_000, 8),
+        (7_000_000_000, 4),
+    ],
+    picture=_sizes,
+    by_hand=lambda parameters, bits: {
+        "bytes a number": bits / 8,
+        "GB of weights": parameters * bits / 8e9,
+    },
 )
 def training_memory(parameters: int, bits: int) -> float:
     """GB that training needs for weights, gradients and AdamW's averages."""
@@ -133,6 +166,14 @@ training_memory.mistakes(
     lambda count, bits: 2 * count * bits / 8 / 1e9,
     "one number is missing: a weight, its gradient, and *two* averages",
     lambda count, bits: 3 * count * bits / 8 / 1e9,
+    "the bits are not used: at 32 bits a number has 4 bytes, at 16 only 2",
+    lambda count, bits: 4 * count * 4 / 1e9,
+    "one number is too many: a weight, its gradient, and two averages are four",
+    lambda count, bits: 5 * count * bits / 8 / 1e9,
+    "these are MB, of 10⁶ bytes; a GB is 10⁹ bytes",
+    lambda count, bits: 4 * count * bits / 8 / 1e6,
+    "divided by the bits; a number of more bits takes more room",
+    lambda count, bits: 4 * count / (bits / 8) / 1e9,
 )
 
 # --- exercise 3: what a network predicts ----------------------------------------------------------
@@ -182,6 +223,10 @@ def _two_ways(answer: Callable) -> Figure:
         (*several(2, (1, 4, 3, 5)), 0.3, "v_prediction"),
     ],
     picture=_two_ways,
+    by_hand=lambda noisy, predicted, alpha_bar, prediction_type: {
+        "√ᾱ": alpha_bar**0.5,
+        "√(1 - ᾱ)": (1 - alpha_bar) ** 0.5,
+    },
 )
 def clean_estimate(
     noisy: Tensor, predicted: Tensor, alpha_bar: float, prediction_type: str
@@ -208,6 +253,26 @@ clean_estimate.mistakes(
     _with_v(lambda x, v, kept, added: (kept * x - added * v) / kept),
     "right for v; where the configuration says epsilon the network names the noise",
     lambda x, e, bar, kind: clean_estimate(x, e, bar, "v_prediction"),
+    "for the noise: multiplied by √ᾱ; divide by it",
+    lambda x, said, bar, kind: (
+        clean_estimate(x, said, bar, kind) * (bar if kind == "epsilon" else 1)
+    ),
+    "for the noise: the division by √ᾱ is missing",
+    lambda x, said, bar, kind: (
+        clean_estimate(x, said, bar, kind) * (bar**0.5 if kind == "epsilon" else 1)
+    ),
+    "the square roots are missing",
+    lambda x, said, bar, kind: (
+        (x - (1 - bar) * said) / bar if kind == "epsilon" else bar * x - (1 - bar) * said
+    ),
+    "√ᾱ and √(1 - ᾱ) are exchanged for the noise",
+    lambda x, said, bar, kind: (
+        (x - bar**0.5 * said) / (1 - bar) ** 0.5
+        if kind == "epsilon"
+        else clean_estimate(x, said, bar, kind)
+    ),
+    "for the noise the sign is wrong: it was added, so subtract it",
+    lambda x, said, bar, kind: clean_estimate(x, -said if kind == "epsilon" else said, bar, kind),
 )
 
 # --- exercise 4: a flow ---------------------------------------------------------------------------
@@ -241,14 +306,16 @@ def _ring(answer: Callable) -> Figure:
 
 
 def _toy_velocity(x: Tensor, t: float) -> Tensor:
-    """tanh(x · (0.5 + t)) + 0.3 t, a stand-in for what a network predicts."""
-    return torch.tanh(x * (0.5 + t)) + 0.3 * t
+    """x + t · t, a stand-in for what a network predicts."""
+    return x + t * t
 
 
 @lesson.exercise(
     cases=lambda: [
         (_toy_velocity, torch.tensor([0.7]), 1),
         (_toy_velocity, torch.tensor([0.7, -1.0]), 2),
+        (_toy_velocity, torch.tensor([0.7]), 3),
+        (_toy_velocity, torch.tensor([-0.7]), 49),
         (_toy_velocity, numbers(2, 4, 3, 5), 5),
         (_toy_velocity, numbers(3, 2, seed=1), 12),
     ],

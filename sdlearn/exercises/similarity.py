@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sdlearn import plots, similarity
 from sdlearn.exercises import pictures
-from sdlearn.exercises.engine import Case, Lesson, Unmet, unlike
+from sdlearn.exercises.engine import RETURNED_NONE, Case, Lesson, Unmet, unlike
 from sdlearn.exercises.given import numbers, several, tiny
 from sdlearn.picturebook.drawing import draw
 from sdlearn.picturebook.scenes import (
@@ -60,11 +60,17 @@ def _draw_cosines(answer: Callable) -> Figure:
 
 @lesson.exercise(
     cases=lambda: [
-        (torch.tensor([[3.0, 4.0]]), torch.tensor([[1.0, 0.0], [0.0, 2.0]])),
+        (torch.tensor([[3.0, 4.0]]), torch.tensor([[-1.0, 0.0], [0.0, 2.0]])),
+        (torch.tensor([[3.0, 4.0], [0.0, -2.0]]), torch.tensor([[4.0, 3.0]])),
         (numbers(3, 5), numbers(4, 5, seed=1)),
         several(2, (4, 4)),
     ],
     picture=_draw_cosines,
+    by_hand=lambda first, second: {
+        "dot products": first @ second.T,
+        "lengths of first": first.norm(dim=1),
+        "lengths of second": second.norm(dim=1),
+    },
 )
 def cosines(first: Tensor, second: Tensor) -> Tensor:
     """The cosine of every vector of one set with every vector of the other."""
@@ -82,6 +88,18 @@ cosines.mistakes(
     lambda a, b: F.normalize(b, dim=1) @ F.normalize(a, dim=1).T,
     "divided by the *squares* of the lengths",
     lambda a, b: (a @ b.T) / (a.square().sum(1)[:, None] * b.square().sum(1)[None]),
+    "divided by the length of the *whole matrix*: every row has a length of its own, `dim=1`",
+    lambda a, b: (a / a.norm()) @ (b / b.norm()).T,
+    "only the second set is normalised; both have to be",
+    lambda a, b: a @ F.normalize(b, dim=1).T,
+    "divided by the sum of absolute numbers; a length is the root of the sum of *squares*",
+    lambda a, b: F.normalize(a, p=1, dim=1) @ F.normalize(b, p=1, dim=1).T,
+    "the sign is lost: vectors that point opposite ways have the cosine -1",
+    lambda a, b: similarity.cosine_similarity(a, b).abs(),
+    "these are distances; a cosine is a dot product of vectors of length 1",
+    lambda a, b: torch.cdist(a, b),
+    "divided by one of the lengths twice: by the length of the first *and* that of the second",
+    lambda a, b: (a @ b.T) / a.norm(dim=1)[:, None] ** 2,
 )
 
 # --- exercise 2: probabilities --------------------------------------------------------------------
@@ -95,14 +113,28 @@ def _draw_probabilities(answer: Callable) -> Figure:
     return plots.similarity(yours, shown, captions, title, (0, 1))
 
 
+def _rows_to_1(numbers: Tensor) -> Tensor:
+    return numbers / numbers.sum(dim=1, keepdim=True)
+
+
+def _from_largest(logits: Tensor) -> Tensor:
+    return logits - logits.amax(dim=1, keepdim=True)
+
+
 @lesson.exercise(
     cases=lambda: [
         (torch.tensor([[0.9, 0.1], [0.2, 0.3]]), 0.5),
         (numbers(3, 4) / 4, 0.07),
         (numbers(4, 4, seed=1) / 4, 1.0),
         (torch.tensor([[1.0, 0.99, -1.0], [0.0, -1.0, 1.0]]), 0.01),
+        (torch.tensor([[1.0, 0.9], [-0.5, -0.6]]), 0.01),
     ],
     picture=_draw_probabilities,
+    by_hand=lambda similarities, temperature: {
+        "similarities / temperature": similarities / temperature,
+        "less the row's largest": _from_largest(similarities / temperature),
+        "its exp": _from_largest(similarities / temperature).exp(),
+    },
 )
 def caption_probabilities(similarities: Tensor, temperature: float) -> Tensor:
     """The probability of every caption for each picture: a softmax along the rows."""
@@ -117,8 +149,21 @@ caption_probabilities.mistakes(
     lambda s, temperature: (s / temperature).softmax(dim=0),
     "multiplied by the temperature: a *small* one has to make differences large, so divide",
     lambda s, temperature: (s * temperature).softmax(dim=1),
-    "the temperature is not used",
+    "the temperature has no effect: it is not used, or subtracted, which changes nothing; divide",
     lambda s, temperature: s.softmax(dim=1),
+    "the largest number of *everything* is subtracted: a row far below it becomes 0 / 0; subtract "
+    "the largest of each row, or use `softmax`",
+    lambda s, t: _rows_to_1(((s - s.max()) / t).exp()),
+    "exp(similarity / temperature) is not divided by the row's sum",
+    lambda s, t: (s / t).exp(),
+    "these are the choices, not probabilities: a softmax gives the others their share",
+    lambda s, t: F.one_hot(s.argmax(dim=1), s.shape[1]).float(),
+    "a sigmoid looks at each field alone; the captions of a row compete: softmax",
+    lambda s, t: (s / t).sigmoid(),
+    "the *least* similar caption wins: the sign in the exponent is wrong",
+    lambda s, t: (-s / t).softmax(dim=1),
+    "the softmax is taken twice",
+    lambda s, t: (s / t).softmax(dim=1).softmax(dim=1),
     "divided after the softmax: the temperature has to act *before* it",
     lambda s, temperature: s.softmax(1) / temperature,
     "all fields together sum up to 1 in yours; every row has to",
@@ -127,6 +172,8 @@ caption_probabilities.mistakes(
     lambda s, temperature: s / temperature,
     "this is the logarithm of the probabilities",
     lambda s, temperature: (s / temperature).log_softmax(dim=1),
+    "exp is missing: a softmax divides exp(similarity / temperature) by the sum of these",
+    lambda s, t: (s / t) / (s / t).sum(dim=1, keepdim=True),
 )
 
 # --- exercise 3: the loss -------------------------------------------------------------------------
@@ -164,6 +211,11 @@ def _learning() -> tuple[Case, Tensor]:
     ],
     picture=_draw_losses,
     learns=_learning,
+    by_hand=lambda similarities, temperature: {
+        "probabilities of captions (rows)": (similarities / temperature).softmax(dim=1),
+        "of pictures (columns)": (similarities / temperature).softmax(dim=0),
+        "-log of the diagonals, means": torch.stack(_ways(similarities, temperature)),
+    },
 )
 def clip_loss(similarities: Tensor, temperature: float) -> Tensor:
     """The symmetric contrastive loss."""
@@ -192,6 +244,26 @@ clip_loss.mistakes(
     lambda s, t: -sum((s / t).softmax(d).diagonal().mean().log() for d in (0, 1)) / 2,
     "this only rewards the diagonal; it has to be compared with the rest of row and column",
     lambda s, temperature: -(s / temperature).diagonal().mean(),
+    "softmax before `cross_entropy`, which takes one itself; the rows' is used for both sides",
+    lambda s, t: sum(_ways((s / t).softmax(1), 1.0)) / 2,
+    "softmax before `cross_entropy`, which takes one itself, for either side",
+    lambda s, t: (
+        (
+            F.cross_entropy((s / t).softmax(1), torch.arange(len(s)))
+            + F.cross_entropy((s.T / t).softmax(1), torch.arange(len(s)))
+        )
+        / 2
+    ),
+    "the softmax is taken over the whole matrix; captions compete in a row, pictures in a column",
+    lambda s, t: -(s / t).flatten().log_softmax(0).reshape(s.shape).diagonal().mean(),
+    "-log is missing: these are the probabilities themselves",
+    lambda s, t: sum((s / t).softmax(d).diagonal().mean() for d in (0, 1)) / 2,
+    "-log is missing: this is 1 minus the probabilities",
+    lambda s, t: 1 - sum((s / t).softmax(d).diagonal().mean() for d in (0, 1)) / 2,
+    "the softmax is missing: -log of the similarities themselves",
+    lambda s, t: -(s / t).diagonal().log().mean(),
+    "-log of *all* probabilities is averaged; only the matching pairs, on the diagonal, count",
+    lambda s, t: -sum((s / t).log_softmax(d).mean() for d in (0, 1)) / 2,
 )
 
 # --- exercise 4: zero-shot ------------------------------------------------------------------------
@@ -208,15 +280,22 @@ def _long_and_short() -> Tensor:
     return torch.tensor([[0.5, 0.5], [9.0, 0.0], [0.0, -1.0]])
 
 
+def _of_many_lengths(seed: int) -> Tensor:
+    """Eight caption vectors, each longer or shorter than the others."""
+    return numbers(8, 6, seed=seed + 100) * (2 * numbers(8, 1, seed=seed + 200)).exp()
+
+
 @lesson.exercise(
     cases=lambda: [
         (torch.tensor([1.0, 0.9]), _long_and_short()),
         (torch.tensor([0.1, -2.0]), _long_and_short()),
         (torch.tensor([3.0, 0.1]), _long_and_short()),
         (torch.tensor([1.0, 0.2]), torch.tensor([[-3.0, -0.6], [1.0, 1.0], [0.1, -1.0]])),
-        (numbers(6), numbers(8, 6, seed=1)),
+        (torch.tensor([1.0, 0.0]), torch.tensor([[-1.0, 0.0], [-1.0, 1.0]])),
+        *((numbers(6, seed=i), _of_many_lengths(i)) for i in range(10, 18)),
     ],
     picture=_draw_choice,
+    by_hand=lambda picture, captions: {"cosines": F.cosine_similarity(picture[None], captions)},
 )
 def best_caption(picture: Tensor, captions: Tensor) -> int:
     """The index of the caption whose vector points most the picture's way."""
@@ -243,9 +322,10 @@ best_caption.mistakes(
 ALIKE = 0.95
 THING = rf"an? (?:({'|'.join(SIZES)}) )?({'|'.join(COLOURS)}) ({'|'.join(KINDS)})"
 WHERE = "|".join(SETTINGS.values())
+BETWEEN = "|".join(name for name in RELATIONS if name != "and")
 SENTENCE = re.compile(
     rf"(?:a picture of )?(?:(?:{WHERE}),? )?{THING}"
-    rf"(?:(?:,| {'| '.join(RELATIONS)}) {THING})*(?:,? (?:{WHERE}))?"
+    rf"(?: (?:{BETWEEN}) {THING}|(?:(?:,| and) {THING})*)(?:,? (?:{WHERE}))?"
 )
 
 
@@ -273,7 +353,12 @@ def _draw_pair(measured: tuple[list[str], float]) -> Figure:
 @lesson.open_exercise(picture=_draw_pair)
 def confused_pair(answer: Callable[[], tuple[str, str]]) -> tuple[list[str], float]:
     """Two captions of different pictures, with the same words, that CLIP takes for one."""
-    texts = [str(text) for text in answer()]
+    texts = answer()
+    if texts is None:
+        raise Unmet(RETURNED_NONE)
+    if not isinstance(texts, tuple | list) or not all(isinstance(text, str) for text in texts):
+        raise Unmet(f'two texts were expected, got {type(texts).__name__}; `return "…", "…"`')
+    texts = list(texts)
     captions = [" ".join(text.lower().rstrip(".").split()) for text in texts]
     read = [caption.replace(",", " ").split() for caption in captions]
     if len(captions) != 2:
@@ -303,6 +388,6 @@ def confused_pair(answer: Callable[[], tuple[str, str]]) -> tuple[list[str], flo
         mine, least = unlike(alike, ALIKE)
         raise Unmet(
             f"CLIP tells these apart: their cosine similarity is {mine}, and at least {least} was "
-            "asked for"
+            "asked for. If you are close, try other things and colours"
         )
     return texts, alike

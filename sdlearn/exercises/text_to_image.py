@@ -44,6 +44,10 @@ def _with_euler() -> Components:
         (_with_euler(), 64, 128, 1),
     ],
     picture=lambda answer: plots.latent_channels(answer(tiny(), 256, 384, 0)[0]),
+    by_hand=lambda model, height, width, seed: {
+        "channels": model.unet.config.in_channels,
+        "height and width of the latents": [height // model.factor, width // model.factor],
+    },
 )
 def start_noise(model: Components, height: int, width: int, seed: int) -> Tensor:
     """Noise for one picture, in the size of its latents."""
@@ -93,6 +97,19 @@ def _unscaled(model: Components, latents: Tensor) -> Tensor:
     return _decoded(model, latents / model.vae.config.scaling_factor) / 2 + 0.5
 
 
+def _upper_left(model: Components, latents: Tensor) -> dict[str, object]:
+    pixel = _decoded(model, latents / model.vae.config.scaling_factor)[:, 0, 0]
+    return {
+        "the upper left pixel, as it is decoded": pixel,
+        "moved to [0, 1] and clipped": (pixel / 2 + 0.5).clamp(0, 1),
+        "times 255": (pixel / 2 + 0.5).clamp(0, 1) * 255,
+    }
+
+
+def _stretched(pixels: Tensor) -> Tensor:
+    return (pixels - pixels.min()) / (pixels.max() - pixels.min())
+
+
 def _eight_bit(pixels: Tensor) -> Tensor:
     return (pixels.clamp(0, 1) * 255).round().permute(1, 2, 0)
 
@@ -116,6 +133,7 @@ def _both_decoded(answer: Callable) -> Figure:
     cases=lambda: [(tiny(), _latents(64, 128)), (tiny(), 0.5 * _latents(128, 64))],
     picture=_both_decoded,
     near=_near,
+    by_hand=lambda model, latents: _upper_left(model, latents),
 )
 def to_picture(model: Components, latents: Tensor) -> np.ndarray:
     """Latents of one picture to 8 bits, height×width×3."""
@@ -135,6 +153,16 @@ to_picture.mistakes(
     lambda model, z: _eight_bit(_unscaled(model, z)).permute(2, 0, 1),
     "these are numbers from 0 to 1; 8 bits go to 255",
     lambda model, z: _unscaled(model, z).clamp(0, 1).permute(1, 2, 0),
+    "what lies outside 0 to 255 begins again at the other end: clip before you go to uint8",
+    lambda model, z: ((_unscaled(model, z) * 255).long() % 256).permute(1, 2, 0),
+    "stretched so that the smallest number becomes 0 and the largest 255; -1 is 0, and 1 is 255",
+    lambda model, z: _eight_bit(_stretched(_unscaled(model, z))),
+    "moved to [0, 2]: pixels in [-1, 1] go to [0, 1] by (x + 1) / 2",
+    lambda model, z: _eight_bit(_unscaled(model, z) * 2),
+    "height and width are exchanged: `.permute(1, 2, 0)` puts the channels last",
+    lambda model, z: _eight_bit(_unscaled(model, z).transpose(1, 2)),
+    "the channels are in reverse order: red comes first",
+    lambda model, z: _eight_bit(_unscaled(model, z).flip(0)),
 )
 
 # --- exercise 3: the whole pipeline ---------------------------------------------------------------
@@ -241,7 +269,10 @@ def _angle(first: Tensor, second: Tensor) -> Tensor:
 
 def _along(first: Tensor, second: Tensor, share: float) -> Tensor:
     """The arc, without the special case of two vectors that point the same way."""
-    angle = _angle(first, second)
+    return _along_with(_angle(first, second), first, second, share)
+
+
+def _along_with(angle: Tensor, first: Tensor, second: Tensor, share: float) -> Tensor:
     parts = torch.sin((1 - share) * angle) * first + torch.sin(share * angle) * second
     return parts / torch.sin(angle)
 
@@ -272,6 +303,12 @@ def _spreads(answer: Callable) -> Figure:
         (torch.tensor([3.0, 4.0]), torch.tensor([6.0, 8.0]), 0.5),
     ],
     picture=_spreads,
+    by_hand=lambda first, second, share: {
+        "angle between the two": _angle(first, second),
+        "sin((1 - share) · angle)": torch.sin((1 - share) * _angle(first, second)),
+        "sin(share · angle)": torch.sin(share * _angle(first, second)),
+        "sin(angle)": torch.sin(_angle(first, second)),
+    },
 )
 def slerp(first: Tensor, second: Tensor, share: float) -> Tensor:
     """Between two noises along the arc."""
@@ -293,6 +330,12 @@ slerp.mistakes(
     lambda a, b, share: np.cos(share * np.pi / 2) * a + np.sin(share * np.pi / 2) * b,
     "the square roots of the shares keep the size only for a right angle, and do not move evenly",
     lambda a, b, share: (1 - share) ** 0.5 * a + share**0.5 * b,
+    "only the sines of the shares, without the angle: sin(share · angle) / sin(angle)",
+    lambda a, b, share: np.sin(1 - share) * a + np.sin(share) * b,
+    "the shares are taken twice",
+    lambda a, b, share: _along((1 - share) * a, share * b, share),
+    "the angle is wrong: divide the dot product by both lengths before `acos`",
+    lambda a, b, share: _along_with(torch.acos((a * b).sum().clamp(-1, 1)), a, b, share),
 )
 
 # --- exercise 5: a failure of your own -----------------------------------------------------------

@@ -32,6 +32,11 @@ def _case(shape: tuple[int, ...], t: list[int]) -> Case:
     return toy_noise, schedule, numbers(*shape), torch.tensor(t), numbers(*shape, seed=1)
 
 
+def _on_paper() -> Case:
+    numbers_of_one = torch.tensor([[1.0, -1.0]]), torch.tensor([0]), torch.tensor([[0.5, 1.0]])
+    return toy_noise, Schedule(torch.tensor([0.36])), *numbers_of_one
+
+
 def _against_t(answer: Callable) -> Figure:
     """The loss of a predictor that always says "no noise", and of one that repeats its input."""
     schedule, ts = Schedule.named("scaled_linear"), range(0, 1000, 50)
@@ -56,6 +61,7 @@ def _learning() -> tuple[Case, Tensor]:
 
 @lesson.exercise(
     cases=lambda: [
+        _on_paper(),
         _case((1, 1, 1, 2), [500]),
         _case((3, 4, 3, 5), [10, 500, 990]),
         _case((2, 4, 6, 5), [300, 700]),
@@ -133,6 +139,10 @@ def _lazy(answer: Callable) -> Figure:
         (Schedule.named("cosine").alpha_bars[::90], -2.0),
     ],
     picture=_lazy,
+    by_hand=lambda alpha_bars, factor: {
+        "factor · √ᾱ, the picture's part": factor * alpha_bars.sqrt(),
+        "factor · √(1 - ᾱ) - 1, the noise's": factor * (1 - alpha_bars).sqrt() - 1,
+    },
 )
 def lazy_loss(alpha_bars: Tensor, factor: float) -> Tensor:
     """The expected squared error of a network that always answers factor · x_t.
@@ -182,6 +192,10 @@ def _weights(answer: Callable) -> Figure:
         (Schedule.named("cosine").snr[::100], 5.0),
     ],
     picture=_weights,
+    by_hand=lambda snr, most: {
+        "min(SNR, most), of the error of x̂₀": snr.clamp(max=most),
+        "error of x̂₀ / error of the noise": 1 / snr,
+    },
 )
 def min_snr(snr: Tensor, most: float) -> Tensor:
     """The weight of the noise's squared error (Hang et al. 2023, Section 3.4)."""
@@ -203,6 +217,12 @@ min_snr.mistakes(
     lambda snr, most: most / snr,
     "the weight is cut off at `most`, not the SNR",
     lambda snr, most: (1 / snr).clamp(max=most),
+    "1 / (SNR + 1) is another weight; this one divides by the SNR itself",
+    lambda snr, most: snr.clamp(max=most) / (snr + 1),
+    "this cuts the *error's* factor 1 / SNR; cut the SNR, then divide",
+    lambda snr, most: (1 / snr).clamp(max=1 / most),
+    "every weight is 1: SNR / SNR; the first SNR is cut off at `most`",
+    lambda snr, most: snr / snr,
 )
 
 # --- exercise 4: the moving average ---------------------------------------------------------------
@@ -234,6 +254,10 @@ def _smoothed(answer: Callable) -> Figure:
         (numbers(30, 2, 3), 10.0),
     ],
     picture=_smoothed,
+    by_hand=lambda history, half_life: {
+        "decay": 0.5 ** (1 / half_life),
+        "the average after the second step": _averaged(history[:2], 0.5 ** (1 / half_life)),
+    },
 )
 def ema(history: Tensor, half_life: float) -> Tensor:
     """The moving average of weights, which forgets half in `half_life` steps."""
@@ -261,6 +285,16 @@ ema.mistakes(
     lambda history, half_life: history[0],
     "nothing of the average is kept",
     lambda history, half_life: history[-1],
+    "the average begins at zero, and the first weights are left out",
+    lambda history, h: _averaged(history, 0.5 ** (1 / h), first=0.0),
+    "the last step is missing",
+    lambda history, h: _averaged(history[:-1], 0.5 ** (1 / h)),
+    "log 2 / half_life is nearly the new weights' share, but not quite: 1 - 0.5 ** (1 / half_life)",
+    lambda history, h: _averaged(history, 1 - math.log(2) / h),
+    "2 ** (1 / half_life) is larger than 1: the average would grow; a decay lies between 0 and 1",
+    lambda history, h: _averaged(history, 2 ** (1 / h)),
+    "the steps are gone through backwards: the *newest* weights count most",
+    lambda history, h: _averaged(history.flip(0), 0.5 ** (1 / h)),
 )
 
 # --- exercise 5: a training loop of your own -----------------------------------------------------

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from diffusers import UNet2DConditionModel
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -44,12 +45,16 @@ def _both(angles: Tensor) -> Tensor:
 @lesson.exercise(
     cases=lambda: [
         (torch.tensor([1]), 4),
-        (torch.tensor([0, 7, 999]), 8),
+        (torch.tensor([999, 7, 7]), 8),
         (torch.tensor([10, 500]), 32),
     ],
     picture=lambda answer: _two_maps(
         answer, sinusoids, (torch.arange(0, 1000, 10), 32), "t down, numbers across"
     ),
+    by_hand=lambda t, width: {
+        "frequencies": _angles(torch.ones(1), width)[0],
+        "t · frequencies": _angles(t, width),
+    },
 )
 def sinusoids(t: Tensor, width: int) -> Tensor:
     """t as cosines, then sines, of falling frequency (Vaswani et al. 2017, Section 3.5)."""
@@ -73,6 +78,16 @@ sinusoids.mistakes(
     lambda t, w: _both(_angles(t, w, over=w // 2 - 1)),
     "the exponent's sign is wrong: frequencies fall from 1 to nearly 1/10,000",
     lambda t, width: _both(_angles(t, width, period=1e-4)),
+    "the 10,000 is taken for a base of 10: exp(-log(10,000) · k / (width / 2)) has the natural log",
+    lambda t, w: _both(_angles(t, w, period=math.exp(4.0))),
+    "t is divided by 1,000 first; it goes in as it is",
+    lambda t, w: _both(_angles(t.double() / 1000, w)),
+    "2π is one too many: the angles are t times the frequencies",
+    lambda t, w: _both(2 * math.pi * _angles(t, w)),
+    "these are cosines twice; the second half are sines",
+    lambda t, w: torch.cat([_angles(t, w).cos()] * 2, dim=1),
+    "these are sines twice; the first half are cosines",
+    lambda t, w: torch.cat([_angles(t, w).sin()] * 2, dim=1),
 )
 
 # --- exercise 2: attention ------------------------------------------------------------------------
@@ -82,6 +97,16 @@ def _scores(q: Tensor, k: Tensor) -> Tensor:
     return q @ k.transpose(-1, -2)
 
 
+def _later(q: Tensor, k: Tensor) -> Tensor:
+    """A causal mask: -∞ for every key that comes after the query."""
+    return torch.full((q.shape[-2], k.shape[-2]), -math.inf).triu(1)
+
+
+def _over_everything(scores: Tensor) -> Tensor:
+    """One softmax for the whole matrix."""
+    return scores.flatten(-2).softmax(-1).reshape(scores.shape)
+
+
 @lesson.exercise(
     cases=lambda: [
         (
@@ -89,7 +114,8 @@ def _scores(q: Tensor, k: Tensor) -> Tensor:
             torch.tensor([[4.0, 0.0, 0.0, 0.0], [0.0, 2.0, 0.0, 0.0]]),
             torch.eye(2),
         ),
-        (numbers(5, 4), numbers(3, 4, seed=1), numbers(3, 6, seed=2)),
+        (numbers(5, 6), numbers(3, 6, seed=1), numbers(3, 4, seed=2)),
+        (9 * numbers(2, 6), 9 * numbers(3, 6, seed=1), numbers(3, 2, seed=2)),
         several(3, (2, 3, 7, 16)),
     ],
     picture=lambda answer: _two_maps(
@@ -98,6 +124,11 @@ def _scores(q: Tensor, k: Tensor) -> Tensor:
         (numbers(12, 8), numbers(9, 8, seed=1), torch.eye(9)),
         "queries down, keys across",
     ),
+    by_hand=lambda q, k, v: {
+        "scores QKᵀ": _scores(q, k),
+        "scores / √d": _scores(q, k) / q.shape[-1] ** 0.5,
+        "weights": (_scores(q, k) / q.shape[-1] ** 0.5).softmax(dim=-1),
+    },
 )
 def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """softmax(QKᵀ/√d) V (Vaswani et al. 2017, Eq. 1)."""
@@ -119,6 +150,18 @@ attention.mistakes(
     lambda q, k, v: _scores(q, k) / q.shape[-1] ** 0.5 @ v,
     "these are the weights; they still have to mix the values v",
     lambda q, k, v: (_scores(q, k) / q.shape[-1] ** 0.5).softmax(-1),
+    "a causal mask is one too many: in a picture every position may look at every other",
+    lambda q, k, v: (_scores(q, k) / q.shape[-1] ** 0.5 + _later(q, k)).softmax(-1) @ v,
+    "divided by √d *after* the softmax; it has to happen before",
+    lambda q, k, v: _scores(q, k).softmax(-1) / q.shape[-1] ** 0.5 @ v,
+    "divided by the root of the number of keys; d is the width of a query",
+    lambda q, k, v: (_scores(q, k) / k.shape[-2] ** 0.5).softmax(-1) @ v,
+    "the softmax is taken over the whole matrix; every query has one of its own: dim=-1",
+    lambda q, k, v: _over_everything(_scores(q, k) / q.shape[-1] ** 0.5) @ v,
+    "queries and keys are normalised here; that is CLIP's cosine, attention takes them as they are",
+    lambda q, k, v: _scores(F.normalize(q, dim=-1), F.normalize(k, dim=-1)).softmax(-1) @ v,
+    "divided by the sum of the scores; weights come from a softmax, which takes exp first",
+    lambda q, k, v: (_scores(q, k) / _scores(q, k).sum(-1, keepdim=True)) @ v,
 )
 
 # --- exercise 3: heads ----------------------------------------------------------------------------
@@ -128,11 +171,14 @@ attention.mistakes(
     cases=lambda: [
         (torch.arange(8.0).reshape(1, 2, 4), 2),
         (numbers(2, 5, 12), 3),
-        (numbers(3, 4, 16), 4),
+        (numbers(3, 4, 16), 2),
     ],
     picture=lambda answer: _two_maps(
         answer, split_heads, (torch.arange(48.0).reshape(1, 4, 12), 3), "a row for each head"
     ),
+    by_hand=lambda states, heads: {
+        "cut into heads": "×".join(map(str, states.unflatten(2, (heads, -1)).shape)),
+    },
 )
 def split_heads(states: Tensor, heads: int) -> Tensor:
     """n×positions×width to n×heads×positions×d."""
@@ -159,15 +205,28 @@ def _given_matrices(positions: int, words: int, width: int, seed: int) -> Case:
     return picture, text, *matrices
 
 
+def _on_paper() -> Case:
+    picture, text = torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.tensor([[2.0, 0.0], [1.0, 1.0]])
+    matrices = ([[1.0, 0.0], [1.0, 1.0]], [[0.0, 1.0], [1.0, 0.0]], [[1.0, 2.0], [0.0, 1.0]])
+    return picture, text, *map(torch.tensor, matrices)
+
+
 @lesson.exercise(
     cases=lambda: [
-        _given_matrices(3, 3, 2, 0),
+        _on_paper(),
         _given_matrices(4, 4, 8, 10),
         _given_matrices(5, 3, 4, 20),
+        _given_matrices(2, 6, 8, 30),
     ],
     picture=lambda answer: _two_maps(
         answer, cross_attention, _given_matrices(8, 8, 8, 5), "positions down"
     ),
+    by_hand=lambda picture, text, to_q, to_k, to_v: {
+        "q = picture @ to_q": picture @ to_q,
+        "k = text @ to_k": text @ to_k,
+        "v = text @ to_v": text @ to_v,
+        "scores": (picture @ to_q) @ (text @ to_k).T / to_q.shape[1] ** 0.5,
+    },
 )
 def cross_attention(
     picture: Tensor, text: Tensor, to_q: Tensor, to_k: Tensor, to_v: Tensor
@@ -197,6 +256,23 @@ cross_attention.mistakes(
     lambda x, c, q, k, v: attention(x @ q, c @ v, c @ k),
     "the three matrices are not used",
     lambda x, c, q, k, v: attention(x, c, c),
+    "divided by d; it is √d",
+    lambda x, c, q, k, v: ((x @ q) @ (c @ k).T / q.shape[1]).softmax(-1) @ (c @ v),
+    "softmax over the positions; for every *position* the weights of all words must sum up to 1",
+    lambda x, c, q, k, v: ((x @ q) @ (c @ k).T / q.shape[1] ** 0.5).softmax(0) @ (c @ v),
+    "right is who asks and who answers; wrong are the other two: the divisor, and over what the "
+    "softmax is taken",
+    lambda x, c, q, k, v: ((x @ q) @ (c @ k).T / q.shape[1]).softmax(0) @ (c @ v),
+    "these are the faults as given",
+    lambda x, c, q, k, v: ((c @ q) @ (x @ k).T / q.shape[1]).softmax(0) @ (c @ v),
+    "the text still asks, in the first line, and in the second the divisor is d, not √d",
+    lambda x, c, q, k, v: ((c @ q) @ (x @ k).T / q.shape[1]).softmax(-1) @ (c @ v),
+    "the text still asks, in the first line, and in the third the softmax is over the wrong one",
+    lambda x, c, q, k, v: ((c @ q) @ (x @ k).T / q.shape[1] ** 0.5).softmax(0) @ (c @ v),
+    "the text still asks: queries have to come from the picture, keys from the text",
+    lambda x, c, q, k, v: ((c @ q) @ (x @ k).T / q.shape[1] ** 0.5).softmax(-1) @ (c @ v),
+    "the queries still come from the text; it is the picture that asks",
+    lambda x, c, q, k, v: attention(c @ q, c @ k, c @ v),
 )
 
 # --- exercise 5: a U-Net of your own -------------------------------------------------------------
@@ -206,12 +282,30 @@ MOST = 3_000_000
 FEWEST_ATTENTIONS = 6
 
 
+def _check_inputs(unet: UNet2DConditionModel) -> None:
+    """Raise Unmet for a U-Net that the latents and text states do not fit into."""
+    config = unet.config
+    if config.encoder_hid_dim is None and config.cross_attention_dim != STATES[2]:
+        raise Unmet(
+            f"text states of width {STATES[2]} have to go in, and it reads "
+            f"{config.cross_attention_dim}: set cross_attention_dim"
+        )
+    if config.in_channels != LATENTS[1]:
+        raise Unmet(
+            f"latents of {LATENTS[1]} channels have to go in, and it takes "
+            f"{config.in_channels}: set in_channels"
+        )
+    if not all(weights.isfinite().all() for weights in unet.parameters()):
+        raise Unmet("its weights hold NaN or infinity")
+
+
 @lesson.open_exercise(picture=plots.unet_ladder)
 def own_unet(answer: Callable[[], UNet2DConditionModel]) -> list[Stop]:
     """A small U-Net that reads the text in enough layers and gives latents back."""
     unet = answer()
     if not isinstance(unet, UNet2DConditionModel):
         raise Unmet(f"a UNet2DConditionModel was expected, got {type(unet).__name__}")
+    _check_inputs(unet)
     stops = list(tour(unet.eval(), torch.randn(LATENTS), 500, torch.randn(STATES)))
     if (shape := stops[-1].after) != LATENTS[1:]:
         came = "×".join(map(str, shape))
