@@ -79,7 +79,11 @@ class Maps:
         steps: Collection[int] | None = None,
         side: int | None = None,
     ) -> Maps:
-        """The maps of some layers (by name), steps (from 0) or sizes (`side`: the longer side)."""
+        """The maps of some layers (by name), steps (from 0) or sizes (`side`: the longer side).
+
+        Raises:
+            ValueError: nothing that was recorded fits.
+        """
         kept = [
             m
             for m in self
@@ -88,6 +92,13 @@ class Maps:
             and (steps is None or m.step in steps)
             and (side is None or max(m.values.shape[-2:]) == side)
         ]
+        if not kept:
+            asked = {"kind": kind, "layers": layers, "steps": steps, "side": side}
+            given = ", ".join(f"{name}={x!r}" for name, x in asked.items() if x is not None)
+            names = ", ".join(dict.fromkeys(m.layer.name for m in self))
+            raise ValueError(
+                f"nothing that was recorded fits {given}; there is {names or 'nothing'}"
+            )
         return Maps(self.positions, self.points, kept)
 
     @checked

@@ -39,11 +39,20 @@ def _draw_psnr(answer: Callable) -> Figure:
     return plots.strip([to_pictures(x)[0] for x in worse], titles)
 
 
+def _each(pixels: Tensor) -> Tensor:
+    return pixels.flatten(1) if pixels.ndim > 1 else pixels[None]
+
+
+def _unequal() -> Tensor:
+    """Errors of two pictures, one ten times as large as the other."""
+    return torch.tensor([0.01, 0.1]).reshape(2, 1, 1, 1)
+
+
 @lesson.exercise(
     cases=lambda: [
         (torch.tensor([1.0, -1.0]), torch.tensor([0.9, -1.0])),
         (numbers(1, 3, 4, 6).tanh(), numbers(1, 3, 4, 6, seed=1).tanh()),
-        (numbers(2, 3, 5, 2).tanh(), numbers(2, 3, 5, 2).tanh() + 0.01),
+        (numbers(2, 3, 5, 2).tanh(), numbers(2, 3, 5, 2).tanh() + _unequal()),
     ],
     picture=_draw_psnr,
     by_hand=lambda first, second: {
@@ -58,6 +67,14 @@ def peak_signal_to_noise(first: Tensor, second: Tensor) -> Tensor:
 
 
 peak_signal_to_noise.mistakes(
+    "every picture gets a PSNR of its own, and these are averaged; take one MSE over all numbers",
+    lambda a, b: (10 * torch.log10(4 / _each(a - b).square().mean(dim=1))).mean(),
+    "a logarithm to the base of 2; decibels take log10",
+    lambda a, b: 10 * torch.log2(4 / (a - b).square().mean()),
+    "this is the ratio peak² / MSE; its logarithm is missing, and the factor 10",
+    lambda a, b: 4 / (a - b).square().mean(),
+    "the mean is taken before the square: errors with different signs cancel",
+    lambda a, b: 10 * torch.log10(4 / (a - b).mean().square()),
     "the peak is 1 here; pixels in [-1, 1] can differ by 2",
     lambda a, b: 10 * torch.log10(1 / (a - b).square().mean()),
     "this is the natural logarithm; decibels take log10",
@@ -101,6 +118,7 @@ def _draw_sampled(answer: Callable) -> Figure:
 @lesson.exercise(
     cases=lambda: [
         (torch.tensor([1.0]), torch.tensor([-1.4]), torch.tensor([0.5])),
+        (torch.tensor([0.0, 0.0]), torch.tensor([5.0, -20.0]), torch.tensor([1.0, -1.0])),
         several(3, (2, 3)),
         several(3, (1, 4, 3, 5)),
     ],
@@ -159,6 +177,7 @@ def _draw_divergence(answer: Callable) -> Figure:
 @lesson.exercise(
     cases=lambda: [
         (torch.tensor([[2.0]]), torch.tensor([[0.5]])),
+        (torch.tensor([[0.0, 1.0]]), torch.tensor([[-12.0, -200.0]])),
         several(2, (3, 4)),
         several(2, (2, 4, 3, 5)),
     ],
@@ -236,7 +255,8 @@ def _draw_scaling(answer: Callable) -> Figure:
             numbers(2, 4, 40, 50)
             * torch.tensor([1.0, 4.0]).reshape(2, 1, 1, 1)
             * torch.tensor([1.0, 2.0, 0.2, 3.0]).reshape(4, 1, 1)
-            + torch.tensor([-3.0, 0.0, 2.0, 5.0]).reshape(4, 1, 1),
+            + torch.tensor([-3.0, 0.0, 2.0, 5.0]).reshape(4, 1, 1)
+            + torch.tensor([0.0, 6.0]).reshape(2, 1, 1, 1),
         ),
     ],
     picture=_draw_scaling,
@@ -248,6 +268,8 @@ def scaling(z: Tensor) -> Tensor:
 
 
 scaling.mistakes(
+    "the mean of each picture is taken off first; the spread of *all* numbers counts it",
+    lambda z: 1 / (z - z.mean(dim=(1, 2, 3), keepdim=True)).std(),
     "each picture gets a spread of its own, and these are averaged; take that of *all* numbers",
     lambda z: 1 / z.flatten(1).std(dim=1).mean(),
     "each channel gets a spread of its own, and these are averaged; take that of *all* numbers",

@@ -112,10 +112,13 @@ def _factor(mine: Tensor, right: Tensor) -> float | None:
 
 
 def _only_the_first(pairs: list[Pair]) -> str | None:
-    several = [(m, r) for m, r in pairs if r.ndim and m.shape == r.shape and len(r) > 1]
-    if several and all(
-        close(mine[0], right[0]) and not any(map(close, mine[1:], right[1:]))
-        for mine, right in several
+    several = [(m, r) for m, r in pairs if r.ndim > 1 and m.shape == r.shape and len(r) > 1]
+    alone = [(m, r) for m, r in pairs if r.ndim < 2 or len(r) < 2]
+    if (
+        several
+        and all(close(mine, right) for mine, right in alone)
+        and all(close(mine[0], right[0]) for mine, right in several)
+        and not any(close(m, r) for pair in several for m, r in list(zip(*pair, strict=True))[1:])
     ):
         return "only the first of the batch is right; each has its own numbers"
     return None

@@ -271,16 +271,20 @@ class Exercise(AnyExercise):
     def _check_gradient(self, answer: Callable) -> None:
         if self.learns is None:
             return
-        case, weights = self.learns()
-        result = answer(*case)
-        if not (isinstance(result, Tensor) and result.requires_grad):
-            raise Unmet(CUT_OFF)
-        (mine,) = torch.autograd.grad(result, weights, allow_unused=True)
+        (mine, right) = (self._gradient(way) for way in (answer, self.right))
         if mine is None:
             raise Unmet(CUT_OFF)
-        (right,) = torch.autograd.grad(self.right(*case), weights)
         if not equal(mine, right):
             raise Unmet("the number is right, but its gradient is not: is a part of it detached?")
+
+    def _gradient(self, way: Callable) -> Tensor | None:
+        """How the result changes with the tensor that has to learn; None if it cannot."""
+        case, weights = self.learns()
+        result = way(*case)
+        if not (isinstance(result, Tensor) and result.requires_grad):
+            return None
+        (gradient,) = torch.autograd.grad(result, weights, allow_unused=True)
+        return gradient
 
     def _check_own_dice(self, answer: Callable) -> None:
         """The global random numbers have to be as they were: later cells use them, too."""

@@ -52,7 +52,7 @@ def _draw_steps(answer: Callable) -> Figure:
     cases=lambda: [
         (torch.tensor([1.0]), 0.19, torch.tensor([0.5])),
         (numbers(2, 3), 0.02, numbers(2, 3, seed=1)),
-        (numbers(1, 4, 3, 5), 0.5, numbers(1, 4, 3, 5, seed=1)),
+        (numbers(1, 4, 3, 5), 0.8, numbers(1, 4, 3, 5, seed=1)),
     ],
     picture=_draw_steps,
     by_hand=lambda before, beta, noise: {
@@ -110,7 +110,7 @@ def _draw_alpha_bars(answer: Callable) -> Figure:
 @lesson.exercise(
     cases=lambda: [
         (torch.tensor([0.5, 0.2]),),
-        (torch.tensor([0.1, 0.2, 0.3]),),
+        (torch.tensor([0.5, 0.9, 0.99]),),
         (_stable_diffusions().betas,),
     ],
     picture=_draw_alpha_bars,
@@ -178,8 +178,8 @@ def _noisings() -> list[Case]:
             torch.tensor([[0.5, 1.0]]),
         ),
         (schedule, numbers(1, 2), torch.tensor([500]), numbers(1, 2, seed=1)),
-        (schedule, numbers(2, 3, 4, 6), torch.tensor([0, 999]), numbers(2, 3, 4, 6, seed=1)),
-        (other, numbers(3, 4, 3, 5), torch.tensor([7, 30, 49]), numbers(3, 4, 3, 5, seed=1)),
+        (schedule, numbers(3, 3, 4, 6), torch.tensor([999, 0, 999]), numbers(3, 3, 4, 6, seed=1)),
+        (other, numbers(3, 4, 3, 5), torch.tensor([30, 7, 49]), numbers(3, 4, 3, 5, seed=1)),
     ]
 
 
@@ -339,9 +339,14 @@ def own_schedule(answer: Callable[[int], Tensor]) -> Tensor:
     """β for any number of steps: begins gently, ends in noise, has no cliff, and wastes little."""
     for steps in (20, T):
         betas = tensor_of(answer(steps), (steps,), f"for steps={steps}: ").double()
-    if betas.min() <= 0 or betas.max() >= 1:
-        ends = f"yours go from {betas.min():.3g} to {betas.max():.3g}"
-        raise Unmet(f"every β is a share above 0 and below 1; {ends}")
+        if betas.min() <= 0 or betas.max() >= 1:
+            ends = f"for steps={steps} yours go from {betas.min():.3g} to {betas.max():.3g}"
+            raise Unmet(f"every β is a share above 0 and below 1; {ends}")
+    if betas[-1] < betas[0]:
+        raise Unmet(
+            f"yours begin at {betas[0]:.3g} and end at {betas[-1]:.3g}; are these α or ᾱ? β is "
+            "asked for, which grows, so that a picture is destroyed gently at first"
+        )
     bars = alpha_bars(betas)
     falls = -bars.diff(prepend=torch.ones(1))
     idle = ((bars > 0.99) | (bars < 0.001)).double().mean()
@@ -361,8 +366,8 @@ def own_schedule(answer: Callable[[int], Tensor]) -> Tensor:
         (
             falls.max(),
             STEEPEST,
-            f"step {int(falls.argmax())} alone takes {{}} of the picture's variance; at most {{}} "
-            "was asked for. A cliff is no ladder",
+            f"in step {int(falls.argmax())} alone ᾱ falls by {{}}; at most {{}} was asked for. "
+            "Spread the fall over more steps",
         ),
         (
             idle,
