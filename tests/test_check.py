@@ -23,6 +23,7 @@ OF_LESSONS = [
 ]
 RIGHT = {name: right for lesson in OF_LESSONS for name, right in lesson.RIGHT.items()}
 WRONG = {name: wrong for lesson in OF_LESSONS for name, wrong in lesson.WRONG.items()}
+SHOWN = {name: shown for lesson in OF_LESSONS for name, shown in lesson.SHOWN.items()}
 
 
 @pytest.fixture(autouse=True)
@@ -60,9 +61,9 @@ def test_every_exercise_has_what_it_takes(name):
     exercise = exercises()[name]
     assert not isinstance(exercise, Exercise) or len(exercise.known) >= 3
     assert exercise.picture is not None
-    assert len(WRONG[name]) >= 3
-    assert len(RIGHT[name]) >= 2
-    assert len({word for _, word in WRONG[name]}) >= 3
+    assert len(RIGHT[name]) >= 4
+    assert len(WRONG[name]) >= 10
+    assert len({words for _, words in WRONG[name]}) >= 6
 
 
 @pytest.mark.parametrize("name", exercises())
@@ -104,8 +105,18 @@ def test_answers_written_another_way_are_right(name, answer):
 def test_a_wrong_answer_is_told_its_mistake(name, answer, word, home):
     result = getattr(check, name)(answer)
     assert result.passed is False
-    assert word in re.sub(r" in line `.*`: ", ": ", result.message)  # not in their own line
+    assert word in re.sub(r" in line `.*?`: ", ": ", result.message)  # not in their own line
     assert not home.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"), [(n, a) for n, shown in SHOWN.items() for a, _ in shown]
+)
+def test_a_wrong_answer_without_a_name_is_shown_at_a_case_to_redo(name, answer):
+    result = exercises()[name].grade(answer)
+    assert result.passed is False
+    assert "was expected" in result.message
+    assert result.case or "shape" in result.message or "a single number" in result.message
 
 
 @pytest.mark.parametrize(
@@ -120,7 +131,7 @@ def test_known_mistakes_are_wrong_and_differ(exercise):
     ("answer", "message"),
     [
         (lambda b: None, "your function returned None; does it end with `return`?"),
-        (lambda b: "0.5", "a tensor was expected, got str"),
+        (lambda b: "0.5", "numbers were expected, got str"),
         (lambda b: b[:-1], "for betas = [0.5, 0.2]: shape 2 was expected, got 1"),
         (lambda b: b / 0 * 0, "for betas = [0.5, 0.2]: your result holds NaN or infinity"),
         (

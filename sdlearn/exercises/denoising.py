@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sdlearn import denoising, plots
 from sdlearn.denoising import Predict
+from sdlearn.exercises.diagnosis import calls
 from sdlearn.exercises.engine import Lesson, Unmet, tensor_of, unlike
 from sdlearn.exercises.given import numbers, picture_of, several, tiny, toy_noise
 from sdlearn.noising import Schedule
@@ -148,6 +149,7 @@ def _looped(run: Callable) -> Tensor:
         (toy_noise, Schedule.named("cosine"), numbers(2, 4, 6, 5), [950, 700, 450, 200, 50]),
     ],
     picture=lambda answer: _both(answer, draw_latents, _looped, "your loop"),
+    asks=calls,
 )
 def draw_latents(
     predict: Predict, schedule: Schedule, noise: Tensor, timesteps: list[int]
@@ -223,6 +225,7 @@ def _wandered(step: Callable) -> Tensor:
     cases=lambda: [
         (torch.tensor([1.0]), torch.tensor([0.5]), torch.tensor([1.0]), 0.36, 0.36 / 0.81),
         (*several(3, (2, 3)), 0.5, 0.6),
+        (*several(3, (3,)), 0.5, 0.51),
         (*several(3, (1, 4, 3, 5)), 0.8, 1.0),
     ],
     picture=lambda answer: _both(answer, ddpm_step, _wandered, "twenty steps of yours"),
@@ -303,6 +306,7 @@ def _guided_down(combine: Callable, scale: float = 3.0) -> Tensor:
         (torch.tensor([1.0]), torch.tensor([3.0]), 2.0),
         (*several(2, (2, 3)), 1.0),
         (*several(2, (2, 4, 3, 5)), 7.5),
+        (*several(2, (4,)), 0.5),
         (numbers(3), numbers(3, seed=2), 0.0),
     ],
     picture=lambda answer: _both(answer, guided, _guided_down, "with yours, scale 3"),
@@ -377,13 +381,13 @@ def own_guidance(answer: Callable[[Tensor, Tensor, float], Tensor]) -> Callable:
     """Guidance that follows the scale and keeps the spread of its result where it was."""
     answer(torch.zeros(1, 4, 2, 2), torch.ones(1, 4, 2, 2), 1.0)  # a stub says so before any work
     empty, caption = _predictions()
-    strong, weak, one = (
+    stronger, strong, weak, one = (
         tensor_of(
             answer(empty.clone(), caption.clone(), scale),
             tuple(empty.shape),
             f"at scale {scale:g}: ",
         )
-        for scale in (STRONG, WEAK, 1.0)
+        for scale in (GLARING, STRONG, WEAK, 1.0)
     )
     if (off := (one - caption).abs().max().item()) > 1e-3:
         raise Unmet(
@@ -395,9 +399,9 @@ def own_guidance(answer: Callable[[Tensor, Tensor, float], Tensor]) -> Callable:
             f"at scale {STRONG:g} the mean of your result is {mean:.1f} times its spread: the mean "
             "grows with the scale, too, so make all of the result smaller, not only its spread"
         )
-    before, of_strong, of_weak = (
+    before, of_weak, of_strong, of_stronger = (
         torch.cosine_similarity(x.flatten(), (caption - empty).flatten(), dim=0).item()
-        for x in (caption, strong, weak)
+        for x in (caption, weak, strong, stronger)
     )
     if of_strong < (least := before + TOWARDS):
         mine, bound = unlike(of_strong, least)
@@ -406,8 +410,12 @@ def own_guidance(answer: Callable[[Tensor, Tensor, float], Tensor]) -> Callable:
             f"unconditional) is {mine}; at least {bound} was asked for (without guidance: "
             f"{before:.2f})"
         )
-    if of_strong < of_weak + TOWARDS / 5:
-        raise Unmet(f"it does not follow the scale: {STRONG:g} has to guide more than {WEAK:g}")
+    if of_strong < of_weak + TOWARDS / 5 or of_stronger < of_strong - 1e-4:
+        raise Unmet(
+            f"it does not follow the scale: the cosine with (conditional - unconditional) has to "
+            f"grow; at {WEAK:g} it is {of_weak:.3f}, at {STRONG:g} {of_strong:.3f} (0.01 more was "
+            f"asked for), at {GLARING:g} {of_stronger:.3f}"
+        )
     return answer
 
 

@@ -27,10 +27,18 @@ def relation(pairs: list[Pair]) -> str | None:
     """How the learner's results follow from the right ones in every case, if they do."""
     if not any(right.numel() > 1 for _, right in pairs) and len(pairs) < 2:
         return None  # any two numbers are multiples of each other
+    if all(close(mine, right) for mine, right in pairs):
+        return None  # asked for is more than these numbers, or fewer digits
     for said, turned in _turned(max(right.ndim for _, right in pairs)):
         if all(_turns_into(mine, right, turned) for mine, right in pairs):
             return said
-    return _shifted(pairs) or _scaled(pairs) or _only_the_first(pairs) or _reordered(pairs)
+    return (
+        _shifted(pairs)
+        or _scaled(pairs)
+        or _only_the_first(pairs)
+        or _reordered(pairs)
+        or _rounded(pairs)
+    )
 
 
 def _turns_into(mine: Tensor, right: Tensor, turned: Callable[[Tensor], Tensor]) -> bool:
@@ -93,7 +101,7 @@ def _scaled(pairs: list[Pair]) -> str | None:
     factors = [_factor(m, r) for m, r in pairs]
     if len(pairs) < 2 or None in factors or not all(1e-3 < abs(f) < 1e3 for f in factors):
         return None
-    if any(factor != 1 and (_is_whole(factor) or _is_whole(1 / factor)) for factor in factors):
+    if all(_is_whole(factor) or _is_whole(1 / factor) for factor in factors):
         many = ", ".join(f"{factor:.4g}" for factor in factors)
         return (
             f"these are {many} times the right numbers, another factor in each case: is something "
@@ -103,7 +111,7 @@ def _scaled(pairs: list[Pair]) -> str | None:
 
 
 def _is_whole(value: float) -> bool:
-    return abs(value - round(value)) < 1e-3
+    return round(value) >= 1 and abs(value - round(value)) < 1e-5 * value
 
 
 def _factor(mine: Tensor, right: Tensor) -> float | None:
@@ -133,6 +141,15 @@ def _reordered(pairs: list[Pair]) -> str | None:
     return None
 
 
+def _rounded(pairs: list[Pair]) -> str | None:
+    if all(m.shape == r.shape and torch.allclose(m, r, rtol=4e-3, atol=2e-3) for m, r in pairs):
+        return (
+            "the numbers are nearly right, but only nearly: is something rounded, in half "
+            "precision, or an approximation?"
+        )
+    return None
+
+
 # --- where they part ------------------------------------------------------------------------------
 
 FEW = 4
@@ -155,21 +172,21 @@ def difference(mine: Tensor, right: Tensor) -> str:
     )
 
 
-def calls(answer: Callable, function: Callable, case: tuple) -> list[Call]:
-    """How an answer calls a function that is among its arguments."""
-    heard = []
+def calls(answer: Callable, case: tuple) -> list[Call]:
+    """How an answer calls the first of its arguments, a function that stands for a network."""
+    heard, (function, *given) = [], case
 
     def listening(*arguments, **named):
-        given = inspect.signature(function).bind(*arguments, **named).arguments
-        heard.append({n: torch.as_tensor(x).detach().clone().float() for n, x in given.items()})
+        bound = inspect.signature(function).bind(*arguments, **named).arguments
+        heard.append({n: torch.as_tensor(x).detach().clone().float() for n, x in bound.items()})
         return function(*arguments, **named)
 
-    answer(*(listening if value is function else deepcopy(value) for value in case))
+    answer(listening, *deepcopy(given))
     return heard
 
 
-def asked_wrongly(name: str, mine: list[Call], right: list[Call]) -> str:
-    """The first call of a function, such as a network, that differs from the right way's."""
+def asked_wrongly(mine: list[Call], right: list[Call]) -> str:
+    """The first call of a network that differs from the right way's."""
     for number, (asked, expected) in enumerate(zip(mine, right, strict=False), 1):
         for argument, value in expected.items():
             got = asked[argument]
@@ -177,14 +194,20 @@ def asked_wrongly(name: str, mine: list[Call], right: list[Call]) -> str:
                 got, value = torch.broadcast_tensors(got, value)
             if not close(got, value):
                 return (
-                    f"The first thing that goes wrong: in call {number} of `{name}`, "
-                    f"`{argument}` is {written(got)}, where {written(value)} was expected"
+                    f"The first thing that goes wrong: in call {number} of the network its "
+                    f"`{argument}` {_instead(got, value)}"
                 )
     if len(mine) != len(right):
-        return f"`{name}` is called {len(mine)} times, where {len(right)} were expected"
-    return (
-        f"`{name}` is asked all the right questions, so look at what is done with its last answer"
-    )
+        return f"The network is called {len(mine)} times, where {len(right)} were expected"
+    return "The network is asked all the right questions; look at what is done with its answers"
+
+
+def _instead(got: Tensor, expected: Tensor) -> str:
+    if got.shape != expected.shape:
+        return f"has the shape {shape_of(got)}, where {shape_of(expected)} was expected"
+    if got.numel() <= SMALL:
+        return f"is {written(got)}, where {written(expected)} was expected"
+    return f"is wrong: {difference(got, expected)}"
 
 
 # --- the case to redo on paper --------------------------------------------------------------------
@@ -228,6 +251,8 @@ def written(value: Any) -> str:
         return _numbers(value)
     if inspect.isroutine(value):
         return (value.__doc__ or "a function").splitlines()[0]
+    if isinstance(value, list) and len(value) > SMALL:
+        return f"[{', '.join(map(str, value[:3]))}, …, {value[-1]}]"
     text = repr(value)
     return text if len(text) < 60 and " at 0x" not in text else type(value).__name__
 

@@ -38,8 +38,8 @@ from torch import Tensor
 
 from sdlearn._support.precision import in_float32
 from sdlearn.exercises.diagnosis import (
+    Call,
     asked_wrongly,
-    calls,
     difference,
     listed,
     redone,
@@ -126,6 +126,7 @@ class Lesson:
         near: Callable[[object, object], bool] | None = None,
         learns: Callable[[], tuple[Case, Tensor]] | None = None,
         by_hand: Callable[..., dict[str, object]] | None = None,
+        asks: Callable[[Callable, Case], list[Call]] | None = None,
     ) -> Callable[[Callable], Exercise]:
         """Declare a function as an exercise, under its own name.
 
@@ -136,10 +137,11 @@ class Lesson:
             learns: for a function that networks are trained with, a case and a tensor in it that
                 the gradient of the result has to reach.
             by_hand: the intermediate results of a case, by name, to redo it on paper.
+            asks: what a way asks a network in a case, call by call.
         """
         near = near or equal
         return lambda right: self._add(
-            Exercise(self.name, right, cases, picture, near, learns, by_hand)
+            Exercise(self.name, right, cases, picture, near, learns, by_hand, asks)
         )
 
     def open_exercise(
@@ -201,6 +203,7 @@ class Exercise(AnyExercise):
     near: Callable[[object, object], bool]
     learns: Callable[[], tuple[Case, Tensor]] | None = None
     by_hand: Callable[..., dict[str, object]] | None = None
+    asks: Callable[[Callable, Case], list[Call]] | None = None
     known: dict[str, Callable] = field(default_factory=dict)
     """Known mistakes: for each, what to say and the wrong way."""
 
@@ -355,9 +358,8 @@ class Exercise(AnyExercise):
         """Where the answer parts from the right way: in what it asks a function that it is given,
         or to be found by hand.
         """
-        for name, value in zip(self._names(), case, strict=False):
-            if inspect.isfunction(value):
-                return ". " + asked_wrongly(name, *(calls(f, value, case) for f in (answer, self)))
+        if self.asks is not None:
+            return ". " + asked_wrongly(*(self.asks(way, case) for way in (answer, self.right)))
         if self.by_hand is None:
             return ""
         steps = "; ".join(f"{name} = {written(x)}" for name, x in self.by_hand(*case).items())
@@ -417,19 +419,21 @@ def tensor_of(result: object, shape: tuple[int, ...] | None = None, where: str =
     try:
         values = torch.as_tensor(result).detach()
     except (TypeError, ValueError, RuntimeError):
-        raise Unmet(f"{where}a tensor was expected, got {type(result).__name__}") from None
+        came = type(result).__name__
+        if isinstance(result, list | tuple) and result:
+            came += f" of {type(result[0]).__name__}"
+        raise Unmet(f"{where}numbers were expected, got {came}") from None
     if values.is_complex():
         raise Unmet(f"{where}your result is complex: the root of a negative number was taken")
     if shape is not None and values.shape != shape:
         wanted = f"shape {'×'.join(map(str, shape))}" if shape else "a single number"
-        raise Unmet(f"{where}{wanted} was expected, got {_form(values)}")
+        came = shape_of(values) if shape else f"shape {shape_of(values)}"
+        if not values.ndim:
+            came = f"a single number, {written(values)}"
+        raise Unmet(f"{where}{wanted} was expected, got {came}")
     if not values.isfinite().all():
         raise Unmet(f"{where}your result holds NaN or infinity")
     return values
-
-
-def _form(values: Tensor) -> str:
-    return f"shape {shape_of(values)}" if values.ndim else f"a single number, {written(values)}"
 
 
 def unlike(value: float, bound: float, digits: int = 2) -> tuple[str, str]:
@@ -493,6 +497,6 @@ def _about(error: BaseException, answer: object) -> str:
 
 def _file(answer: object) -> str | None:
     try:
-        return inspect.getfile(answer)
+        return inspect.getfile(inspect.unwrap(answer))
     except TypeError:
         return None

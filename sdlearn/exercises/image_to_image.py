@@ -15,6 +15,7 @@ from torch import Tensor
 from sdlearn import plots
 from sdlearn.denoising import Predict, ddim_inversion, ddim_step
 from sdlearn.evaluate.judge import Seen, load_judge
+from sdlearn.exercises.diagnosis import calls
 from sdlearn.exercises.engine import Case, Lesson, Unmet, unlike
 from sdlearn.exercises.given import (
     latents_of,
@@ -72,6 +73,7 @@ def _bars(answer: Callable) -> Figure:
         ([900, 700, 500, 300, 100], 1.0),
         ([900, 700, 500, 300, 100], 0.1),
         ([900, 700, 500, 300, 100], 0.25),
+        ([900, 700, 500, 300, 100], 0.79),
         ([999, 900, 100, 50, 10], 0.4),
         (list(range(975, 0, -25)), 0.3),
         (list(range(980, 0, -20)), 0.75),
@@ -170,9 +172,11 @@ def _schedule() -> Schedule:
         _case((1, 1, 1, 2), [900, 500], 1.0),
         _case((1, 4, 3, 5), [900, 700, 500, 300, 100], 0.6),
         _case((2, 4, 6, 5), list(range(950, 0, -100)), 0.35),
+        _case((1, 4, 3, 5), [999, 900, 100, 50, 10], 0.4),
         _case((1, 4, 3, 5), [900, 500, 100], 0.0),
     ],
     picture=_two_houses,
+    asks=calls,
 )
 def redraw(
     predict: Predict,
@@ -254,11 +258,12 @@ def _mask() -> Tensor:
         (
             torch.tensor([3.0, 3.0]),
             torch.tensor([1.0, 1.0]),
-            torch.tensor([0.5, 0.5]),
+            torch.tensor([2.0, 2.0]),
             torch.tensor([1.0, 0.0]),
             0.64,
         ),
         (*several(3, (1, 4, 3, 5)), _mask(), 0.3),
+        (*several(3, (2, 4, 3, 5)), torch.cat([_mask(), 1 - _mask()]), 0.5),
         (*several(3, (2, 4, 3, 5)), _mask(), 1.0),
     ],
     picture=lambda answer: _beside_the_page(
@@ -357,6 +362,7 @@ def _there_and_back(answer: Callable) -> Figure:
         (toy_noise, Schedule.named("cosine"), numbers(2, 4, 6, 5), [100, 500, 900]),
     ],
     picture=_there_and_back,
+    asks=calls,
 )
 def inverted(predict: Predict, schedule: Schedule, clean: Tensor, timesteps: list[int]) -> Tensor:
     """The noise that a picture's latents come from, by DDIM upwards."""
@@ -400,6 +406,10 @@ KEPT = 20.0
 """PSNR in dB that the house's own pixels must keep."""
 
 
+FLAT = 0.1
+"""The spread that the colours of a world have at least, in [-1, 1]."""
+
+
 def _as_picture(edited: object) -> Image.Image:
     try:
         picture = to_rgb("picture", edited)
@@ -415,8 +425,9 @@ def _as_picture(edited: object) -> Image.Image:
 def _check_world(setting: str, seen: list[Seen]) -> None:
     if setting == "meadow":
         raise Unmet(
-            "the judge still sees a meadow. The world is what should be drawn, so it is the world "
-            "where the mask has to be 1, and the prompt has to name another one"
+            "the judge still sees a meadow. The world is what should be drawn: is it the world "
+            "where your mask is 1, and does the prompt name another one in the book's words, such "
+            "as “in the snow”?"
         )
     if not any((thing.kind, thing.colour) == ("house", "red") for thing in seen):
         things = ", ".join(f"{thing.colour} {thing.kind}" for thing in seen) or "nothing"
@@ -428,7 +439,7 @@ def _check_world(setting: str, seen: list[Seen]) -> None:
         things = ", ".join(f"a {thing.colour} {thing.kind}" for thing in seen)
         raise Unmet(
             f"the house should stand alone; the judge sees {things}. Does the prompt name the "
-            "house? Try other seeds, too"
+            "house? If it does, try another seed"
         )
 
 
@@ -447,6 +458,8 @@ def own_edit(answer: Callable[[Image.Image], Image.Image]) -> tuple[Image.Image,
     setting, seen = load_judge().read(after)[0]
     _check_world(setting, seen)
     house = torch.from_numpy(masks(page(), 512)[0]) > 0.5
+    if after[0][:, ~house].std(dim=1).max() < FLAT:
+        raise Unmet("around the house there is one flat colour; a world was asked for")
     same = float(psnr(*(pixels[:, :, None, house] for pixels in (after, before))))
     if same < KEPT:
         mine, least = unlike(same, KEPT, digits=1)

@@ -172,9 +172,9 @@ def _noisings() -> list[Case]:
     schedule, other = _stable_diffusions(), Schedule.named("cosine", 50)
     return [
         (
-            Schedule(torch.tensor([0.36])),
+            Schedule(torch.tensor([0.2, 0.2])),  # ᾱ = 0.64, whose roots are 0.8 and 0.6
             torch.tensor([[1.0, -1.0]]),
-            torch.tensor([0]),
+            torch.tensor([1]),
             torch.tensor([[0.5, 1.0]]),
         ),
         (schedule, numbers(1, 2), torch.tensor([500]), numbers(1, 2, seed=1)),

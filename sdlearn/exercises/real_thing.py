@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from sdlearn import plots
+from sdlearn.exercises.diagnosis import calls
 from sdlearn.exercises.engine import Lesson
 from sdlearn.exercises.given import latents_of, numbers, picture_of, pixels_of, several, tiny
 from sdlearn.noising import Schedule, add_noise, clean_from_noise, velocity
@@ -320,6 +321,7 @@ def _toy_velocity(x: Tensor, t: float) -> Tensor:
         (_toy_velocity, numbers(3, 2, seed=1), 12),
     ],
     picture=_ring,
+    asks=calls,
 )
 def flow(velocity: Callable[[Tensor, float], Tensor], noise: Tensor, steps: int) -> Tensor:
     """From noise at t = 1 to a picture at t = 0 in equal Euler steps (Liu et al. 2022, Alg. 1)."""

@@ -356,9 +356,9 @@ def confused_pair(answer: Callable[[], tuple[str, str]]) -> tuple[list[str], flo
     texts = answer()
     if texts is None:
         raise Unmet(RETURNED_NONE)
-    if not isinstance(texts, tuple | list) or not all(isinstance(text, str) for text in texts):
+    if isinstance(texts, str | dict) or not all(isinstance(text, str) for text in texts):
         raise Unmet(f'two texts were expected, got {type(texts).__name__}; `return "…", "…"`')
-    texts = list(texts)
+    texts = list(map(str, texts))
     captions = [" ".join(text.lower().rstrip(".").split()) for text in texts]
     read = [caption.replace(",", " ").split() for caption in captions]
     if len(captions) != 2:

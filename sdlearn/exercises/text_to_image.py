@@ -16,11 +16,12 @@ from sdlearn import denoising, pipeline, plots
 from sdlearn.compression import decode
 from sdlearn.evaluate.judge import Verdict, judge_picture, load_judge
 from sdlearn.exercises import pictures
-from sdlearn.exercises.engine import Lesson, Unmet
+from sdlearn.exercises.diagnosis import Call
+from sdlearn.exercises.engine import Case, Lesson, Unmet
 from sdlearn.exercises.given import numbers, picture_of, several, tiny
 from sdlearn.images import to_pictures
 from sdlearn.loading import Components
-from sdlearn.picturebook.scenes import Scene
+from sdlearn.picturebook.scenes import SETTINGS, Scene
 from sdlearn.text import encode_text
 
 lesson = Lesson("09_text_to_image")
@@ -56,6 +57,21 @@ def start_noise(model: Components, height: int, width: int, seed: int) -> Tensor
 
 
 start_noise.mistakes(
+    "drawn in float64, which gives other numbers; leave `dtype` as it is",
+    lambda model, h, w, seed: torch.randn(
+        1,
+        4,
+        h // 8,
+        w // 8,
+        generator=torch.Generator().manual_seed(seed),
+        dtype=torch.float64,
+    ),
+    "the seed is not used: the same noise comes for every seed",
+    lambda model, h, w, seed: numbers(1, 4, h // 8, w // 8, seed=0),
+    "all channels hold the same noise; draw 1×4×h×w numbers at once",
+    lambda model, h, w, seed: numbers(1, 1, h // 8, w // 8, seed=seed).expand(1, 4, -1, -1),
+    "all numbers are 0; noise is drawn",
+    lambda model, h, w, seed: torch.zeros(1, 4, h // 8, w // 8),
     "this noise is scaled already; it is scaled when the drawing begins, and would be twice",
     lambda model, h, w, seed: (
         numbers(1, 4, h // 8, w // 8, seed=seed) * model.scheduler.init_noise_sigma
@@ -120,7 +136,11 @@ def _near(value: object, expected: object) -> bool:
         value, expected = (np.asarray(v, dtype=np.float64) for v in (value, expected))
     except (TypeError, ValueError):
         return False
-    return value.shape == expected.shape and bool(np.abs(value - expected).max() <= 1)
+    return (
+        value.shape == expected.shape
+        and bool(value.max() <= max(expected.max(), 255))
+        and bool(np.abs(value - expected).max() <= 1)
+    )
 
 
 def _both_decoded(answer: Callable) -> Figure:
@@ -130,7 +150,10 @@ def _both_decoded(answer: Callable) -> Figure:
 
 
 @lesson.exercise(
-    cases=lambda: [(tiny(), _latents(64, 128)), (tiny(), 0.5 * _latents(128, 64))],
+    cases=lambda: [
+        (tiny(), _latents(64, 128)),
+        (tiny(), torch.cat([0.5 * _latents(128, 64), -_latents(128, 64)])),
+    ],
     picture=_both_decoded,
     near=_near,
     by_hand=lambda model, latents: _upper_left(model, latents),
@@ -151,7 +174,15 @@ to_picture.mistakes(
     lambda model, z: (_unscaled(model, z) * 255).round().permute(1, 2, 0),
     "the channels come first; a picture is height×width×3",
     lambda model, z: _eight_bit(_unscaled(model, z)).permute(2, 0, 1),
-    "these are numbers from 0 to 1; 8 bits go to 255",
+    "the *last* picture of the latents; the first was asked for",
+    lambda model, z: _eight_bit(_unscaled(model, z[-1:])),
+    "this is multiplied by 256; 8 bits end at 255",
+    lambda model, z: (_unscaled(model, z).clamp(0, 1) * 256).round().permute(1, 2, 0),
+    "0.5 is added, but the numbers are not halved: x / 2 + 0.5",
+    lambda model, z: _eight_bit(2 * _unscaled(model, z) - 0.5),
+    "light and dark are exchanged",
+    lambda model, z: _eight_bit(1 - _unscaled(model, z)),
+    "these are still numbers up to 1; 8 bits go from 0 to 255",
     lambda model, z: _unscaled(model, z).clamp(0, 1).permute(1, 2, 0),
     "what lies outside 0 to 255 begins again at the other end: clip before you go to uint8",
     lambda model, z: ((_unscaled(model, z) * 255).long() % 256).permute(1, 2, 0),
@@ -213,11 +244,29 @@ def _wrong(**what) -> Callable:
 
 
 def _about_equal(value: object, expected: Tensor) -> bool:
-    return (
-        isinstance(value, Tensor)
-        and value.shape == expected.shape
-        and torch.allclose(value.float(), expected, rtol=1e-3, atol=1e-3)
-    )
+    try:
+        value = torch.as_tensor(value).float()
+    except (TypeError, ValueError, RuntimeError):
+        return False
+    return value.shape == expected.shape and torch.allclose(value, expected, rtol=1e-3, atol=1e-3)
+
+
+def _unet_calls(way: Callable, case: Case) -> list[Call]:
+    """At which t, and with which latents, the U-Net is asked; its two runs of a step count once."""
+    heard = []
+
+    def hear(unet, args, kwargs) -> None:
+        given = {**dict(zip(("sample", "timestep"), args, strict=False)), **kwargs}
+        t = torch.as_tensor(given["timestep"]).float().flatten()[:1]
+        if not heard or not torch.equal(heard[-1]["t"], t):
+            heard.append({"t": t, "latents": given["sample"][:1].detach().clone()})
+
+    hook = case[0].unet.register_forward_pre_hook(hear, with_kwargs=True)
+    try:
+        way(*case)
+    finally:
+        hook.remove()
+    return heard
 
 
 def _both_drawn(answer: Callable) -> Figure:
@@ -233,6 +282,7 @@ def _both_drawn(answer: Callable) -> Figure:
     ],
     picture=_both_drawn,
     near=_about_equal,
+    asks=_unet_calls,
 )
 def text_to_latents(
     model: Components, prompt: str, noise: Tensor, steps: int, guidance: float
@@ -242,6 +292,14 @@ def text_to_latents(
 
 
 text_to_latents.mistakes(
+    "the prompt is not used: this is the unconditional prediction alone",
+    lambda model, prompt, *given: _drawn(model, "", *given),
+    "the guidance is one too weak: scale 1 is the conditional prediction",
+    _wrong(offset=-1.0),
+    "`guidance` is not used: 3 is typed in",
+    lambda model, prompt, noise, steps, guidance: _drawn(model, prompt, noise, steps, 3.0),
+    "one step too many: `scheduler.set_timesteps(steps)`",
+    lambda model, prompt, noise, steps, guidance: _drawn(model, prompt, noise, steps + 1, guidance),
     "unconditional and conditional are exchanged: this draws everything but the prompt",
     _wrong(swapped=True),
     "the guidance is one too strong",
@@ -300,7 +358,10 @@ def _spreads(answer: Callable) -> Figure:
         (torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), 0.25),
         (*several(2, (3, 5)), 0.3),
         (2 * numbers(1, 4, 6, 5), numbers(1, 4, 6, 5, seed=1), 0.8),
-        (torch.tensor([3.0, 4.0]), torch.tensor([6.0, 8.0]), 0.5),
+        (torch.tensor([3.0, 4.0]), torch.tensor([6.0, 8.0]), 0.25),
+        (torch.tensor([1.0, 0.0]), torch.tensor([-1.0, 1.0]), 0.4),
+        (torch.tensor([1.0, 0.0]), torch.tensor([2.0, 1.0]), 0.6),
+        (numbers(7, 9), numbers(7, 9), 0.3),
     ],
     picture=_spreads,
     by_hand=lambda first, second, share: {
@@ -316,6 +377,18 @@ def slerp(first: Tensor, second: Tensor, share: float) -> Tensor:
 
 
 slerp.mistakes(
+    "angles above 90° are turned round; they stay as they are",
+    lambda a, b, share: slerp(a, b if (a * b).sum() >= 0 else -b, share),
+    "the straight line is for Ω = 0 only; from about 25° on the arc is something else",
+    lambda a, b, share: (
+        torch.lerp(a, b, share)
+        if torch.cosine_similarity(a.flatten(), b.flatten(), 0) > 0.85
+        else slerp(a, b, share)
+    ),
+    "where both point the same way, the *share* counts, too: go along the straight line there",
+    lambda a, b, share: slerp(a, b, 0.5 if _angle(a, b).nan_to_num() < 1e-3 else share),
+    "the lengths are lost: both were made as long as 1 first, which is for the angle only",
+    lambda a, b, share: slerp(a / a.norm(), b / b.norm(), share),
     "this is the straight line: in its middle the noise is too small; go along the arc",
     lambda a, b, share: (1 - share) * a + share * b,
     "right but where both point the same way: there the angle is 0, and 0/0 is not a number",
@@ -350,6 +423,17 @@ def _right_and_wrong(measured: tuple[np.ndarray, list[Verdict]]) -> Figure:
     return plots.strip(list(drawn), titles, columns=4)
 
 
+def _check_caption(scene: Scene) -> None:
+    """Raise Unmet for a scene whose caption is not its own, as `dataclasses.replace` makes one."""
+    own = [f"{thing.colour} {thing.kind}" for thing in scene.things]
+    own += [SETTINGS[scene.setting], scene.relation or ""]
+    if missing := [words for words in own if words not in scene.caption]:
+        raise Unmet(
+            f"the caption {scene.caption!r} does not say {missing[0]!r}, which the scene holds; "
+            "make it with `sdlearn.compose`"
+        )
+
+
 @lesson.open_exercise(picture=_right_and_wrong)
 def own_failure(answer: Callable[[], Scene]) -> tuple[np.ndarray, list[Verdict]]:
     """A scene of one or two things that the small model gets wrong most of the time."""
@@ -357,6 +441,9 @@ def own_failure(answer: Callable[[], Scene]) -> tuple[np.ndarray, list[Verdict]]
     if not isinstance(scene, Scene):
         came = type(scene).__name__
         raise Unmet(f"a scene was expected, as `sdlearn.compose(…)` gives it; got {came}")
+    if not scene.things:
+        raise Unmet("the scene is empty; put one or two things into it")
+    _check_caption(scene)
     if (count := len(scene.things)) > 2:
         raise Unmet(f"three things are too easy to get wrong; at most two, got {count}")
     prompts = [scene.caption] * SEEDS

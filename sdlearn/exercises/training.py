@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from functools import cache
 from types import SimpleNamespace
+from weakref import WeakSet
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from sdlearn import plots
 from sdlearn.exercises import pictures
+from sdlearn.exercises.diagnosis import calls
 from sdlearn.exercises.engine import Case, Lesson, Unmet
 from sdlearn.exercises.given import numbers, several, toy_noise
 from sdlearn.noising import Schedule, add_noise
@@ -33,8 +35,9 @@ def _case(shape: tuple[int, ...], t: list[int]) -> Case:
 
 
 def _on_paper() -> Case:
-    numbers_of_one = torch.tensor([[1.0, -1.0]]), torch.tensor([0]), torch.tensor([[0.5, 1.0]])
-    return toy_noise, Schedule(torch.tensor([0.36])), *numbers_of_one
+    schedule = Schedule(torch.tensor([0.2, 0.2, *[0.01] * 998]))  # ᾱ = 0.64 at t = 1
+    clean, noise = torch.tensor([[1.0, -1.0]]), torch.tensor([[0.5, 1.0]])
+    return toy_noise, schedule, clean, torch.tensor([1]), noise
 
 
 def _against_t(answer: Callable) -> Figure:
@@ -63,11 +66,12 @@ def _learning() -> tuple[Case, Tensor]:
     cases=lambda: [
         _on_paper(),
         _case((1, 1, 1, 2), [500]),
-        _case((3, 4, 3, 5), [10, 500, 990]),
-        _case((2, 4, 6, 5), [300, 700]),
+        _case((3, 4, 3, 5), [500, 10, 990]),
+        _case((2, 6, 5), [700, 300]),
     ],
     picture=_against_t,
     learns=_learning,
+    asks=calls,
 )
 def noise_loss(
     predict: Callable, schedule: Schedule, clean: Tensor, t: Tensor, noise: Tensor
@@ -135,6 +139,7 @@ def _lazy(answer: Callable) -> Figure:
     cases=lambda: [
         (torch.tensor([0.64, 0.19]), 1.0),
         (torch.tensor([0.64, 0.36, 0.19]), 0.0),
+        (torch.tensor([0.36, 0.64]), 2.0),
         (torch.tensor([0.99, 0.5, 0.1, 0.0]), 0.5),
         (Schedule.named("cosine").alpha_bars[::90], -2.0),
     ],
@@ -188,7 +193,8 @@ def _weights(answer: Callable) -> Figure:
 @lesson.exercise(
     cases=lambda: [
         (torch.tensor([20.0, 5.0, 0.5]), 5.0),
-        (torch.tensor([1000.0, 100.0, 10.0, 1.0, 0.1, 0.01]), 3.0),
+        (torch.tensor([1.0, 1000.0, 0.1, 10.0, 0.001, 100.0]), 2.5),
+        (torch.tensor([0.2, 2.0, 8.0]), 0.5),
         (Schedule.named("cosine").snr[::100], 5.0),
     ],
     picture=_weights,
@@ -250,7 +256,8 @@ def _smoothed(answer: Callable) -> Figure:
 @lesson.exercise(
     cases=lambda: [
         (torch.tensor([1.0, 3.0]), 1.0),
-        (numbers(5, 3), 2.0),
+        (torch.tensor([0.0, 4.0, 4.0]), 2.0),
+        (numbers(5, 3), 2.5),
         (numbers(30, 2, 3), 10.0),
     ],
     picture=_smoothed,
@@ -351,9 +358,14 @@ class _Watched:
 
     def __init__(self, unet: UNet2DConditionModel, schedule: Schedule):
         self.schedule, self.batches, self.shown = schedule, {}, []
-        self.optimizers: list[int] = []
+        self.optimizers: WeakSet = WeakSet()
+        self.made = 0
+        """How many optimizers stepped."""
+        self.pulled: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+        """What the network said, the noise, the clean latents, and the gradient of what it said."""
         self._hooks = (
             unet.register_forward_pre_hook(self._sees, with_kwargs=True),
+            unet.register_forward_hook(self._said),
             register_optimizer_step_pre_hook(self._steps),
         )
 
@@ -365,19 +377,33 @@ class _Watched:
     def _sees(self, unet, args, kwargs) -> None:
         names = ("sample", "timestep", "encoder_hidden_states")
         given = {**dict(zip(names, args, strict=False)), **kwargs}
+        if given.get("encoder_hidden_states") is None:
+            raise Unmet(
+                "the U-Net is not given the text states; they are its third argument, after t"
+            )
         latents, t, states = (torch.as_tensor(given[name]).detach() for name in names)
         self.shown.append((len(self.batches), latents, t.expand(len(latents)), states))
 
+    def _said(self, unet, args, output) -> None:
+        said = output[0] if isinstance(output, tuple) else output.sample
+        count, latents, t, _ = self.shown[-1]
+        if said.requires_grad and self.batches and len(latents) == BATCH:
+            clean, noise = self._taken_apart(count, latents, t)
+            said.register_hook(
+                lambda pull: self.pulled.append((said.detach(), noise, clean, pull.detach()))
+            )
+
     def _steps(self, optimizer, args, kwargs) -> None:
-        if id(optimizer) not in self.optimizers:
-            self.optimizers.append(id(optimizer))
+        if optimizer not in self.optimizers:
+            self.optimizers.add(optimizer)
+            self.made += 1
 
     def end(self) -> None:
         for hook in self._hooks:
             hook.remove()
 
     def check_batches(self) -> None:
-        if len(self.batches) < STEPS:
+        if len(self.batches) != STEPS:
             raise Unmet(
                 f"`batch_at(step)` was called for {len(self.batches)} different steps; {STEPS} "
                 "were asked for"
@@ -385,12 +411,17 @@ class _Watched:
 
     def check_steps(self) -> None:
         """Raise Unmet if the network was not shown what it should learn from."""
-        if len(self.optimizers) > STEPS / 2:
+        if self.made > STEPS / 2:
             raise Unmet(
                 "every step makes a new optimizer, which forgets what it has averaged; make it "
                 "once, before the loop"
             )
         ts = torch.cat([t for *_, t, _ in self.shown]) if self.shown else torch.zeros(0)
+        if len(ts) and 0 < ts.max() <= 1:
+            raise Unmet(
+                f"the network was told t as a fraction, up to {ts.max():.2g}; give it the whole "
+                "number from 0 to 999, as it is"
+            )
         if len(ts) and (ts.unique().numel() < STEPS / 2 or ts.min() > 250 or ts.max() < 750):
             told = f"from {ts.min()} to {ts.max()}, {ts.unique().numel()} different ones"
             raise Unmet(
@@ -398,13 +429,45 @@ class _Watched:
                 "the batch with `torch.randint(1000, (len(clean),))`"
             )
         self._check_shown()
+        self._check_target()
+
+    def _check_target(self) -> None:
+        """Raise Unmet if what the network says is not pulled towards the noise.
+
+        The gradient of a squared error is a multiple of (said - target); so it is fitted by what
+        was said, the noise and the clean latents.
+        """
+        if not self.pulled or not all(x.isfinite().all() for step in self.pulled for x in step):
+            return
+        left_out = [pull.flatten(1).abs().amax(dim=1) == 0 for *_, pull in self.pulled]
+        if torch.stack(left_out).float().mean() > 0.5:
+            raise Unmet("most pictures of a batch have no part in the loss; take the mean over all")
+        said, noise, clean, pull = (torch.cat(x).flatten() for x in zip(*self.pulled, strict=True))
+        fitted = torch.linalg.lstsq(torch.stack([said, noise, clean], dim=1), pull).solution
+        towards, away = (-fitted[1:] / fitted[0]).tolist()
+        if fitted[0] <= 0:
+            raise Unmet(
+                "the loss is made *larger*: what the network says is pushed away from its target"
+            )
+        if not 0.8 < towards < 1.25 or abs(away) > 0.2:
+            raise Unmet(
+                "the target is not the noise: the network is taught to say about "
+                f"{towards:.1f} · noise {'-' if away < 0 else '+'} {abs(away):.1f} · clean. It has "
+                "to be ε itself, as it was before the mixing"
+            )
+
+    def _taken_apart(self, count: int, latents: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        """The clean latents of a step, and the noise that is in what the network was shown."""
+        clean, _ = self._batch(count)
+        signal, sigma = self.schedule.rates(t.long().clamp(0, 999), latents)
+        return clean, (latents - signal * clean) / sigma
 
     def _check_shown(self) -> None:
         steps = [step for step in self.shown if len(step[1]) == BATCH]
         for count, latents, t, _ in steps:
-            clean, _ = self._batch(count)
-            signal, sigma = self.schedule.rates(t.long(), latents)
-            noise = (latents - signal * clean) / sigma
+            clean, noise = self._taken_apart(count, latents, t)
+            if len({tuple(one.flatten()[:4].tolist()) for one in noise.round(decimals=2)}) == 1:
+                raise Unmet("all pictures of a batch get the same noise; each has its own")
             if not 0.7 < noise.std() < 1.3 or abs(_alike(noise, clean)) > 0.4:
                 raise Unmet(
                     f"in step {count - 1} the network was not shown this step's latents, noised "
