@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
+import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -36,8 +37,13 @@ def _start(seed: int = 3) -> Tensor:
 
 def _both(answer: Callable, target: Callable, draw: Callable, yours: str) -> Figure:
     """What `draw` makes of the learner's function and of the course's, decoded."""
-    shown = [picture_of(draw(function)) for function in (answer, target)]
+    shown = [picture_of(draw(answer)), _target(draw, target)]
     return plots.strip(shown, [yours, "target"], columns=4)
+
+
+@cache
+def _target(draw: Callable, target: Callable) -> np.ndarray:
+    return picture_of(draw(target))
 
 
 # --- exercise 1: one step of DDIM -----------------------------------------------------------------
@@ -368,12 +374,15 @@ def _predictions() -> tuple[Tensor, Tensor]:
 
 def _drawn_strongly(combine: Callable) -> Figure:
     """What plain guidance and the learner's draw, from the same noise."""
-    ways = {"plain": denoising.guided, "yours": combine}
     scales = (WEAK, STRONG, GLARING)
-    shown = [picture_of(_guided_down(way, scale)) for way in ways.values() for scale in scales]
-    return plots.strip(
-        shown, [f"{whose}, scale {s:g}" for whose in ways for s in scales], columns=3
-    )
+    yours = [picture_of(_guided_down(combine, scale)) for scale in scales]
+    titles = [f"{whose}, scale {scale:g}" for whose in ("plain", "yours") for scale in scales]
+    return plots.strip([*map(_plainly, scales), *yours], titles, columns=3)
+
+
+@cache
+def _plainly(scale: float) -> np.ndarray:
+    return picture_of(_guided_down(denoising.guided, scale))
 
 
 @lesson.open_exercise(picture=_drawn_strongly)

@@ -269,10 +269,19 @@ def _unet_calls(way: Callable, case: Case) -> list[Call]:
     return heard
 
 
+def _to_draw() -> Case:
+    return tiny(), PROMPT, numbers(1, 4, 32, 32, seed=3), 12, 3.0
+
+
 def _both_drawn(answer: Callable) -> Figure:
-    given = tiny(), PROMPT, numbers(1, 4, 32, 32, seed=3), 12, 3.0
-    shown = [picture_of(run(*given)) for run in (answer, text_to_latents)]
+    given = _to_draw()
+    shown = [picture_of(answer(*given)), _target()]
     return plots.strip(shown, ["yours", "target"], columns=4)
+
+
+@cache
+def _target() -> np.ndarray:
+    return picture_of(text_to_latents(*_to_draw()))
 
 
 @lesson.exercise(
@@ -413,8 +422,8 @@ slerp.mistakes(
 
 # --- exercise 5: a failure of your own -----------------------------------------------------------
 
-SEEDS = 3
-"""How many pictures are drawn of the scene."""
+SIZE, SEEDS = 256, 3
+"""How large the pictures of the scene are, and how many are drawn."""
 
 
 def _right_and_wrong(measured: tuple[np.ndarray, list[Verdict]]) -> Figure:
@@ -447,7 +456,7 @@ def own_failure(answer: Callable[[], Scene]) -> tuple[np.ndarray, list[Verdict]]
     if (count := len(scene.things)) > 2:
         raise Unmet(f"three things are too easy to get wrong; at most two, got {count}")
     prompts = [scene.caption] * SEEDS
-    *_, last = pipeline.text_to_latents(tiny(), prompts, steps=12, guidance=3, seed=0)
+    *_, last = pipeline.text_to_latents(tiny(), prompts, size=SIZE, steps=12, guidance=3, seed=0)
     pixels = decode(tiny().vae, last.latents).float()
     verdicts = [judge_picture(scene, *reading) for reading in load_judge().read(pixels)]
     if (right := sum(verdict.whole for verdict in verdicts)) > 1:

@@ -360,8 +360,8 @@ RIGHT = {
         lambda: compose(
             [("white", "cat"), ("white", "cat")], "snow", "left of", ("small", "small"), rng=3
         ),
-        lambda: compose([("white", "house"), ("white", "tree")], "snow", "left of", rng=0),
-        lambda: twins("red", "tree", rng=2),
+        lambda: compose([("purple", "boat"), ("purple", "boat")], "beach", "right of", rng=2),
+        lambda: compose([("red", "house"), ("red", "house")], "night", "right of", rng=1),
         lambda: twins("blue", "tree", "right of", rng=1, sizes=("small", "small")),
     ),
 }
@@ -444,7 +444,7 @@ WRONG = {
             "multiplied by the scaling factor",
         ),
         (lambda model, z: to_picture_by_numpy(model, z).transpose(2, 0, 1), "channels come first"),
-        (lambda model, z: to_picture_by_numpy(model, z) / 255.0, "these are numbers from -1 to"),
+        (lambda model, z: to_picture_by_numpy(model, z) / 255.0, "these are still numbers up to"),
         (
             from_pixels(lambda x: ((x / 2 + 0.5) * 255).movedim(0, -1)),
             "109 was expected, got 108.8",
@@ -469,8 +469,8 @@ WRONG = {
         ),
         (lambda model, z: None, "your function returned None"),
         (to_picture_in_place, "changes its argument"),
-        (from_pixels(lambda x: x.clamp(-1, 1).movedim(0, -1)), "these are numbers from -1 to"),
-        (from_pixels(lambda x: to_bytes(x) * 0), "these are numbers from 0 to"),
+        (from_pixels(lambda x: x.clamp(-1, 1).movedim(0, -1)), "these are still numbers up to"),
+        (from_pixels(lambda x: to_bytes(x) * 0), "these are still numbers up to"),
         (from_pixels(lambda x: 255 - to_bytes(x)), "light and dark are exchanged"),
         (
             from_pixels(lambda x: ((x - x.min()) / (x.max() - x.min()) * 255).movedim(0, -1)),
