@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from sdlearn.exercises import exercises, training
-from sdlearn.exercises.diagnosis import relation, written
-from sdlearn.exercises.engine import Lesson
-from sdlearn.exercises.given import numbers
+from sdlearn.exercises.diagnosis import asked_wrongly, calls, relation, written
+from sdlearn.exercises.engine import Lesson, unlike
+from sdlearn.exercises.given import numbers, toy_noise
 from sdlearn.noising import Schedule
 
 PAIRS = [numbers(2, 3), numbers(4, 5, seed=1), numbers(3, 3, seed=2)]
@@ -39,8 +39,9 @@ def said(right, wrong):
         (lambda x: 3 * x, "every number is 3 times what was asked for"),
         (lambda x: x + 0.25, "every number is 0.25 too large"),
         (lambda x: x - 2, "every number is 2 too small"),
-        (lambda x: x * x.numel(), "a sum, where a mean was asked for: .* 6, 20, 9 times as large"),
-        (lambda x: x / x.numel(), "a mean, where a sum was asked for"),
+        (lambda x: x * x.numel(), "these are 6, 20, 9 times the right numbers"),
+        (lambda x: x / x.numel(), "summed where a mean was asked for, or divided once too often"),
+        (lambda x: x.half(), "nearly right, but only nearly"),
         (lambda x: x[:1].expand_as(x), "only the first of the batch is right"),
         (lambda x: x.flatten().sort().values.reshape(x.shape), "stand in other places"),
     ],
@@ -67,7 +68,55 @@ def test_small_values_are_written_out_and_large_ones_by_their_shape():
     assert written(numbers(4, 5)) == "tensor 4×5"
     assert written(0.1) == "0.1"
     assert written([1, 2]) == "[1, 2]"
+    assert written(list(range(20))) == "[0, 1, 2, …, 19]"
+    assert written(toy_noise).startswith("tanh(latents · (0.5 + t / 1000)) + 0.1")
     assert "0x" not in written(lambda x: x) + written(object())
+
+
+@pytest.mark.parametrize(
+    ("value", "bound", "texts"),
+    [
+        (0.6396, 0.64, ("0.640", "0.64")),
+        (23.96, 24.0, ("23.96", "24")),
+        (5.004, 5.0, ("5.004", "5")),
+        (1.3, 1.15, ("1.30", "1.15")),
+    ],
+)
+def test_a_value_and_its_bound_never_look_alike(value, bound, texts):
+    mine, other = unlike(value, bound)
+    assert (mine, other) == texts or float(mine) != float(other)
+    assert float(mine) != float(other)
+
+
+# --- what a wrong way asks a network --------------------------------------------------------------
+
+
+def walk(network, x, ts):
+    for t in ts:
+        x = x - network(x, t)
+    return x
+
+
+@pytest.mark.parametrize(
+    ("way", "message"),
+    [
+        (lambda network, x, ts: walk(network, x, ts[:-1]), "called 2 times, where 3 were expected"),
+        (lambda network, x, ts: walk(network, x, ts[::-1]), "call 1 of the network its `t` is 1"),
+        (lambda network, x, ts: walk(network, -x, ts), "call 1 of the network its `latents` is"),
+        (lambda network, x, ts: -walk(network, x, ts), "all the right questions"),
+        (
+            lambda network, x, ts: walk(lambda z, t: 2 * network(latents=z, t=t), x, ts),
+            "call 2 of the network its `latents` is",
+        ),
+        (
+            lambda network, x, ts: walk(lambda z, t: network(z[:1], t)[0], x, ts),
+            "has the shape 1, where 2 was expected",
+        ),
+    ],
+)
+def test_the_first_wrong_question_to_a_network_is_said(way, message):
+    case = toy_noise, torch.tensor([1.0, 2.0]), [3, 2, 1]
+    assert message in asked_wrongly(calls(way, case), calls(walk, case))
 
 
 def test_the_bar_of_own_training_is_below_what_a_network_reaches_that_has_learned_nothing():
@@ -101,6 +150,51 @@ def test_an_answer_that_changes_its_arguments_is_told_which():
 
     assert exercise().grade(lambda v, s: v * s).passed
     assert "changes its argument `values`" in exercise().grade(answer).message
+    assert "changes its argument `timesteps`" in exercises()["lower_rungs"].grade(popped).message
+
+
+def popped(timesteps, strength):
+    while len(timesteps) > strength:
+        timesteps.pop(0)
+    return timesteps
+
+
+def test_an_error_names_the_case_that_it_happens_in():
+    def fails_later(values, share):
+        return values * share if values.ndim == 1 else values[5]
+
+    result = exercise().grade(fails_later)
+    assert "IndexError" in result.message
+    assert "(for values = [[1.541, -0.2934]" in result.message
+    assert result.case.startswith("values = [[1.541")
+
+
+def test_a_wrong_result_is_said_before_an_error_in_a_later_case():
+    def wrong_and_fails_later(values, share):
+        return values * share**2 if values.ndim == 1 else values[5]
+
+    assert "0.5 times" in exercise().grade(wrong_and_fails_later).message
+
+
+def test_where_the_first_case_is_right_the_later_one_is_shown():
+    def right_for_vectors(values, share):
+        return values * share if values.ndim == 1 else values.square() * share + values
+
+    result = exercise().grade(right_for_vectors)
+    assert "1 of 2 cases are right" in result.message
+    assert "numbers are wrong, first the one at [0, 0]" in result.message
+
+
+def test_intermediate_results_are_shown_where_no_mistake_is_known():
+    shown = exercise(by_hand=lambda values, share: {"half of the first": values[0] * share})
+    result = shown.grade(lambda values, share: values.square() + share)
+    assert result.message.endswith("By hand: half of the first = 0.5")
+
+
+def test_a_model_or_a_result_in_place_of_a_function_is_named():
+    linear = torch.nn.Linear(2, 2)
+    for answer in (linear, torch.ones(2), None):
+        assert "hand in the function itself, without ()" in exercise().grade(answer).message
 
 
 def test_an_answer_that_stops_the_gradient_cannot_be_learned_from():

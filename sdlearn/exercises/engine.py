@@ -192,7 +192,7 @@ class AnyExercise(ABC):
         return Grade(self.name, True, "right", lambda: picture)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Exercise(AnyExercise):
     """What is asked for, how it is recognised, and how it goes wrong. Called, it is the answer."""
 
