@@ -188,7 +188,8 @@ def test_where_the_first_case_is_right_the_later_one_is_shown():
 def test_intermediate_results_are_shown_where_no_mistake_is_known():
     shown = exercise(by_hand=lambda values, share: {"half of the first": values[0] * share})
     result = shown.grade(lambda values, share: values.square() + share)
-    assert result.message.endswith("By hand: half of the first = 0.5")
+    assert "By hand" not in result.message
+    assert "\n\nby hand:\nhalf of the first = 0.5\n" in result.case
 
 
 def test_a_model_or_a_result_in_place_of_a_function_is_named():
@@ -254,7 +255,8 @@ def test_a_learner_who_exits_stays():
 def test_a_wrong_answer_has_a_case_to_redo_and_a_picture():
     grade = exercises()["alpha_bars"].grade(lambda betas: 1 - betas / 2)
     assert grade.case == (
-        "betas = [0.5, 0.2]\n"
+        "betas = [0.5, 0.2]\n\n"
+        "by hand:\n1 - β of every step = [0.5, 0.8]\n\n"
         "expected: [0.5, 0.4]\n"
         "got:      [0.75, 0.9]\n"
         "They first differ at [0]: expected 0.5, got 0.75."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -213,10 +213,13 @@ def _instead(got: Tensor, expected: Tensor) -> str:
 # --- the case to redo on paper --------------------------------------------------------------------
 
 
-def redone(names: Iterable[str], case: tuple, mine: Tensor, right: Tensor) -> str:
-    """The arguments of one case, what was expected and what came."""
+def redone(
+    names: Iterable[str], case: tuple, steps: Mapping[str, object], mine: Tensor, right: Tensor
+) -> str:
+    """The arguments of one case, the steps of doing it by hand, what was expected and what came."""
+    by_hand = f"\n\nby hand:\n{listed(steps, tuple(steps.values()))}\n" if steps else ""
     results = f"expected: {written(right)}\ngot:      {written(mine)}"
-    return f"{listed(names, case)}\n{results}{_parting(mine, right)}"
+    return f"{listed(names, case)}{by_hand}\n{results}{_parting(mine, right)}"
 
 
 def listed(names: Iterable[str], case: tuple) -> str:

@@ -52,6 +52,8 @@ CUT_OFF = (
     "the number is right, but a network cannot learn from it: its gradient was cut off, by "
     "`.item()`, `.detach()`, `float()`, `torch.tensor()` or `torch.no_grad()`"
 )
+LONG = 90
+"""A case of more letters is not said in the line itself; it stands beneath it."""
 RETURNED_NONE = "your function returned None; does it end with `return`?"
 
 Case = tuple
@@ -239,7 +241,10 @@ class Exercise(AnyExercise):
             return self._wrong(
                 "the result changes from call to call; use what the function is given"
             )
-        message = self._mistake(pairs) or self._difference(answer, pairs, wrong)
+        try:
+            message = self._mistake(pairs) or self._difference(answer, pairs, wrong)
+        except Unmet as unmet:  # a shape, NaN, None: there is a case to redo for these, too
+            message = str(unmet)
         picture = partial(self._draw_if_possible, answer)
         return Grade(self.name, False, message, picture, self._redone(case, result))
 
@@ -355,27 +360,24 @@ class Exercise(AnyExercise):
         )
 
     def _on_the_way(self, answer: Callable, case: Case) -> str:
-        """Where the answer parts from the right way: in what it asks a function that it is given,
-        or to be found by hand.
-        """
-        if self.asks is not None:
-            return ". " + asked_wrongly(*(self.asks(way, case) for way in (answer, self.right)))
-        if self.by_hand is None:
+        """Where the answer parts from the right way, in what it asks a network."""
+        if self.asks is None:
             return ""
-        steps = "; ".join(f"{name} = {written(x)}" for name, x in self.by_hand(*case).items())
-        return f". By hand: {steps}"
+        return ". " + asked_wrongly(*(self.asks(way, case) for way in (answer, self.right)))
 
     def _given(self, case: Case) -> str:
         named = zip(self._names(), case, strict=False)
         shown = [(name, v) for name, v in named if isinstance(v, Tensor | int | float | str | list)]
-        return ", ".join(f"{name} = {written(value)}" for name, value in shown)
+        given = ", ".join(f"{name} = {written(value)}" for name, value in shown)
+        return given if len(given) < LONG else "the case below"
 
     def _redone(self, case: Case, result: object) -> str:
         try:
             mine, right = (torch.as_tensor(v).double() for v in (result, self.right(*case)))
         except (TypeError, ValueError, RuntimeError):
             return ""
-        return redone(self._names(), case, mine.detach(), right)
+        steps = self.by_hand(*case) if self.by_hand else {}
+        return redone(self._names(), case, steps, mine.detach(), right)
 
 
 @dataclass(frozen=True)

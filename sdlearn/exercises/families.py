@@ -156,11 +156,11 @@ def best_guess(pictures: Tensor, error: str) -> Tensor:
 best_guess.mistakes(
     "the two are exchanged: try it with one pixel that is 0, 1 or 4, and some guesses",
     _both_ways(_median, _mean),
-    "right for the squared error; of the *absolute* error the mean is not the least: for a pixel "
-    "that is 0, 1 or 4 compare the guesses 1 and 5/3",
+    "right for the squared error; but the mean does not have the smallest *absolute* error: for a "
+    "pixel that is 0, 1 or 4 compare the guesses 1 and 5/3",
     _both_ways(_mean, _mean),
-    "right for the absolute error; of the *squared* error the median is not the least: for a pixel "
-    "that is 0, 1 or 4 compare the guesses 1 and 5/3",
+    "right for the absolute error; but the median does not have the smallest *squared* error: for "
+    "a pixel that is 0, 1 or 4 compare the guesses 1 and 5/3",
     _both_ways(_median, _median),
     "this is one of the pictures; another guess is nearer to all of them",
     _both_ways(*[lambda pictures: pictures[0]] * 2),

@@ -384,7 +384,7 @@ flow.mistakes(
     lambda v, x, n: _walked(lambda y, t: v(y, 1 - t + 1 / n), x, range(n), n),
     "this averages two velocities a step (Heun's method); Euler's takes the first",
     _heun,
-    "it ends towards the noise and one step early",
+    "it walks towards the noise, and stops one step early",
     lambda v, x, n: _walked(v, x, range(n - 1), n, sign=-1),
     "it walks towards the noise, and asks for the velocity at the t where the step ends",
     lambda v, x, n: _walked(v, x, range(n), n, sign=-1, asked=1),

@@ -248,7 +248,7 @@ cross_attention.mistakes(
     lambda x, c, q, k, v: ((x @ q) @ (c @ k).T).softmax(-1) @ (c @ v),
     "to_v is not used: values are the text *times* to_v",
     lambda x, c, q, k, v: attention(x @ q, c @ k, c),
-    "the matrices are turned over; here a row times the matrix as it is: `picture @ to_q`",
+    "the matrices are transposed; here it is a row times the matrix as it is: `picture @ to_q`",
     lambda x, c, q, k, v: attention(x @ q.T, c @ k.T, c @ v.T),
     "the picture is added to the result; that comes later, in the transformer block",
     lambda x, c, q, k, v: x + attention(x @ q, c @ k, c @ v),

@@ -326,8 +326,11 @@ WRONG = {
         ),
     ),
     "best_guess": (
-        (lambda pictures, error: pictures.mean(dim=0), "the mean is not the least"),
-        (lambda pictures, error: pictures.median(dim=0).values, "the median is not the least"),
+        (lambda pictures, error: pictures.mean(dim=0), "does not have the smallest *absolute*"),
+        (
+            lambda pictures, error: pictures.median(dim=0).values,
+            "does not have the smallest *squared*",
+        ),
         (
             lambda pictures, error: guess_with()(pictures, "squared" if error == "mse" else ""),
             "right for the absolute error",

@@ -505,7 +505,7 @@ WRONG = {
             lambda x, c, q, k, v: cross_attention_by_torch(x, c, q, v, k),
             "to_k and to_v are exchanged",
         ),
-        (lambda x, c, q, k, v: cross_attention_by_linear(x, c, q.T, k.T, v.T), "turned over"),
+        (lambda x, c, q, k, v: cross_attention_by_linear(x, c, q.T, k.T, v.T), "are transposed"),
         (lambda x, c, q, k, v: x + cross_attention_by_linear(x, c, q, k, v), "that comes later"),
         (
             lambda x, c, q, k, v: attention_by_torch(c @ q, c @ k, c @ v),
