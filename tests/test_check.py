@@ -141,7 +141,8 @@ def test_known_mistakes_are_wrong_and_differ(exercise):
         ),
         (
             lambda b: torch.rand(len(b)),
-            "the result changes from call to call; use what the function is given",
+            "the result changes from call to call: draw nothing yourself, and use what the "
+            "function is given",
         ),
         (lambda: 1, "TypeError"),
         (3, "a function was expected, got int"),

@@ -100,7 +100,10 @@ def walk(network, x, ts):
 @pytest.mark.parametrize(
     ("way", "message"),
     [
-        (lambda network, x, ts: walk(network, x, ts[:-1]), "called 2 times, where 3 were expected"),
+        (
+            lambda network, x, ts: walk(network, x, ts[:-1]),
+            "called 2 times, where 3 calls were expected",
+        ),
         (lambda network, x, ts: walk(network, x, ts[::-1]), "call 1 of the network its `t` is 1"),
         (lambda network, x, ts: walk(network, -x, ts), "call 1 of the network its `latents` is"),
         (lambda network, x, ts: -walk(network, x, ts), "all the right questions"),
@@ -181,7 +184,7 @@ def test_where_the_first_case_is_right_the_later_one_is_shown():
         return values * share if values.ndim == 1 else values.square() * share + values
 
     result = exercise().grade(right_for_vectors)
-    assert "1 of 2 cases are right" in result.message
+    assert "1 of 2 cases is right" in result.message
     assert "numbers are wrong, first the one at [0, 0]" in result.message
 
 

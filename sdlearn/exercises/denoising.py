@@ -83,7 +83,7 @@ def ddim_step(noisy: Tensor, predicted: Tensor, alpha_bar: float, alpha_bar_next
 
 
 ddim_step.mistakes(
-    "the noise is only taken away; that is x̂₀, and the next rung has noise of its own: put it back",
+    "you stop at x̂₀; the next rung has noise of its own: put it back",
     lambda x, e, a, b: _clean(x, e, a),
     "x̂₀ is shrunk for the next rung, but the noise of that rung is missing",
     lambda x, e, a, b: b**0.5 * _clean(x, e, a),
@@ -144,6 +144,14 @@ def _next(alpha_bars: list[float], index: int) -> float:
     return alpha_bars[index + 1] if index + 1 < len(alpha_bars) else 1.0
 
 
+def _counted(predict: Predict, schedule: Schedule, noise: Tensor, timesteps: list[int]) -> Tensor:
+    """The loop with ᾱ at 0, 1, 2 … in place of the timesteps."""
+    latents, bars = noise, [*schedule.alpha_bars[: len(timesteps)].tolist(), 1.0]
+    for index, t in enumerate(timesteps):
+        latents = denoising.ddim_step(latents, predict(latents, t), bars[index], bars[index + 1])
+    return latents
+
+
 def _looped(run: Callable) -> Tensor:
     return run(_predict(), Schedule.of(tiny().scheduler), _start(), list(RUNGS))
 
@@ -165,6 +173,14 @@ def draw_latents(
 
 
 draw_latents.mistakes(
+    "each step goes only from t to t - 1; the next rung is the next of `timesteps`",
+    lambda p, s, x, ts: _loop(lambda bars, i: s.alpha_bars[ts[i] - 1].item())(p, s, x, ts),
+    "after the last step ᾱ is 1, all picture; here it is 0, all noise",
+    _loop(lambda bars, i: bars[i + 1] if i + 1 < len(bars) else 0.0),
+    "ᾱ is taken at the *number* of the step; take it at its t",
+    lambda p, s, x, ts: _counted(p, s, x, ts),
+    "ᾱ of this rung and of the next are exchanged",
+    _loop(_next, step=lambda x, e, a, b: denoising.ddim_step(x, e, b, a)),
     "the last step stops at its own rung: after it there is no noise left, so ᾱ is 1 there",
     _loop(lambda alpha_bars, i: alpha_bars[i + 1] if i + 1 < len(alpha_bars) else alpha_bars[i]),
     "the prediction is always asked about the first noise; ask about *this* step's latents",
@@ -179,7 +195,7 @@ draw_latents.mistakes(
     lambda p, s, x, ts: draw_latents(lambda z, t: p(z, ts.index(t)), s, x, ts),
     "the predicted noise is simply subtracted at every step",
     _loop(_next, step=lambda x, e, a, b: x - e),
-    "the timesteps are taken upwards; drawing goes from much noise to none",
+    "the timesteps are taken in ascending order; drawing goes from much noise to none",
     lambda p, schedule, noise, ts: draw_latents(p, schedule, noise, ts[::-1]),
     "the first rung is left out: the loop has to begin at timesteps[0]",
     lambda p, s, x, ts: draw_latents(p, s, x, ts[1:]),
@@ -252,9 +268,9 @@ def ddpm_step(
 ddpm_step.mistakes(
     "the fresh noise is missing: this is the mean alone",
     _ddpm_with(added=lambda *_: 0.0),
-    "√β of fresh noise; √β̃ was asked for, which is 0 at the last step, where no noise may be left",
+    "the fresh noise is multiplied by √β; it has to be √β̃, which is 0 at the last step",
     _ddpm_with(added=lambda beta, *_: beta**0.5),
-    "β̃ of fresh noise; β̃ is a variance, so the noise is multiplied by its root",
+    "the fresh noise is multiplied by β̃; that is a variance, so multiply by its root",
     _ddpm_with(added=lambda *given: _root_of_spread(*given) ** 2),
     "all noise of the next rung is put back fresh, but some of the named noise is still there",
     _ddpm_with(added=lambda beta, bar, following: (1 - following) ** 0.5),
@@ -267,19 +283,19 @@ ddpm_step.mistakes(
     ),
     "all of the noise is taken away at once; one step takes away β / √(1 - ᾱ) of it",
     _ddpm_with(lambda x, e, bar, beta: (x - (1 - bar) ** 0.5 * e) / (1 - beta) ** 0.5),
-    "√β in place of β: that is how much noise a step *adds* on the way up",
+    "√β stands before ε̂ where β belongs; √β is the size of the noise that a step *adds*",
     _ddpm_with(lambda x, e, bar, beta: (x - beta**0.5 / (1 - bar) ** 0.5 * e) / (1 - beta) ** 0.5),
     "the division by √α is missing: each step makes the picture a little larger again",
     _ddpm_with(lambda x, e, bar, beta: x - beta / (1 - bar) ** 0.5 * e),
     "the root of 1 - ᾱ is missing",
     _ddpm_with(lambda x, e, bar, beta: (x - beta / (1 - bar) * e) / (1 - beta) ** 0.5),
-    "divided by α, not by its root",
+    "this divides by α; divide by √α",
     _ddpm_with(lambda x, e, bar, beta: (x - beta / (1 - bar) ** 0.5 * e) / (1 - beta)),
     "√ᾱ below the β; it is √(1 - ᾱ), the size of the noise",
     _ddpm_with(lambda x, e, bar, beta: (x - beta / bar**0.5 * e) / (1 - beta) ** 0.5),
     "divided by √ᾱ, which undoes all steps; one step is undone by √α",
     _ddpm_with(lambda x, e, bar, beta: (x - beta / (1 - bar) ** 0.5 * e) / bar**0.5),
-    "ᾱ′ is taken for ᾱ below β: divide by √(1 - ᾱ), the size of the noise that is there *now*",
+    "β is divided by √(1 - ᾱ′); divide by √(1 - ᾱ), the size of the noise that is there *now*",
     lambda x, e, fresh, bar, after: (
         _ddpm(x, e, after, 1 - bar / after) + _root_of_spread(1 - bar / after, bar, after) * fresh
     ),
@@ -333,25 +349,26 @@ guided.mistakes(
     lambda u, c, s: c + s * (u - c),
     "only the difference is left; it is added to the unconditional prediction",
     lambda u, c, s: s * (c - u),
-    "the direction is turned round: conditional minus unconditional",
+    "the direction is reversed: it is conditional minus unconditional",
     lambda u, c, s: u + s * (u - c),
     "the scale is not used",
     lambda u, c, s: c,
     "this is the mean of both; guidance goes *beyond* the conditional one",
     lambda u, c, s: (u + c) / 2,
-    "the scale multiplies the whole conditional prediction",
+    "the scale multiplies the whole conditional prediction; it multiplies the *difference*",
     lambda u, c, s: u + s * c,
     "one too weak: scale 1 has to give the conditional prediction",
     lambda u, c, s: u + (s - 1) * (c - u),
     "both are added: the *difference* is what guidance exaggerates",
     lambda u, c, s: u + c,
-    "a mean with weights: guidance goes beyond the conditional one, along the difference",
+    "a weighted mean never gets beyond the conditional one; start at the unconditional, and walk "
+    "`guidance` times the difference",
     lambda u, c, s: (u + s * c) / (1 + s),
-    "the difference starts from zero: this is scale · conditional",
+    "this is scale · conditional; guidance multiplies the *difference* of the two",
     lambda u, c, s: s * c,
     "the scale divides the difference; it multiplies it",
     lambda u, c, s: u + (c - u) / s if s else c,
-    "the size of the difference, without its sign",
+    "the *absolute* difference is taken; keep its sign",
     lambda u, c, s: u + s * (c - u).abs(),
 )
 
@@ -399,9 +416,11 @@ def own_guidance(answer: Callable[[Tensor, Tensor, float], Tensor]) -> Callable:
         for scale in (GLARING, STRONG, WEAK, 1.0)
     )
     if (off := (one - caption).abs().max().item()) > 1e-3:
-        raise Unmet(
-            f"at scale 1 the conditional prediction has to come out; yours is off by {off:.3g}"
-        )
+        times = (one * caption).sum() / caption.square().sum()
+        how = f"some of its numbers are off, by up to {off:.3g}"
+        if torch.allclose(one, times * caption, atol=1e-3):
+            how = f"yours is {times:.3g} times as large"
+        raise Unmet(f"at scale 1 the conditional prediction has to come out as it is; {how}")
     _check_spread((strong.std() / caption.std()).item())
     if abs(mean := (strong.mean() / strong.std()).item()) > 0.5:
         raise Unmet(
@@ -416,8 +435,8 @@ def own_guidance(answer: Callable[[Tensor, Tensor, float], Tensor]) -> Callable:
         mine, bound = unlike(of_strong, least)
         raise Unmet(
             f"it does not guide: at scale {STRONG:g} the result's cosine with (conditional - "
-            f"unconditional) is {mine}; at least {bound} was asked for (without guidance: "
-            f"{before:.2f})"
+            f"unconditional) is {mine}. Without guidance it is {before:.2f}; at least {TOWARDS} "
+            f"more was asked for, {bound}"
         )
     if of_strong < of_weak + TOWARDS / 5 or of_stronger < of_strong - 1e-4:
         raise Unmet(
@@ -440,6 +459,6 @@ def _check_spread(times: float) -> None:
     if times < LEAST:
         raise Unmet(
             f"at scale {STRONG:g} your result spreads only {mine} times as much as the conditional "
-            f"prediction; at least {least} was asked for: if too little noise is named, too much "
-            "stays in the picture"
+            f"prediction; at least {least} was asked for. If too little noise is named, too much "
+            "of it stays in the picture"
         )

@@ -187,6 +187,8 @@ def calls(answer: Callable, case: tuple) -> list[Call]:
 
 def asked_wrongly(mine: list[Call], right: list[Call]) -> str:
     """The first call of a network that differs from the right way's."""
+    if len(mine) > 2 * len(right):
+        return f"The network is called {len(mine)} times, where {len(right)} were expected"
     for number, (asked, expected) in enumerate(zip(mine, right, strict=False), 1):
         for argument, value in expected.items():
             got = asked[argument]
@@ -198,7 +200,8 @@ def asked_wrongly(mine: list[Call], right: list[Call]) -> str:
                     f"`{argument}` {_instead(got, value)}"
                 )
     if len(mine) != len(right):
-        return f"The network is called {len(mine)} times, where {len(right)} were expected"
+        times = "once" if len(mine) == 1 else f"{len(mine)} times"
+        return f"The network is called {times}, where {len(right)} calls were expected"
     return "The network is asked all the right questions; look at what is done with its answers"
 
 
@@ -229,7 +232,7 @@ def listed(names: Iterable[str], case: tuple) -> str:
 
 def _parting(mine: Tensor, right: Tensor) -> str:
     """Where they first differ, if there is more than one number."""
-    if mine.shape != right.shape or right.numel() < 2:
+    if mine.shape != right.shape or mine.dtype != right.dtype or right.numel() < 2:
         return ""
     apart = ~torch.isclose(mine, right, rtol=1e-4, atol=1e-5)
     if not apart.any():

@@ -213,6 +213,22 @@ class Exercise(AnyExercise):
     def name(self) -> str:
         return self.right.__name__
 
+    @cached_property
+    def tried(self) -> list[Case]:
+        """The cases; answers get copies of them."""
+        return self.cases()
+
+    @cached_property
+    def _results(self) -> dict[tuple[int, int], object]:
+        return {}
+
+    def result(self, way: Callable, case: Case) -> object:
+        """What one of the exercise's own ways gives for one of its cases, worked out once."""
+        key = id(way), id(case)
+        if key not in self._results:
+            self._results[key] = way(*_copied(case))
+        return self._results[key]
+
     def __call__(self, *arguments, **named):
         return self.right(*arguments, **named)
 
@@ -229,7 +245,9 @@ class Exercise(AnyExercise):
 
     def _grade(self, answer: object) -> Grade:
         pairs, failed = self._tried(answer)
-        wrong = [(c, result) for c, result in pairs if not self.near(result, self.right(*c))]
+        wrong = [
+            (c, result) for c, result in pairs if not self.near(result, self.result(self.right, c))
+        ]
         if not wrong and failed:
             return failed
         if not wrong:
@@ -239,7 +257,8 @@ class Exercise(AnyExercise):
         case, result = wrong[0]
         if _is_real(result) and not equal(answer(*_copied(case)), result):
             return self._wrong(
-                "the result changes from call to call; use what the function is given"
+                "the result changes from call to call: draw nothing yourself, and use what the "
+                "function is given"
             )
         try:
             message = self._mistake(pairs) or self._difference(answer, pairs, wrong)
@@ -251,7 +270,7 @@ class Exercise(AnyExercise):
     def _tried(self, answer: Callable) -> tuple[list[tuple[Case, object]], Grade | None]:
         """The cases and their results, up to the first that raises, and what is said of that."""
         pairs = []
-        for case in self.cases():
+        for case in self.tried:
             try:
                 pairs.append((case, self._try(answer, case)))
             except (Unmet, NotImplementedError):
@@ -298,7 +317,7 @@ class Exercise(AnyExercise):
         """The global random numbers have to be as they were: later cells use them, too."""
         torch.manual_seed(2**31 - 1)  # where no learner begins
         before = torch.random.get_rng_state()
-        answer(*_copied(self.cases()[0]))
+        answer(*_copied(self.tried[0]))
         if not torch.equal(before, torch.random.get_rng_state()):
             raise Unmet(
                 "the numbers are right, but your function resets torch's *global* random numbers, "
@@ -322,10 +341,16 @@ class Exercise(AnyExercise):
             return None
 
     def _mistake(self, pairs: list[tuple[Case, object]]) -> str | None:
-        """The first known mistake that gives the same results."""
+        """The first known mistake that gives the same results, at least where they are finite."""
+        finite = [pair for pair in pairs if _is_finite(pair[1])]
+        return self._known(pairs) or (self._known(finite) if finite else None)
+
+    def _known(self, pairs: list[tuple[Case, object]]) -> str | None:
+        if all(self.near(result, self.result(self.right, case)) for case, result in pairs):
+            return None
         for says, way in self.known.items():
             try:
-                if all(self.near(result, way(*case)) for case, result in pairs):
+                if all(self.near(result, self.result(way, case)) for case, result in pairs):
                     return says
             except (ArithmeticError, RuntimeError, IndexError, ValueError):
                 continue  # a wrong way may fail where the learner's does not
@@ -334,13 +359,14 @@ class Exercise(AnyExercise):
     def _difference(self, answer: Callable, pairs: list, wrong: list) -> str:
         """What is wrong with the form of the result; else how it follows from the right one."""
         case, result = wrong[0]
-        expected = torch.as_tensor(self.right(*case))
+        expected = torch.as_tensor(self.result(self.right, case))
         tensor_of(result, tuple(expected.shape), f"for {self._given(case)}: ")
         if said := self._relation(pairs):
             return said
         right = len(pairs) - len(wrong)
         mine, expected = self._compared(case, result)
-        some = f"; {right} of {len(pairs)} cases are right" if right else ""
+        are = "is" if right == 1 else "are"
+        some = f"; {right} of {len(pairs)} cases {are} right" if right else ""
         return (
             f"for {self._given(case)}: {difference(mine, expected)}{some}"
             f"{self._on_the_way(answer, case)}"
@@ -356,7 +382,7 @@ class Exercise(AnyExercise):
         """A result and the right one, in double precision."""
         return (
             torch.as_tensor(result).detach().double(),
-            torch.as_tensor(self.right(*case)).double(),
+            torch.as_tensor(self.result(self.right, case)).double(),
         )
 
     def _on_the_way(self, answer: Callable, case: Case) -> str:
@@ -373,7 +399,8 @@ class Exercise(AnyExercise):
 
     def _redone(self, case: Case, result: object) -> str:
         try:
-            mine, right = (torch.as_tensor(v).double() for v in (result, self.right(*case)))
+            mine, right = map(torch.as_tensor, (result, self.result(self.right, case)))
+            mine, right = mine if mine.is_complex() else mine.double(), right.double()
         except (TypeError, ValueError, RuntimeError):
             return ""
         steps = self.by_hand(*case) if self.by_hand else {}
@@ -478,6 +505,10 @@ def _same(before: object, after: object) -> bool:
     if isinstance(before, Tensor):
         return before.shape == after.shape and torch.equal(before.nan_to_num(), after.nan_to_num())
     return not isinstance(before, list) or before == after
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, Tensor) and bool(value.isfinite().all())
 
 
 def _is_real(value: object) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -50,7 +50,7 @@ def _draw_steps(answer: Callable) -> Figure:
 
 @lesson.exercise(
     cases=lambda: [
-        (torch.tensor([1.0]), 0.19, torch.tensor([0.5])),
+        (torch.tensor([2.0]), 0.19, torch.tensor([0.5])),
         (numbers(2, 3), 0.02, numbers(2, 3, seed=1)),
         (numbers(1, 4, 3, 5), 0.8, numbers(1, 4, 3, 5, seed=1)),
     ],
@@ -132,7 +132,7 @@ alpha_bars.mistakes(
     lambda betas: 1 - betas,
     "one step off: ᾱ at t counts step t too, so the first number is 1 - β₀, not 1",
     _shifted,
-    "this is √ᾱ, the factor of the picture; asked is ᾱ, its share of the variance",
+    "this is √ᾱ, the factor of the picture; the exercise asks for ᾱ, its share of the variance",
     lambda betas: alpha_bars(betas).sqrt(),
     "the 1 - β are added up; multiply them",
     lambda betas: (1 - betas).cumsum(dim=0),
@@ -140,8 +140,8 @@ alpha_bars.mistakes(
     lambda betas: (1 - betas).flip(0).cumprod(dim=0).flip(0),
     "exp(-sum of β) is close for small β, but not equal",
     lambda betas: torch.exp(-betas.cumsum(dim=0)),
-    "the last number is ᾱ of all steps; every step has its own",
-    lambda betas: (1 - betas).prod().expand_as(betas),
+    "this is ᾱ of all steps together; every step has its own",
+    lambda betas: (1 - betas).prod(),
     "this is 1 - ᾱ, the noise's share",
     lambda betas: 1 - alpha_bars(betas),
 )
@@ -172,7 +172,7 @@ def _noisings() -> list[Case]:
     schedule, other = _stable_diffusions(), Schedule.named("cosine", 50)
     return [
         (
-            Schedule(torch.tensor([0.2, 0.2])),  # ᾱ = 0.64, whose roots are 0.8 and 0.6
+            Schedule(torch.tensor([0.1, 0.6])),  # ᾱ = 0.36, whose roots are 0.6 and 0.8
             torch.tensor([[1.0, -1.0]]),
             torch.tensor([1]),
             torch.tensor([[0.5, 1.0]]),
@@ -239,6 +239,15 @@ noised.mistakes(
     lambda s, x, t, e: add_noise(s, x, (t + 1).clamp(max=len(s) - 1), e),
     "the noise is missing",
     lambda s, x, t, e: s.at(s.sqrt_alpha_bars, t, x) * x,
+    "one step off: this is ᾱ of the previous t; t counts from 0, as the tensor does",
+    lambda s, x, t, e: add_noise(s, x, t - 1 + len(s) * (t == 0), e),
+    "the root is taken twice: `sqrt_alpha_bars` is √ᾱ already",
+    lambda s, x, t, e: (
+        s.at(s.sqrt_alpha_bars, t, x) ** 0.5 * x
+        + s.at(s.sqrt_one_minus_alpha_bars, t, x) ** 0.5 * e
+    ),
+    "every picture has a t of its own; this takes the mean of all ᾱ",
+    lambda s, x, t, e: s.alpha_bars[t].mean() ** 0.5 * x + (1 - s.alpha_bars[t].mean()) ** 0.5 * e,
     "the noise is not made smaller: it is multiplied by √(1 - ᾱ)",
     lambda s, x, t, e: s.at(s.sqrt_alpha_bars, t, x) * x + e,
     "the picture is not made smaller: it is multiplied by √ᾱ",
@@ -297,13 +306,13 @@ estimate_clean.mistakes(
     _back(lambda noisy, noise, kept, added: (noisy - added**2 * noise) / kept**2),
     "this is α where ᾱ belongs: α is what *one* step keeps, ᾱ what all steps up to t keep",
     lambda s, x, t, e: (x - s.at(s.betas, t, x) ** 0.5 * e) / s.at(s.alphas, t, x) ** 0.5,
-    "the brackets are wrong: the noise is divided by √ᾱ too",
+    "the brackets are wrong: the noise has to be divided by √ᾱ, too",
     _back(lambda noisy, noise, kept, added: noisy / kept - added * noise),
     "this divides by ᾱ; the picture's factor was its square root",
     _back(lambda noisy, noise, kept, added: (noisy - added * noise) / kept**2),
-    "the brackets are missing: *everything* is divided by √ᾱ, the noisy picture too",
+    "the brackets are missing: *everything* has to be divided by √ᾱ, the noisy picture, too",
     _back(lambda noisy, noise, kept, added: noisy - added * noise / kept),
-    "multiplied by √ᾱ; divide by it",
+    "this multiplies by √ᾱ; divide by it instead",
     _back(lambda noisy, noise, kept, added: (noisy - added * noise) * kept),
     "swapped: √(1 - ᾱ) belongs to the noise, √ᾱ to the picture",
     _back(lambda noisy, noise, kept, added: (noisy - kept * noise) / added),
@@ -313,6 +322,14 @@ estimate_clean.mistakes(
     _back(lambda noisy, noise, kept, added: (noisy - added**2 * noise) / kept),
     "this noises once more; solve the closed form for x₀",
     _back(lambda noisy, noise, kept, added: kept * noisy + added * noise),
+    "three ones only fit pictures; you need as many as `noisy.ndim - 1`",
+    lambda s, x, t, e: (
+        (
+            x.reshape(_four(x))
+            - s.sqrt_one_minus_alpha_bars[t].reshape(-1, 1, 1, 1) * e.reshape(_four(e))
+        )
+        / s.sqrt_alpha_bars[t].reshape(-1, 1, 1, 1)
+    ),
     "1 - √ᾱ is not √(1 - ᾱ)",
     _back(lambda noisy, noise, kept, added: (noisy - (1 - kept) * noise) / kept),
     "divided by √(1 - ᾱ); the picture was multiplied by √ᾱ",
@@ -339,43 +356,62 @@ def own_schedule(answer: Callable[[int], Tensor]) -> Tensor:
     """β for any number of steps: begins gently, ends in noise, has no cliff, and wastes little."""
     for steps in (20, T):
         betas = tensor_of(answer(steps), (steps,), f"for steps={steps}: ").double()
-        if betas.min() <= 0 or betas.max() >= 1:
-            ends = f"for steps={steps} yours go from {betas.min():.3g} to {betas.max():.3g}"
-            raise Unmet(f"every β is a share above 0 and below 1; {ends}")
-    if betas[-1] < betas[0]:
+        _check_shares(betas)
+    if broken := list(_broken(alpha_bars(betas))):
+        raise Unmet("; ".join(broken))
+    return betas
+
+
+def _check_shares(betas: Tensor) -> None:
+    """Raise Unmet for what cannot be β."""
+    first, last = betas[[0, -1]].tolist()
+    where = f"for steps={len(betas)} yours begin at {first:.3g} and end at {last:.3g}"
+    if first > 0.9 and last < first and (betas.diff() <= 0).all():
         raise Unmet(
-            f"yours begin at {betas[0]:.3g} and end at {betas[-1]:.3g}; are these α or ᾱ? β is "
-            "asked for, which grows, so that a picture is destroyed gently at first"
+            f"{where}: these look like ᾱ, or α. The exercise asks for β, the share that a step "
+            "takes: 1 - ᾱ of this step / ᾱ of the step before"
         )
-    bars = alpha_bars(betas)
+    if betas.min() <= 0 or betas.max() >= 1:
+        raise Unmet(
+            f"every β is a share above 0 and below 1; {where}, and the smallest is "
+            f"{betas.min():.3g}, the largest {betas.max():.3g}"
+        )
+
+
+def _broken(bars: Tensor) -> Iterator[str]:
+    """The demands that a schedule breaks, each with what to do."""
     falls = -bars.diff(prepend=torch.ones(1))
-    idle = ((bars > 0.99) | (bars < 0.001)).double().mean()
-    for share, most, says in (
+    early, late = (100 * x.double().mean().item() for x in (bars > 0.99, bars < 0.001))
+    more_idle = "at the beginning: let the first β be larger"
+    if late > early:
+        more_idle = "at the end: let the last β be smaller"
+    for percent, most, says in (
         (
-            1 - bars[T // 20 - 1],
+            100 * (1 - bars[T // 20 - 1].item()),
             GONE,
-            "after a twentieth of the steps {} of the picture's variance is gone; at most {} was "
-            "asked for. The first β are too large",
+            "after a twentieth of the steps {} of the picture's variance is gone, and at most {} "
+            "is allowed: begin with smaller β",
         ),
         (
-            bars[-1],
+            100 * bars[-1].item(),
             LEFT,
-            "at the end {} of the variance is still picture; at most {} was asked for. All β "
-            "together are too small",
+            "at the end {} of the picture's variance is left, and at most {} is allowed: the β add "
+            "up to too little",
         ),
         (
-            falls.max(),
+            100 * falls.max().item(),
             STEEPEST,
-            f"in step {int(falls.argmax())} alone ᾱ falls by {{}}; at most {{}} was asked for. "
-            "Spread the fall over more steps",
+            f"in step {int(falls.argmax())} alone ᾱ falls by {{}}, and at most {{}} is allowed: "
+            "spread the fall over more steps",
         ),
         (
-            idle,
+            early + late,
             IDLE,
-            "{} of your steps are idle, with ᾱ above 0.99 or below 0.001; at most {} was asked for",
+            f"{{}} of the steps are idle, and at most {{}} is allowed. {early:.1f} % are so at the "
+            f"beginning (ᾱ above 0.99) and {late:.1f} % at the end (ᾱ below 0.001). There are more "
+            f"{more_idle}",
         ),
     ):
-        if (percent := 100 * share.item()) > most:
+        if percent > most:
             mine, bound = unlike(percent, most, digits=1)
-            raise Unmet(says.format(f"{mine} %", f"{bound} %"))
-    return betas
+            yield says.format(f"{mine} %", f"{bound} %")

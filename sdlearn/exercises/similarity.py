@@ -78,7 +78,11 @@ def cosines(first: Tensor, second: Tensor) -> Tensor:
 
 
 cosines.mistakes(
-    "the vectors are not normalised: long vectors look similar to everything",
+    "the lengths are divided out along the columns: keep them as a column, with `keepdim=True`",
+    lambda a, b: (a / a.norm(dim=1)) @ F.normalize(b, dim=1).T,
+    "this compares each vector with only one of the other set; each has to meet *every* other one",
+    lambda a, b: F.cosine_similarity(a, b),
+    "the vectors are not normalised: long vectors get large numbers, whatever their direction",
     lambda a, b: a @ b.T,
     "normalised along the wrong dimension: every *row* is a vector, so take dim=1",
     lambda a, b: F.normalize(a, dim=0) @ F.normalize(b, dim=0).T,
@@ -132,8 +136,8 @@ def _from_largest(logits: Tensor) -> Tensor:
     picture=_draw_probabilities,
     by_hand=lambda similarities, temperature: {
         "similarities / temperature": similarities / temperature,
-        "less the row's largest": _from_largest(similarities / temperature),
-        "its exp": _from_largest(similarities / temperature).exp(),
+        "minus the largest number of the row": _from_largest(similarities / temperature),
+        "exp of that": _from_largest(similarities / temperature).exp(),
     },
 )
 def caption_probabilities(similarities: Tensor, temperature: float) -> Tensor:
@@ -142,6 +146,10 @@ def caption_probabilities(similarities: Tensor, temperature: float) -> Tensor:
 
 
 caption_probabilities.mistakes(
+    "divided by the sums along the wrong dimension: keep them as a column, with `keepdim=True`",
+    lambda s, t: (s / t).exp() / (s / t).exp().sum(dim=1),
+    "rows and columns are exchanged: a row for each picture, as in what is given",
+    lambda s, t: (s.T / t).softmax(dim=1),
     "at a temperature of 0.01 the exponential overflows: exp(100) is infinite in float32. Subtract "
     "the largest number of each row first, or use `softmax`, which does",
     lambda s, t: (s / t).exp() / (s / t).exp().sum(dim=1, keepdim=True),
@@ -149,7 +157,7 @@ caption_probabilities.mistakes(
     lambda s, temperature: (s / temperature).softmax(dim=0),
     "multiplied by the temperature: a *small* one has to make differences large, so divide",
     lambda s, temperature: (s * temperature).softmax(dim=1),
-    "the temperature has no effect: it is not used, or subtracted, which changes nothing; divide",
+    "the temperature has no effect (unused, subtracted, or divided out again): divide by it first",
     lambda s, temperature: s.softmax(dim=1),
     "the largest number of *everything* is subtracted: a row far below it becomes 0 / 0; subtract "
     "the largest of each row, or use `softmax`",
@@ -214,7 +222,9 @@ def _learning() -> tuple[Case, Tensor]:
     by_hand=lambda similarities, temperature: {
         "probabilities of captions (rows)": (similarities / temperature).softmax(dim=1),
         "of pictures (columns)": (similarities / temperature).softmax(dim=0),
-        "-log of the diagonals, means": torch.stack(_ways(similarities, temperature)),
+        "mean of -log of the diagonal, by rows and by columns": torch.stack(
+            _ways(similarities, temperature)
+        ),
     },
 )
 def clip_loss(similarities: Tensor, temperature: float) -> Tensor:
@@ -223,6 +233,8 @@ def clip_loss(similarities: Tensor, temperature: float) -> Tensor:
 
 
 clip_loss.mistakes(
+    "brackets are missing: *both* sides are halved",
+    lambda s, temperature: _ways(s, temperature)[0] + _ways(s, temperature)[1] / 2,
     "at a temperature of 0.01 a probability becomes exactly 0, and its logarithm minus infinity; "
     "`log_softmax` or `cross_entropy` computes both in one go",
     lambda s, t: -sum((s / t).softmax(d).diagonal().log().mean() for d in (0, 1)) / 2,
@@ -242,11 +254,11 @@ clip_loss.mistakes(
     lambda s, temperature: len(s) * sum(_ways(s, temperature)) / 2,
     "the mean is taken before the logarithm; every pair has a -log of its own",
     lambda s, t: -sum((s / t).softmax(d).diagonal().mean().log() for d in (0, 1)) / 2,
-    "this only rewards the diagonal; it has to be compared with the rest of row and column",
+    "this only rewards the diagonal; compare it with the rest of its row and column",
     lambda s, temperature: -(s / temperature).diagonal().mean(),
-    "softmax before `cross_entropy`, which takes one itself; the rows' is used for both sides",
+    "`cross_entropy` takes the softmax itself; here it is taken twice, the rows' for both sides",
     lambda s, t: sum(_ways((s / t).softmax(1), 1.0)) / 2,
-    "softmax before `cross_entropy`, which takes one itself, for either side",
+    "`cross_entropy` takes the softmax itself: give it similarities / temperature, on both sides",
     lambda s, t: (
         (
             F.cross_entropy((s / t).softmax(1), torch.arange(len(s)))
@@ -303,11 +315,14 @@ def best_caption(picture: Tensor, captions: Tensor) -> int:
 
 
 best_caption.mistakes(
+    "argmax along the wrong dimension; without `dim` it gives the one index that is asked for",
+    lambda p, c: F.cosine_similarity(p[None], c)[None].argmax(dim=0),
     "the sign is lost, by `abs` or a square: a caption that points the *opposite* way is the worst",
     lambda p, c: int(F.cosine_similarity(p[None], c).abs().argmax()),
     "this is the *least* similar caption",
     lambda p, c: int(F.cosine_similarity(p[None], c).argmin()),
-    "the vectors are not normalised, so a long caption vector wins whatever it says",
+    "the captions' lengths still count, and a long one wins whatever it says: divide each caption "
+    "by its *own* length (`dim=1, keepdim=True`)",
     lambda p, c: int((c @ p).argmax()),
     "this measures the distance of the vectors' ends; CLIP compares their directions",
     lambda p, c: int((c - p).square().sum(dim=1).argmin()),
@@ -361,17 +376,18 @@ def confused_pair(answer: Callable[[], tuple[str, str]]) -> tuple[list[str], flo
     texts = list(map(str, texts))
     captions = [" ".join(text.lower().rstrip(".").split()) for text in texts]
     read = [caption.replace(",", " ").split() for caption in captions]
+    counted = [sorted("a" if word == "an" else word for word in words) for words in read]
     if len(captions) != 2:
         raise Unmet(f"two captions were expected, got {len(captions)}")
     if unknown := [word for word in read[0] + read[1] if word not in words()]:
         raise Unmet(f"not in the picture book: {', '.join(dict.fromkeys(unknown))}")
     if odd := [caption for caption in captions if not SENTENCE.fullmatch(caption)]:
         raise Unmet(
-            f"“{odd[0]}” is no sentence of the picture book, as “a big red house left of a blue "
-            "tree in the snow” is: each thing has an article and a colour, and may have a size"
+            f"“{odd[0]}” is not written as in the picture book, where each thing has an article "
+            "and a colour, and perhaps a size: “a big red house left of a blue tree in the snow”"
         )
     says = [_says(caption) for caption in captions]
-    if sorted(read[0]) != sorted(read[1]):
+    if counted[0] != counted[1]:
         raise Unmet(
             "these do not have the same words; find two that differ only in the *order* of their "
             "words"
@@ -386,8 +402,11 @@ def confused_pair(answer: Callable[[], tuple[str, str]]) -> tuple[list[str], flo
     alike = similarity.cosine_similarity(of_first, of_second).item()
     if alike < ALIKE:
         mine, least = unlike(alike, ALIKE)
+        advice = "You are close: try other things and colours"
+        if alike < ALIKE - 0.02:
+            advice = "Exchange something that its training never asked for"
         raise Unmet(
             f"CLIP tells these apart: their cosine similarity is {mine}, and at least {least} was "
-            "asked for. If you are close, try other things and colours"
+            f"asked for. {advice}"
         )
     return texts, alike

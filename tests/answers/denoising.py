@@ -340,7 +340,7 @@ WRONG = {
             lambda x, e, fresh, bar, after: (
                 ddpm_mean(x, e, bar, 1 - bar / after) + math.sqrt(1 - bar / after) * fresh
             ),
-            "√β̃ was asked for",
+            "it has to be √β̃",
         ),
         (lambda x, e, fresh, bar, after: ddim_by_velocity(x, e, bar, after), "that is DDIM"),
         (
@@ -372,7 +372,7 @@ WRONG = {
         ),
         (
             ddpm_with(spread=lambda alpha, bar, after: (1 - after) / (1 - bar) * (1 - alpha)),
-            "multiplied by its root",
+            "multiply by its root",
         ),
         (
             ddpm_with(mean=lambda x, e, bar, alpha: x - (1 - alpha) / (1 - bar) ** 0.5 * e),
@@ -382,7 +382,7 @@ WRONG = {
             ddpm_with(
                 mean=lambda x, e, bar, alpha: (x - (1 - alpha) / (1 - bar) ** 0.5 * e) / alpha
             ),
-            "divided by α, not by its root",
+            "this divides by α",
         ),
         (
             ddpm_with(mean=lambda x, e, bar, alpha: (x - (1 - alpha) / (1 - bar) * e) / alpha**0.5),
@@ -394,7 +394,7 @@ WRONG = {
                     (x - ((1 - alpha) / (1 - bar)) ** 0.5 * e) / alpha**0.5
                 )
             ),
-            "√β in place of β",
+            "√β stands before ε̂",
         ),
         (
             lambda x, e, fresh, bar, after: ddpm_by_ddim(x, e, torch.randn_like(x), bar, after),
@@ -419,7 +419,7 @@ WRONG = {
         (lambda u, c, s: c + s * (c - u), "one too strong"),
         (lambda u, c, s: (1 - s) * c + s * u, "exchanged"),
         (lambda u, c, s: s * c - s * u, "only the difference"),
-        (lambda u, c, s: u - s * (c - u), "direction is turned round"),
+        (lambda u, c, s: u - s * (c - u), "direction is reversed"),
         (lambda u, c, s: c, "scale is not used"),
         (lambda u, c, s: u + s * c, "multiplies the whole conditional prediction"),
         (lambda u, c, s: u + (s - 1) * (c - u), "one too weak"),
@@ -439,7 +439,7 @@ WRONG = {
             lambda p, s, noise, ts: loop_backwards(lambda _, t: p(noise, t), s, noise, ts),
             "*this* step's latents",
         ),
-        (lambda p, s, noise, ts: loop_backwards(p, s, noise, ts[::-1]), "upwards"),
+        (lambda p, s, noise, ts: loop_backwards(p, s, noise, ts[::-1]), "in ascending order"),
         (loop_with(lambda x, e, bar, after: clean_of(x, e, bar)), "jumps all the way"),
         (
             loop_with(lambda x, e, bar, after: after**0.5 * clean_of(x, e, bar)),

@@ -531,7 +531,7 @@ WRONG = {
             cross_attention_with(
                 lambda q, k, v: ((q @ k.T / q.shape[-1]) ** 0.5).softmax(dim=-1) @ v
             ),
-            "for picture = tensor 4×8, text",
+            "holds NaN or infinity",
         ),
     ),
     "own_unet": (
