@@ -11,7 +11,7 @@ import difflib
 from collections.abc import Callable
 
 from sdlearn.exercises import exercises
-from sdlearn.exercises.engine import Grade
+from sdlearn.exercises.grade import Grade
 from sdlearn.exercises.progress import Progress, forget, read_done, write_done
 
 

@@ -7,8 +7,9 @@ import torch
 
 from sdlearn.exercises import exercises, training
 from sdlearn.exercises.diagnosis import asked_wrongly, calls, relation, written
-from sdlearn.exercises.engine import Lesson, unlike
+from sdlearn.exercises.engine import Lesson
 from sdlearn.exercises.given import numbers, toy_noise
+from sdlearn.exercises.results import unlike
 from sdlearn.noising import Schedule
 
 PAIRS = [numbers(2, 3), numbers(4, 5, seed=1), numbers(3, 3, seed=2)]

@@ -16,8 +16,9 @@ from torch import Tensor
 from sdlearn.attention.maps import Maps
 from sdlearn.evaluate.map_scores import maps_of, of_different_kinds, overlap, points_at
 from sdlearn.exercises import pictures
-from sdlearn.exercises.engine import Case, Lesson, Unmet, tensor_of, unlike
+from sdlearn.exercises.engine import Lesson
 from sdlearn.exercises.given import numbers, tiny
+from sdlearn.exercises.results import Case, Unmet, tensor_of, unlike
 from sdlearn.picturebook.drawing import masks
 from sdlearn.picturebook.pages import random_scene
 from sdlearn.picturebook.scenes import Scene

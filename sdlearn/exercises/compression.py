@@ -13,8 +13,9 @@ from torch import Tensor
 from sdlearn import plots
 from sdlearn.compression import decode, encode, scale
 from sdlearn.exercises import pictures
-from sdlearn.exercises.engine import Lesson, Unmet, tensor_of
+from sdlearn.exercises.engine import Lesson
 from sdlearn.exercises.given import latents_of, numbers, picture_of, pixels_of, several, tiny
+from sdlearn.exercises.results import Unmet, tensor_of
 from sdlearn.images import to_pictures
 from sdlearn.picturebook.scenes import compose
 

@@ -13,8 +13,9 @@ from torch import Tensor
 from sdlearn import denoising, plots
 from sdlearn.denoising import Predict
 from sdlearn.exercises.diagnosis import calls
-from sdlearn.exercises.engine import Lesson, Unmet, tensor_of, unlike
+from sdlearn.exercises.engine import Lesson
 from sdlearn.exercises.given import numbers, picture_of, several, tiny, toy_noise
+from sdlearn.exercises.results import Unmet, tensor_of, unlike
 from sdlearn.noising import Schedule
 from sdlearn.pipeline import predictor
 
@@ -175,6 +176,10 @@ def draw_latents(
 draw_latents.mistakes(
     "each step goes only from t to t - 1; the next rung is the next of `timesteps`",
     lambda p, s, x, ts: _loop(lambda bars, i: s.alpha_bars[ts[i] - 1].item())(p, s, x, ts),
+    "each step goes from t to t - 1 only; go to the next of `timesteps`",
+    lambda p, s, x, ts: _loop(lambda bars, i: s.alpha_bars[ts[i] - 1].item() if ts[i] else 1.0)(
+        p, s, x, ts
+    ),
     "after the last step ᾱ is 1, all picture; here it is 0, all noise",
     _loop(lambda bars, i: bars[i + 1] if i + 1 < len(bars) else 0.0),
     "ᾱ is taken at the *number* of the step; take it at its t",

@@ -21,17 +21,13 @@ is missing, or returns what its picture is drawn from.
 
 from __future__ import annotations
 
-import html
 import inspect
-import re
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property, partial, wraps
 
-import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -44,8 +40,19 @@ from sdlearn.exercises.diagnosis import (
     listed,
     redone,
     relation,
-    shape_of,
     written,
+)
+from sdlearn.exercises.grade import Grade
+from sdlearn.exercises.results import (
+    Case,
+    Unmet,
+    copied,
+    equal,
+    is_finite,
+    is_real,
+    plain,
+    same,
+    tensor_of,
 )
 
 CUT_OFF = (
@@ -54,64 +61,6 @@ CUT_OFF = (
 )
 LONG = 90
 """A case of more letters is not said in the line itself; it stands beneath it."""
-RETURNED_NONE = "your function returned None; does it end with `return`?"
-
-Case = tuple
-"""The arguments of one call."""
-
-
-class Unmet(Exception):
-    """What an answer to an open exercise lacks, as a sentence for the learner."""
-
-
-@dataclass(frozen=True, repr=False)
-class Grade:
-    """What a check found. `passed` is None for an exercise that was not attempted."""
-
-    name: str
-    passed: bool | None
-    message: str
-    draw: Callable[[], Figure | None] = lambda: None
-    case: str = ""
-    """A case that went wrong, to redo: what went in, what was expected and what came."""
-
-    @cached_property
-    def picture(self) -> Figure | None:
-        """The answer at work, beside the right one; drawn when it is first looked at."""
-        return self.draw()
-
-    @property
-    def mark(self) -> str:
-        return {True: "✓", False: "✗", None: "·"}[self.passed]
-
-    def __repr__(self) -> str:
-        return f"{self.mark} {self.name}: {self.message}"
-
-    def _repr_html_(self) -> str:
-        colour = {True: "#117733", False: "#aa3333", None: "inherit"}[self.passed]
-        line = f'<span style="color:{colour}">{self.mark}</span> <b>{html.escape(self.name)}</b>: '
-        case = html.escape(self.case)
-        folded = f"<details><summary>a case to redo</summary><pre>{case}</pre></details>"
-        return f"<div>{line}{_styled(self.message)}{folded if case else ''}</div>"
-
-    def _ipython_display_(self) -> None:
-        from IPython.display import display
-
-        text = f"{self!r}\n{self.case}".strip()
-        display({"text/plain": text, "text/html": self._repr_html_()}, raw=True)
-        if self.picture is not None:
-            display(self.picture)
-
-
-def _styled(message: str) -> str:
-    """A message as HTML, where `code` and *emphasis* are marked as in Markdown."""
-    parts = re.split(r"(`[^`]+`)", message)
-    return "".join(
-        f"<code>{html.escape(part[1:-1])}</code>"
-        if part[:1] == "`"
-        else re.sub(r"\*([^*\s][^*]*)\*", r"<em>\1</em>", html.escape(part))
-        for part in parts
-    )
 
 
 class Lesson:
@@ -226,7 +175,7 @@ class Exercise(AnyExercise):
         """What one of the exercise's own ways gives for one of its cases, worked out once."""
         key = id(way), id(case)
         if key not in self._results:
-            self._results[key] = way(*_copied(case))
+            self._results[key] = way(*copied(case))
         return self._results[key]
 
     def __call__(self, *arguments, **named):
@@ -255,7 +204,7 @@ class Exercise(AnyExercise):
             self._check_own_dice(answer)
             return self._right(lambda: self._draw(answer), answer)
         case, result = wrong[0]
-        if _is_real(result) and not equal(answer(*_copied(case)), result):
+        if is_real(result) and not equal(answer(*copied(case)), result):
             return self._wrong(
                 "the result changes from call to call: draw nothing yourself, and use what the "
                 "function is given"
@@ -282,10 +231,10 @@ class Exercise(AnyExercise):
 
     def _try(self, answer: Callable, case: Case) -> object:
         """The answer's result for a case; its arguments have to be as they were."""
-        given = _copied(case)
+        given = copied(case)
         result = answer(*given)
         for name, before, after in zip(self._names(), case, given, strict=False):
-            if not _same(before, after):
+            if not same(before, after):
                 raise Unmet(
                     f"your function changes its argument `{name}`, which later cells use again; "
                     "leave it as it is, and make a new tensor"
@@ -317,7 +266,7 @@ class Exercise(AnyExercise):
         """The global random numbers have to be as they were: later cells use them, too."""
         torch.manual_seed(2**31 - 1)  # where no learner begins
         before = torch.random.get_rng_state()
-        answer(*_copied(self.tried[0]))
+        answer(*copied(self.tried[0]))
         if not torch.equal(before, torch.random.get_rng_state()):
             raise Unmet(
                 "the numbers are right, but your function resets torch's *global* random numbers, "
@@ -329,10 +278,10 @@ class Exercise(AnyExercise):
         """The picture, for which results of any kind become tensors."""
 
         @wraps(answer)
-        def plain(*arguments, **named):
-            return _plain(answer(*arguments, **named))
+        def drawable(*arguments, **named):
+            return plain(answer(*arguments, **named))
 
-        return self.picture(plain) if self.picture else None
+        return self.picture(drawable) if self.picture else None
 
     def _draw_if_possible(self, answer: Callable) -> Figure | None:
         try:
@@ -342,7 +291,7 @@ class Exercise(AnyExercise):
 
     def _mistake(self, pairs: list[tuple[Case, object]]) -> str | None:
         """The first known mistake that gives the same results, at least where they are finite."""
-        finite = [pair for pair in pairs if _is_finite(pair[1])]
+        finite = [pair for pair in pairs if is_finite(pair[1])]
         return self._known(pairs) or (self._known(finite) if finite else None)
 
     def _known(self, pairs: list[tuple[Case, object]]) -> str | None:
@@ -424,100 +373,12 @@ class OpenExercise(AnyExercise):
         return self._right(lambda: self.picture(measured), answer)
 
 
-# --- what learners' functions return --------------------------------------------------------------
-
-
 def _check_function(answer: object) -> None:
     if not callable(answer) or isinstance(answer, torch.nn.Module):
         raise Unmet(
             f"a function was expected, got {type(answer).__name__}; hand in the function itself, "
             "without ()"
         )
-
-
-def tensor_of(result: object, shape: tuple[int, ...] | None = None, where: str = "") -> Tensor:
-    """A result as a tensor of finite numbers, of this shape if one is given.
-
-    where: how the message begins, such as "at scale 3: ".
-
-    Raises:
-        Unmet: naming what came instead.
-    """
-    if result is None:
-        raise Unmet(f"{where}{RETURNED_NONE}")
-    try:
-        values = torch.as_tensor(result).detach()
-    except (TypeError, ValueError, RuntimeError):
-        came = type(result).__name__
-        if isinstance(result, list | tuple) and result:
-            came += f" of {type(result[0]).__name__}"
-        raise Unmet(f"{where}numbers were expected, got {came}") from None
-    if values.is_complex():
-        raise Unmet(f"{where}your result is complex: the root of a negative number was taken")
-    if shape is not None and values.shape != shape:
-        wanted = f"shape {'×'.join(map(str, shape))}" if shape else "a single number"
-        came = shape_of(values) if shape else f"shape {shape_of(values)}"
-        if not values.ndim:
-            came = f"a single number, {written(values)}"
-        raise Unmet(f"{where}{wanted} was expected, got {came}")
-    if not values.isfinite().all():
-        raise Unmet(f"{where}your result holds NaN or infinity")
-    return values
-
-
-def unlike(value: float, bound: float, digits: int = 2) -> tuple[str, str]:
-    """Two numbers in the fewest digits after the point, at least these, that tell them apart."""
-    for more in range(digits, digits + 6):
-        first, second = f"{value:.{more}f}", f"{bound:.{more}f}"
-        if first != second:
-            break
-    return first, f"{bound:g}" if float(second) == bound else second
-
-
-def equal(value: object, expected: object) -> bool:
-    """Equal to within rounding; any dtype, and any way to write a number."""
-    try:
-        if torch.as_tensor(value).is_complex():
-            return False
-        value, expected = (torch.as_tensor(v).detach().double() for v in (value, expected))
-    except (TypeError, ValueError, RuntimeError):
-        return False
-    return value.shape == expected.shape and torch.allclose(
-        value, expected, rtol=1e-4, atol=1e-5, equal_nan=True
-    )
-
-
-def _plain(result: object) -> object:
-    """A result as a tensor without gradient, if it is an array or a list of numbers."""
-    if isinstance(result, Tensor):
-        return result.detach()
-    if isinstance(result, np.ndarray | list | tuple):
-        try:
-            plain = torch.as_tensor(result)
-        except (TypeError, ValueError, RuntimeError):
-            return result
-        return plain.float() if plain.is_floating_point() else plain
-    return result
-
-
-def _same(before: object, after: object) -> bool:
-    """Is an argument as it was? Only tensors and lists are easily written to by mistake."""
-    if isinstance(before, Tensor):
-        return before.shape == after.shape and torch.equal(before.nan_to_num(), after.nan_to_num())
-    return not isinstance(before, list) or before == after
-
-
-def _is_finite(value: object) -> bool:
-    return isinstance(value, Tensor) and bool(value.isfinite().all())
-
-
-def _is_real(value: object) -> bool:
-    return isinstance(value, Tensor) and not value.is_complex()
-
-
-def _copied(case: Case) -> Case:
-    """A copy of the arguments: the learner's function may change them in place."""
-    return tuple(value.clone() if isinstance(value, Tensor) else copy(value) for value in case)
 
 
 def _about(error: BaseException, answer: object) -> str:

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from sdlearn import plots
 from sdlearn.exercises import pictures
-from sdlearn.exercises.engine import Case, Lesson
+from sdlearn.exercises.engine import Lesson
 from sdlearn.exercises.given import numbers, several
+from sdlearn.exercises.results import Case
 from sdlearn.picturebook.drawing import draw_array
 from sdlearn.picturebook.scenes import compose
 

@@ -16,7 +16,7 @@ from sdlearn import plots
 from sdlearn.denoising import Predict, ddim_inversion, ddim_step
 from sdlearn.evaluate.judge import Seen, load_judge
 from sdlearn.exercises.diagnosis import calls
-from sdlearn.exercises.engine import Case, Lesson, Unmet, unlike
+from sdlearn.exercises.engine import Lesson
 from sdlearn.exercises.given import (
     latents_of,
     numbers,
@@ -26,6 +26,7 @@ from sdlearn.exercises.given import (
     tiny,
     toy_noise,
 )
+from sdlearn.exercises.results import Case, Unmet, unlike
 from sdlearn.images import psnr, to_pixels, to_rgb
 from sdlearn.noising import Schedule, add_noise
 from sdlearn.picturebook.drawing import draw, masks

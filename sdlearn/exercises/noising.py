@@ -11,8 +11,9 @@ from torch import Tensor
 
 from sdlearn import plots
 from sdlearn.exercises import pictures
-from sdlearn.exercises.engine import Case, Lesson, Unmet, tensor_of, unlike
+from sdlearn.exercises.engine import Lesson
 from sdlearn.exercises.given import numbers, pixels_of
+from sdlearn.exercises.results import Case, Unmet, tensor_of, unlike
 from sdlearn.images import to_pictures
 from sdlearn.noising import Schedule, add_noise, clean_from_noise
 from sdlearn.picturebook.scenes import compose

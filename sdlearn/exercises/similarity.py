@@ -14,8 +14,9 @@ from torch import Tensor
 
 from sdlearn import plots, similarity
 from sdlearn.exercises import pictures
-from sdlearn.exercises.engine import RETURNED_NONE, Case, Lesson, Unmet, unlike
+from sdlearn.exercises.engine import Lesson
 from sdlearn.exercises.given import numbers, several, tiny
+from sdlearn.exercises.results import RETURNED_NONE, Case, Unmet, unlike
 from sdlearn.picturebook.drawing import draw
 from sdlearn.picturebook.scenes import (
     COLOURS,

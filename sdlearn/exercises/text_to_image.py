@@ -17,8 +17,9 @@ from sdlearn.compression import decode
 from sdlearn.evaluate.judge import Verdict, judge_picture, load_judge
 from sdlearn.exercises import pictures
 from sdlearn.exercises.diagnosis import Call
-from sdlearn.exercises.engine import Case, Lesson, Unmet
+from sdlearn.exercises.engine import Lesson
 from sdlearn.exercises.given import numbers, picture_of, several, tiny
+from sdlearn.exercises.results import Case, Unmet
 from sdlearn.images import to_pictures
 from sdlearn.loading import Components
 from sdlearn.picturebook.scenes import SETTINGS, Scene

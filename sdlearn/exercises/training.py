@@ -19,8 +19,9 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 from sdlearn import plots
 from sdlearn.exercises import pictures
 from sdlearn.exercises.diagnosis import calls
-from sdlearn.exercises.engine import Case, Lesson, Unmet
+from sdlearn.exercises.engine import Lesson
 from sdlearn.exercises.given import numbers, several, toy_noise
+from sdlearn.exercises.results import Case, Unmet
 from sdlearn.noising import Schedule, add_noise
 
 lesson = Lesson("07_training")

@@ -14,8 +14,9 @@ from torch import Tensor
 from sdlearn import plots
 from sdlearn.attention.recording import attention_layers
 from sdlearn.exercises import pictures
-from sdlearn.exercises.engine import Case, Lesson, Unmet
+from sdlearn.exercises.engine import Lesson
 from sdlearn.exercises.given import numbers, several
+from sdlearn.exercises.results import Case, Unmet
 from sdlearn.unet import Stop, tour
 
 lesson = Lesson("05_unet")
