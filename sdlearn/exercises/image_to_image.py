@@ -379,7 +379,7 @@ inverted.mistakes(
     lambda p, s, x, ts: _climb(p, s, x, ts, asked=[0, *ts[:-1]]),
     "the first step takes the picture for a noised one; before any step ᾱ is 1",
     lambda p, s, x, ts: _climb(p, s, x, ts, s.alpha_bars[[ts[0], *ts]].tolist()),
-    "the named noise is simply added up, without x̂₀ and without rescaling",
+    "the predicted noise is simply added up, without x̂₀ and without rescaling",
     lambda p, s, x, ts: _climb(p, s, x, ts, into=lambda x0, e, x, b: x + e),
     "the square roots are missing",
     lambda predict, schedule, clean, ts: _climb(

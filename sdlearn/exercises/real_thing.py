@@ -252,7 +252,7 @@ clean_estimate.mistakes(
     _with_v(lambda x, v, kept, added: x - added * v),
     "for v there is one division too many: √ᾱ times √ᾱ and √(1-ᾱ) times √(1-ᾱ) add up to 1 already",
     _with_v(lambda x, v, kept, added: (kept * x - added * v) / kept),
-    "right for v; where the configuration says epsilon the network names the noise",
+    "right for v; where the configuration says epsilon the network predicts the noise",
     lambda x, e, bar, kind: clean_estimate(x, e, bar, "v_prediction"),
     "for the noise: multiplied by √ᾱ; divide by it",
     lambda x, said, bar, kind: (

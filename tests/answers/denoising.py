@@ -404,7 +404,7 @@ WRONG = {
             ddpm_with(
                 mean=lambda x, e, bar, alpha: (x + (1 - alpha) / (1 - bar) ** 0.5 * e) / alpha**0.5
             ),
-            "the named noise is added; it is taken away",
+            "the predicted noise is added",
         ),
         (
             ddpm_with(
