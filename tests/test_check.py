@@ -134,7 +134,7 @@ def test_known_mistakes_are_wrong_and_differ(exercise):
         (lambda b: None, "your function returned None; does it end with `return`?"),
         (lambda b: "0.5", "numbers were expected, got str"),
         (lambda b: b[:-1], "for betas = [0.5, 0.2]: shape 2 was expected, got 1"),
-        (lambda b: b / 0 * 0, "for betas = [0.5, 0.2]: your result holds NaN or infinity"),
+        (lambda b: b / 0 * 0, "for betas = [0.5, 0.2]: your result contains NaN or infinity"),
         (
             lambda b: b + 1,
             "was expected, got",

@@ -92,12 +92,13 @@ class Maps:
             and (steps is None or m.step in steps)
             and (side is None or max(m.values.shape[-2:]) == side)
         ]
-        if not kept:
-            asked = {"kind": kind, "layers": layers, "steps": steps, "side": side}
-            given = ", ".join(f"{name}={x!r}" for name, x in asked.items() if x is not None)
+        asked = {"kind": kind, "layers": layers, "steps": steps, "side": side}
+        given = {name: wanted for name, wanted in asked.items() if wanted is not None}
+        if self.maps and not kept:
+            fits = ", ".join(f"{name}={wanted!r}" for name, wanted in given.items())
             names = ", ".join(dict.fromkeys(m.layer.name for m in self))
             raise ValueError(
-                f"nothing that was recorded fits {given}; there is {names or 'nothing'}"
+                f"{next(iter(given))}: nothing recorded fits {fits}; the layers are {names}"
             )
         return Maps(self.positions, self.points, kept)
 

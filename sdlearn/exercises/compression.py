@@ -15,7 +15,7 @@ from sdlearn.compression import decode, encode, scale
 from sdlearn.exercises import pictures
 from sdlearn.exercises.engine import Lesson
 from sdlearn.exercises.given import latents_of, numbers, picture_of, pixels_of, several, tiny
-from sdlearn.exercises.results import Unmet, tensor_of
+from sdlearn.exercises.results import Unmet, tensor_of, unlike
 from sdlearn.images import to_pictures
 from sdlearn.picturebook.scenes import compose
 
@@ -98,7 +98,7 @@ peak_signal_to_noise.mistakes(
     lambda a, b: 10 * torch.log10(4 / (a - b).square().mean().sqrt()),
     "peak / √MSE is a ratio of amplitudes, which takes 20 log10; 10 belongs to peak² / MSE",
     lambda a, b: 10 * torch.log10(2 / (a - b).square().mean().sqrt()),
-    "the peak is taken from this picture; it is the largest difference that *can* be, 2",
+    "the peak is not this picture's largest number; it is the largest *possible* difference, 2",
     lambda a, b: 10 * torch.log10(a.max() ** 2 / (a - b).square().mean()),
 )
 
@@ -136,19 +136,19 @@ def sampled(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
 
 
 sampled.mistakes(
-    "the noise is multiplied by the variance; it takes the root of it: exp(½ log σ²)",
+    "you multiplied the noise by the variance; multiply it by the root of that: exp(½ log σ²)",
     lambda mean, log_variance, noise: mean + log_variance.exp() * noise,
     "the logarithm is not undone: log_variance is log σ², so exp gives the variance back",
     lambda mean, log_variance, noise: mean + log_variance * noise,
     "this is half of the logarithm itself; it still needs exp",
     lambda mean, log_variance, noise: mean + log_variance / 2 * noise,
-    "this takes the root of the *logarithm*; first exp, then the root (or half of it, then exp)",
+    "this takes the root of the *logarithm*; take exp first, then the root",
     lambda mean, log_variance, noise: mean + log_variance.sqrt() * noise,
     "this is the mean; nothing was sampled",
     lambda mean, log_variance, noise: mean,
     "the mean is scaled too; only the noise is",
     lambda mean, log_variance, noise: (log_variance / 2).exp() * (mean + noise),
-    "half of the *variance*; half of the logarithm is meant: exp(½ log σ²)",
+    "you halved the *variance*; halve its logarithm, and then take exp: exp(½ log σ²)",
     lambda mean, log_variance, noise: mean + log_variance.exp() / 2 * noise,
     "the noise is not scaled: multiply it by σ = exp(½ log σ²)",
     lambda mean, log_variance, noise: mean + noise,
@@ -156,7 +156,7 @@ sampled.mistakes(
     lambda mean, log_variance, noise: mean + (log_variance / 2).exp(),
     "the noise is divided by σ, or the exponent's sign is wrong: σ = exp(+½ log σ²) multiplies it",
     lambda mean, log_variance, noise: mean + (-log_variance / 2).exp() * noise,
-    "mean and noise are exchanged",
+    "mean and noise are swapped: σ multiplies the noise",
     lambda mean, log_variance, noise: noise + (log_variance / 2).exp() * mean,
     "the mean is missing: this is the noise at its right size",
     lambda mean, log_variance, noise: (log_variance / 2).exp() * noise,
@@ -270,6 +270,10 @@ def scaling(z: Tensor) -> Tensor:
 scaling.mistakes(
     "the mean of each picture is taken off first; the spread of *all* numbers counts it",
     lambda z: 1 / (z - z.mean(dim=(1, 2, 3), keepdim=True)).std(),
+    "you averaged the spreads of the positions; take one spread of *all* numbers",
+    lambda z: 1 / z.std(dim=0).mean(),
+    "only the first picture is used; take the spread of all of them",
+    lambda z: 1 / z[0].std(),
     "each picture gets a spread of its own, and these are averaged; take that of *all* numbers",
     lambda z: 1 / z.flatten(1).std(dim=1).mean(),
     "each channel gets a spread of its own, and these are averaged; take that of *all* numbers",
@@ -314,19 +318,25 @@ def edited(answer: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
     before, after = decode(tiny().vae, latents), decode(tiny().vae, changed)
     change = (after - before).abs().mean(dim=(0, 1, 2))
     left, right = change[: SIDE // 2].mean(), change[-SIDE // 3 :].mean()
+    columns, half = (changed - latents).abs().amax(dim=(0, 1, 2)).nonzero(), latents.shape[3] // 2
+    if len(columns) and columns.min() >= half:
+        raise Unmet(
+            f"You changed columns {int(columns.min())} to {int(columns.max())}; the left half is "
+            f"columns 0 to {half - 1}"
+        )
     if left < 0.05:
-        raise Unmet(f"the left half changes by {left:.3f} on average; at least 0.05 was asked for")
+        mine, least = unlike(left.item(), 0.05, digits=3)
+        raise Unmet(f"the left half changes by {mine} on average; at least {least} was asked for")
     if right > 0.03:
-        last = (changed - latents).abs().amax(dim=(0, 1, 2)).nonzero().max().item()
-        half = latents.shape[3] // 2
+        last, (mine, most) = columns.max().item(), unlike(right.item(), 0.03, digits=3)
         why = f"You changed columns up to {last}; the left half ends at {half - 1}"
         if last < half:
             why = (
                 "Your columns are right, but the decoder normalises over the whole picture, so "
-                "other numbers on one side show on the other too: use the numbers that are there, "
-                "or edit less of it"
+                "new numbers on the left also show on the right: rearrange the numbers that are "
+                "there, or edit fewer columns"
             )
         raise Unmet(
-            f"the right third changes by {right:.3f} on average; at most 0.03 was asked for. {why}"
+            f"the right third changes by {mine} on average; at most {most} was asked for. {why}"
         )
     return before, after

@@ -46,7 +46,7 @@ def tensor_of(result: object, shape: tuple[int, ...] | None = None, where: str =
             came = f"a single number, {written(values)}"
         raise Unmet(f"{where}{wanted} was expected, got {came}")
     if not values.isfinite().all():
-        raise Unmet(f"{where}your result holds NaN or infinity")
+        raise Unmet(f"{where}your result contains NaN or infinity")
     return values
 
 

@@ -362,8 +362,10 @@ class _Watched:
         self.optimizers: WeakSet = WeakSet()
         self.made = 0
         """How many optimizers stepped."""
-        self.pulled: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
-        """What the network said, the noise, the clean latents, and the gradient of what it said."""
+        self.pulled: list[tuple[Tensor, ...]] = []
+        """What the network said, the noise, the clean latents, the noise as it was mixed in, and
+        the gradient of what it said.
+        """
         self._hooks = (
             unet.register_forward_pre_hook(self._sees, with_kwargs=True),
             unet.register_forward_hook(self._said),
@@ -390,8 +392,11 @@ class _Watched:
         count, latents, t, _ = self.shown[-1]
         if said.requires_grad and self.batches and len(latents) == BATCH:
             clean, noise = self._taken_apart(count, latents, t)
+            scaled = self.schedule.rates(t.long().clamp(0, 999), latents)[1] * noise
             said.register_hook(
-                lambda pull: self.pulled.append((said.detach(), noise, clean, pull.detach()))
+                lambda pull: self.pulled.append(
+                    (said.detach(), noise, clean, scaled, pull.detach())
+                )
             )
 
     def _steps(self, optimizer, args, kwargs) -> None:
@@ -407,7 +412,7 @@ class _Watched:
         if len(self.batches) != STEPS:
             raise Unmet(
                 f"`batch_at(step)` was called for {len(self.batches)} different steps; {STEPS} "
-                "were asked for"
+                "were asked for, one batch each"
             )
 
     def check_steps(self) -> None:
@@ -443,12 +448,22 @@ class _Watched:
         left_out = [pull.flatten(1).abs().amax(dim=1) == 0 for *_, pull in self.pulled]
         if torch.stack(left_out).float().mean() > 0.5:
             raise Unmet("most pictures of a batch have no part in the loss; take the mean over all")
-        said, noise, clean, pull = (torch.cat(x).flatten() for x in zip(*self.pulled, strict=True))
+        said, noise, clean, scaled, pull = (
+            torch.cat(x).flatten() for x in zip(*self.pulled, strict=True)
+        )
+        fitted = torch.linalg.lstsq(torch.stack([said, noise, scaled, clean], dim=1), pull).solution
+        of_noise, of_scaled, of_clean = (-fitted[1:] / fitted[0]).tolist()
+        if fitted[0] > 0 and of_noise < 0.5 < of_scaled and abs(of_clean) < 0.2:
+            raise Unmet(
+                "the target is the noise as it was made smaller for the mixing, √(1 - ᾱ) · ε; it "
+                "has to be ε itself"
+            )
         fitted = torch.linalg.lstsq(torch.stack([said, noise, clean], dim=1), pull).solution
         towards, away = (-fitted[1:] / fitted[0]).tolist()
         if fitted[0] <= 0:
             raise Unmet(
-                "the loss is made *larger*: what the network says is pushed away from its target"
+                "what the network says is pushed away from the noise, or not towards it: is the "
+                "loss made larger, or is the error not squared?"
             )
         if not 0.8 < towards < 1.25 or abs(away) > 0.2:
             raise Unmet(
@@ -515,7 +530,8 @@ def own_training(answer: Callable) -> tuple[float, float]:
     watched.check_batches()
     if all(torch.equal(p, old) for p, old in zip(unet.parameters(), untouched, strict=True)):
         raise Unmet(
-            "no parameter changed: is there an optimizer, and does it step after `loss.backward()`?"
+            "no parameter changed: is there an optimizer, does it step after `loss.backward()`, "
+            "and does `zero_grad` come before, not between the two?"
         )
     watched.check_steps()
     after = _loss_of(unet.eval(), schedule)
@@ -528,6 +544,7 @@ def own_training(answer: Callable) -> tuple[float, float]:
             f"where most of the latents is picture (t up to {LOW}), the loss on fresh noise is "
             f"{after:.2f}, and at most {LEAST} was asked for. Of networks that have learned "
             f"nothing, {lazy}. Is the *noise* the target, does every step begin with gradients of "
-            "0 (`zero_grad`), and is the learning rate large enough?"
+            "0 (`zero_grad`), and is the learning rate neither too small nor too large (1e-3 to "
+            "2e-3 is good)?"
         )
     return before, after

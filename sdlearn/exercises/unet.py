@@ -45,7 +45,7 @@ def _both(angles: Tensor) -> Tensor:
 
 @lesson.exercise(
     cases=lambda: [
-        (torch.tensor([1]), 4),
+        (torch.tensor([3]), 4),
         (torch.tensor([999, 7, 7]), 8),
         (torch.tensor([10, 500]), 32),
     ],
@@ -73,7 +73,7 @@ sinusoids.mistakes(
     lambda t, w: torch.stack([_angles(t, w).sin(), _angles(t, w).cos()], dim=2).flatten(1),
     "these are the angles; their cosines and sines are missing",
     lambda t, w: torch.cat([_angles(t, w)] * 2, dim=1),
-    "k counts from 1 in yours; it starts at 0, so that the first frequency is 1",
+    "your k starts at 1; it has to start at 0, so that the first frequency is 1",
     lambda t, w: _both(_angles(t, w + 2, over=w // 2)[:, 1:]),
     "k is divided by width / 2 - 1; divide by width / 2",
     lambda t, w: _both(_angles(t, w, over=w // 2 - 1)),
@@ -113,7 +113,7 @@ def _over_everything(scores: Tensor) -> Tensor:
         (
             torch.tensor([[1.0, 0.0, 1.0, 0.0]]),
             torch.tensor([[4.0, 0.0, 0.0, 0.0], [0.0, 2.0, 0.0, 0.0]]),
-            torch.eye(2),
+            torch.tensor([[1.0, 0.0], [1.0, 3.0]]),
         ),
         (numbers(5, 6), numbers(3, 6, seed=1), numbers(3, 4, seed=2)),
         (9 * numbers(2, 6), 9 * numbers(3, 6, seed=1), numbers(3, 2, seed=2)),
@@ -137,17 +137,21 @@ def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 attention.mistakes(
-    "divided by d; it is √d",
+    "dim=1 is the last dimension only without a batch: say dim=-1",
+    lambda q, k, v: (_scores(q, k) / q.shape[-1] ** 0.5).softmax(1) @ v,
+    "the softmax comes too late: take it of the scores, before they mix the values",
+    lambda q, k, v: (_scores(q, k) / q.shape[-1] ** 0.5 @ v).softmax(-1),
+    "you divide by d; divide by √d",
     lambda q, k, v: (_scores(q, k) / q.shape[-1]).softmax(-1) @ v,
     "the division by √d is missing",
     lambda q, k, v: _scores(q, k).softmax(-1) @ v,
-    "divided by the root of the values' width; it is that of the queries' and keys'",
+    "you divide by the root of the values' width; use d, the width of queries and keys",
     lambda q, k, v: (_scores(q, k) / v.shape[-1] ** 0.5).softmax(-1) @ v,
-    "multiplied by √d; divide",
+    "you multiply by √d; divide by it",
     lambda q, k, v: (_scores(q, k) * q.shape[-1] ** 0.5).softmax(-1) @ v,
-    "softmax over the queries; for every *query* the weights of all keys must sum up to 1: dim=-1",
+    "softmax over the queries; for every *query* the weights of all keys must add up to 1: dim=-1",
     lambda q, k, v: (_scores(q, k) / q.shape[-1] ** 0.5).softmax(-2) @ v,
-    "the softmax is missing: weights have to be positive and sum up to 1",
+    "the softmax is missing: weights have to be positive and add up to 1",
     lambda q, k, v: _scores(q, k) / q.shape[-1] ** 0.5 @ v,
     "these are the weights; they still have to mix the values v",
     lambda q, k, v: (_scores(q, k) / q.shape[-1] ** 0.5).softmax(-1),
@@ -170,7 +174,7 @@ attention.mistakes(
 
 @lesson.exercise(
     cases=lambda: [
-        (torch.arange(8.0).reshape(1, 2, 4), 2),
+        (torch.arange(12.0).reshape(1, 3, 4), 2),
         (numbers(2, 5, 12), 3),
         (numbers(3, 4, 16), 2),
     ],
@@ -187,6 +191,8 @@ def split_heads(states: Tensor, heads: int) -> Tensor:
 
 
 split_heads.mistakes(
+    "heads and their numbers are swapped; swap *positions* with heads: transpose(1, 2)",
+    lambda s, heads: s.unflatten(2, (heads, -1)).transpose(2, 3),
     "the numbers are in the wrong order: first cut the *width*, then exchange two dimensions",
     lambda s, heads: s.reshape(len(s), heads, s.shape[1], -1),
     "heads and positions are still exchanged: n×heads×positions×d was asked for",
@@ -208,7 +214,7 @@ def _given_matrices(positions: int, words: int, width: int, seed: int) -> Case:
 
 def _on_paper() -> Case:
     picture, text = torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.tensor([[2.0, 0.0], [1.0, 1.0]])
-    matrices = ([[1.0, 0.0], [1.0, 1.0]], [[0.0, 1.0], [1.0, 0.0]], [[1.0, 2.0], [0.0, 1.0]])
+    matrices = ([[1.0, 0.0], [1.0, 1.0]], [[0.0, 1.0], [3.0, 0.0]], [[1.0, 2.0], [0.0, 1.0]])
     return picture, text, *map(torch.tensor, matrices)
 
 
@@ -226,7 +232,8 @@ def _on_paper() -> Case:
         "q = picture @ to_q": picture @ to_q,
         "k = text @ to_k": text @ to_k,
         "v = text @ to_v": text @ to_v,
-        "scores": (picture @ to_q) @ (text @ to_k).T / to_q.shape[1] ** 0.5,
+        "scores / √d": (picture @ to_q) @ (text @ to_k).T / to_q.shape[1] ** 0.5,
+        "weights": ((picture @ to_q) @ (text @ to_k).T / to_q.shape[1] ** 0.5).softmax(dim=-1),
     },
 )
 def cross_attention(
@@ -237,13 +244,21 @@ def cross_attention(
 
 
 cross_attention.mistakes(
+    "divided by √d *after* the softmax; it has to happen before",
+    lambda x, c, q, k, v: ((x @ q) @ (c @ k).T).softmax(-1) / q.shape[1] ** 0.5 @ (c @ v),
+    "the softmax is missing: weights have to be positive and add up to 1",
+    lambda x, c, q, k, v: ((x @ q) @ (c @ k).T) / q.shape[1] ** 0.5 @ (c @ v),
+    "these are the weights; they still have to mix the values v",
+    lambda x, c, q, k, v: ((x @ q) @ (c @ k).T / q.shape[1] ** 0.5).softmax(-1),
+    "to_q and to_k are swapped",
+    lambda x, c, q, k, v: attention(x @ k, c @ q, c @ v),
     "this is self-attention: keys and values have to come from the text",
     lambda x, c, q, k, v: attention(x @ q, x @ k, x @ v),
     "the values still come from the picture; they come from the text",
     lambda x, c, q, k, v: attention(x @ q, c @ k, x @ v),
     "the keys still come from the picture; they come from the text",
     lambda x, c, q, k, v: attention(x @ q, x @ k, c @ v),
-    "turned round: here the *picture* asks (queries) and the text answers (keys and values)",
+    "the wrong way round: here the *picture* asks, and the text answers (keys and values)",
     lambda x, c, q, k, v: attention(c @ q, x @ k, x @ v),
     "the division by √d is missing",
     lambda x, c, q, k, v: ((x @ q) @ (c @ k).T).softmax(-1) @ (c @ v),
@@ -253,22 +268,22 @@ cross_attention.mistakes(
     lambda x, c, q, k, v: attention(x @ q.T, c @ k.T, c @ v.T),
     "the picture is added to the result; that comes later, in the transformer block",
     lambda x, c, q, k, v: x + attention(x @ q, c @ k, c @ v),
-    "to_k and to_v are exchanged",
+    "to_k and to_v are swapped",
     lambda x, c, q, k, v: attention(x @ q, c @ v, c @ k),
     "the three matrices are not used",
     lambda x, c, q, k, v: attention(x, c, c),
-    "divided by d; it is √d",
+    "you divide by d; divide by √d",
     lambda x, c, q, k, v: ((x @ q) @ (c @ k).T / q.shape[1]).softmax(-1) @ (c @ v),
-    "softmax over the positions; for every *position* the weights of all words must sum up to 1",
+    "softmax over the positions; for every *position* the weights of all words must add up to 1",
     lambda x, c, q, k, v: ((x @ q) @ (c @ k).T / q.shape[1] ** 0.5).softmax(0) @ (c @ v),
-    "right is who asks and who answers; wrong are the other two: the divisor, and over what the "
-    "softmax is taken",
+    "who asks and who answers is right now; two mistakes are left: the divisor in line 2 and the "
+    "softmax's dimension in line 3",
     lambda x, c, q, k, v: ((x @ q) @ (c @ k).T / q.shape[1]).softmax(0) @ (c @ v),
-    "these are the faults as given",
+    "nothing is mended yet: begin with line 1, and ask who asks",
     lambda x, c, q, k, v: ((c @ q) @ (x @ k).T / q.shape[1]).softmax(0) @ (c @ v),
-    "the text still asks, in the first line, and in the second the divisor is d, not √d",
+    "line 1: the text still asks; line 2: the divisor is d, not √d",
     lambda x, c, q, k, v: ((c @ q) @ (x @ k).T / q.shape[1]).softmax(-1) @ (c @ v),
-    "the text still asks, in the first line, and in the third the softmax is over the wrong one",
+    "line 1: the text still asks; line 3: the softmax is over the wrong dimension",
     lambda x, c, q, k, v: ((c @ q) @ (x @ k).T / q.shape[1] ** 0.5).softmax(0) @ (c @ v),
     "the text still asks: queries have to come from the picture, keys from the text",
     lambda x, c, q, k, v: ((c @ q) @ (x @ k).T / q.shape[1] ** 0.5).softmax(-1) @ (c @ v),

@@ -691,7 +691,7 @@ WRONG = {
             lambda s, at, factor: _times(s.softmax(-1), at, factor).clamp(max=1),
             "expected, got [[0.5, 1]]",
         ),
-        (lambda s, at, factor: _to_sum_one(_times(s, at, factor)), "holds NaN or infinity"),
+        (lambda s, at, factor: _to_sum_one(_times(s, at, factor)), "contains NaN or infinity"),
         (lambda s, at, factor: torch.zeros_like(s), "expected, got [[0, 0]]"),
         (lambda s, at, factor: _plus(s, at, math.log(factor)).softmax(-1), "math domain error"),
         (

@@ -261,7 +261,7 @@ RIGHT = {
 WRONG = {
     "sampled": (
         (sampled_in_place, "changes its argument"),
-        (lambda mean, v, e: mean + torch.exp(v) * e, "multiplied by the variance"),
+        (lambda mean, v, e: mean + torch.exp(v) * e, "the noise by the variance"),
         (lambda mean, v, e: mean + v * e, "logarithm is not undone"),
         (lambda mean, v, e: mean, "nothing was sampled"),
         (lambda mean, v, e: mean + v / 2 * e, "half of the logarithm itself"),
@@ -282,7 +282,7 @@ WRONG = {
         (lambda mean, v, e: (v / 2).exp() * e, "the mean is missing: this is"),
         (lambda mean, v, e: mean + e, "the noise is not scaled: multiply"),
         (lambda mean, v, e: mean + (-v / 2).exp() * e, "the noise is divided by σ,"),
-        (lambda mean, v, e: mean + v.exp() / 2 * e, "half of the *variance*; half of"),
+        (lambda mean, v, e: mean + v.exp() / 2 * e, "you halved the *variance*"),
         (lambda mean, v, e: mean + mean.std() * e, "for mean = [1], log_variance ="),
     ),
     "divergence": (
@@ -386,7 +386,7 @@ WRONG = {
         (changed(np.s_[..., :128], torch.neg), "changed columns up to 31"),
         (changed(np.s_[..., ::2], lambda x: x.flip(2)), "changed columns up to 30"),
         (changed(np.s_[..., :12], lambda x: x + 0.05), "left half changes by 0.007"),
-        (changed(np.s_[..., :16], torch.zeros_like), "edit less of it"),
+        (changed(np.s_[..., :16], torch.zeros_like), "edit fewer columns"),
         (lambda latents: latents[0], "got 4×32×32"),
         (lambda latents: torch.zeros(1, 3, 256, 256), "got 1×3×256×256"),
     ),

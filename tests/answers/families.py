@@ -200,7 +200,7 @@ def pairs_in_order(real, made, radius):
 
 AMBIGUOUS = "RuntimeError: Boolean value of Tensor with more than one value is ambiguous"
 SIZES = "RuntimeError: The size of tensor a (4) must match the size of tensor b (12)"
-INFINITE = "your result holds NaN or infinity"
+INFINITE = "your result contains NaN or infinity"
 
 
 RIGHT = {

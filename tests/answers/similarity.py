@@ -293,11 +293,11 @@ LOSS = "for similarities = [[0.9, 0.1], [0.4, 0.6]], temperature = 0.5: 0.3309 w
 CAPTION = "for picture = [1, 0.9], captions = [[0.5, 0.5], [9, 0], [0, -1]]: "
 NO_NUMBER = (
     "for similarities = [[1, 0.99, -1], [0, -1, 1]], temperature = 0.01: "
-    "your result holds NaN or infinity"
+    "your result contains NaN or infinity"
 )
 NO_LOSS = (
     "for similarities = [[1, -1], [0.9, -0.9]], temperature = 0.01: your "
-    "result holds NaN or infinity"
+    "result contains NaN or infinity"
 )
 SIZES = (
     "RuntimeError: The size of tensor a ({}) must match the size of tensor b "

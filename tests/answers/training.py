@@ -87,6 +87,8 @@ def train_wrongly(**wrong):
             if "new_optimizer" in wrong:
                 optimizer = torch.optim.AdamW(unet.parameters(), lr=3e-3)
             target = noisy if "repeats" in wrong else noise
+            if "scaled" in wrong:
+                target = schedule.at(schedule.sqrt_one_minus_alpha_bars, t, noise) * noise
             loss = F.mse_loss(unet(noisy, told, states).sample, target)
             optimizer.zero_grad()
             loss.backward()
@@ -474,7 +476,7 @@ def too_much(loss):
         f"where most of the latents is picture (t up to 200), the loss on fresh noise is {loss}, "
         "and at most 0.6 was asked for. Of networks that have learned nothing, one that says 0 "
         "reaches 1.00, one that repeats its input reaches 0.87. Is the *noise* the target, does "
-        "every step begin with gradients of 0 (`zero_grad`), and is the learning rate large enough?"
+        "every step begin with gradients of 0, and is the learning rate neither too small"
     )
 
 
@@ -705,9 +707,13 @@ WRONG = {
         (train_a_copy, "no parameter changed"),
         (
             train(lambda parameters: torch.optim.AdamW(parameters, lr=1e-5)),
-            "learning rate large enough",
+            "neither too small nor too large",
         ),
         (train(target=lambda clean, noise, noisy: clean), "the target is not the noise:"),
+        (
+            train_wrongly(scaled=True),
+            "the target is the noise as it was made smaller",
+        ),
         (
             train(target=lambda clean, noise, noisy: torch.randn_like(clean)),
             "the target is not the noise:",
