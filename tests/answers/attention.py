@@ -91,17 +91,6 @@ def inside_by_numpy(heat, mask):
     return mask[y, int((column + 0.5) * mask.shape[1] / heat.shape[1])]
 
 
-def inside_by_enlarging(heat, mask):
-    size = tuple(2 * side for side in mask.shape)
-    large, rows = (
-        F.interpolate(heat[None, None], size, mode="nearest")[0, 0],
-        F.interpolate(mask[None, None].float(), size, mode="nearest")[0, 0],
-    )
-    ys, xs = (large == large.max()).nonzero(as_tuple=True)
-    middle = (ys.min() + ys.max() + 1) // 2, (xs.min() + xs.max() + 1) // 2
-    return float(rows[middle])
-
-
 def inside_by_whole_numbers(heat, mask):
     (h, w), (height, width) = heat.shape, mask.shape
     row, column = divmod(int(heat.argmax()), w)
@@ -210,12 +199,6 @@ def inside_by_one_of_three(heat, mask):
 
 
 # Intersection over union
-
-
-def iou_by_sorting(heat, mask):
-    least = heat.flatten().sort(descending=True).values[int(mask.sum()) - 1]
-    chosen = heat >= least
-    return float((chosen & mask).sum()) / float((chosen | mask).sum())
 
 
 def iou_by_sets(heat, mask):
@@ -477,21 +460,6 @@ def map_among_all_words(maps, positions):
 
 def map_of_largest_layer_values(maps, positions):
     return list(maps)[-1].values[0, :, positions].sum(1).mean(0)
-
-
-def map_of_stretched_layers(maps, positions):
-    total = 0
-    for layer in dict.fromkeys(one.layer.name for one in maps):
-        heat = _enlarged(of_layers(layer)(maps, positions))
-        total = total + (heat - heat.min()) / (heat.max() - heat.min())
-    return total
-
-
-def spoiling_other_layers(maps, positions):
-    for one in maps:
-        if not one.layer.name.startswith("up.2"):
-            one.values.uniform_()
-    return of_layers("up.2.0", "up.2.1")(maps, positions)
 
 
 CRASH = "RuntimeError: The size of tensor a ({}) must match the size of tensor b ({}) at"

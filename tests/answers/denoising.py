@@ -243,16 +243,6 @@ def guidance_centred(unconditional, conditional, guidance):
     return (plain - plain.mean()) / plain.std() * conditional.std()
 
 
-def guidance_rescaled_except(wrong, other):
-    """Right guidance, but another one at the scales for which `wrong` is true."""
-
-    def run(unconditional, conditional, guidance):
-        way = other if wrong(guidance) else guidance_rescaled
-        return way(unconditional, conditional, guidance)
-
-    return run
-
-
 RIGHT = {
     "ddim_step": (
         ddim_by_velocity,

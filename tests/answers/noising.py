@@ -257,11 +257,6 @@ def estimate_with_noise_outside(schedule, noisy, t, noise):
     return noisy / kept.sqrt() - (1 - kept).sqrt() * noise
 
 
-def only_for_a_thousand(other):
-    """A right schedule of 1,000 steps; for any other number of steps, `other`."""
-    return lambda steps: linear_schedule(steps) if steps == 1000 else other(steps)
-
-
 def powers(share, steps):
     return share ** torch.arange(1, steps + 1)
 

@@ -1,7 +1,6 @@
 """Answers to the exercises of lesson 09_text_to_image."""
 
 import copy
-import dataclasses
 import math
 import random
 
@@ -321,11 +320,6 @@ def easy_scene():
 
 def twins(colour, kind, relation="left of", rng=0, **options):
     return compose([(colour, kind), (colour, kind)], "snow", relation, rng=rng, **options)
-
-
-def repainted(scene, colour):
-    things = (dataclasses.replace(thing, colour=colour) for thing in scene.things)
-    return dataclasses.replace(scene, things=tuple(things))
 
 
 RIGHT = {

@@ -408,41 +408,6 @@ def train_a_copy(unet, schedule, batch_at, steps):
     train()(deepcopy(unet), schedule, batch_at, steps)
 
 
-def train_without_gradients(unet, schedule, batch_at, steps):
-    with torch.no_grad():
-        train()(unet, schedule, batch_at, steps)
-
-
-def train_with_one_noise(unet, schedule, batch_at, steps):
-    always = torch.randn_like(batch_at(0)[0])
-    train(noise=lambda clean: always)(unet, schedule, batch_at, steps)
-
-
-def train_in_one_step(unet, schedule, batch_at, steps):
-    """All losses are added up, and the optimizer steps once."""
-    optimizer, total = adamw(unet.parameters()), 0
-    for step in range(steps):
-        clean, states = batch_at(step)
-        t, noise = steps_of(len(clean)), torch.randn_like(clean)
-        answer = unet(add_noise(schedule, clean, t, noise), t, states).sample
-        total = total + F.mse_loss(answer, noise)
-    total.backward()
-    optimizer.step()
-
-
-def train_last_layer(unet, schedule, batch_at, steps):
-    train(lambda _: torch.optim.AdamW(unet.conv_out.parameters(), lr=2e-2))(
-        unet, schedule, batch_at, steps
-    )
-
-
-def train_without_states(unet, schedule, batch_at, steps):
-    for step in range(steps):
-        clean, _ = batch_at(step)
-        t = steps_of(len(clean))
-        unet(clean, t).sample.square().mean().backward()
-
-
 def train_without_sample(unet, schedule, batch_at, steps):
     for step in range(steps):
         clean, states = batch_at(step)
@@ -455,29 +420,6 @@ def swapped_roots(schedule, clean, t, noise):
 
 ONLY_FIRST = "only the first of the batch is right; each has its own numbers"
 AMBIGUOUS = "RuntimeError: Boolean value of Tensor with more than one value is ambiguous"
-
-
-def sizes_differ(one, other, axis):
-    return (
-        f"RuntimeError: The size of tensor a ({one}) must match the size of tensor b ({other}) "
-        f"at non-singleton dimension {axis}"
-    )
-
-
-def loss_was(number):
-    return (
-        "for clean = [[[[1.541, -0.2934]]]], t = [500], noise = [[[[0.6614, 0.2669]]]]: "
-        f"0.05498 was expected, got {number}"
-    )
-
-
-def too_much(loss):
-    return (
-        f"where most of the latents is picture (t up to 200), the loss on fresh noise is {loss}, "
-        "and at most 0.6 was asked for. Of networks that have learned nothing, one that says 0 "
-        "reaches 1.00, one that repeats its input reaches 0.87. Is the *noise* the target, does "
-        "every step begin with gradients of 0, and is the learning rate neither too small"
-    )
 
 
 RIGHT = {

@@ -277,19 +277,6 @@ def unet_without_text():
     )
 
 
-def unet_with_self_attention_only():
-    return unet_of(
-        down_block_types=("DownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D"),
-        up_block_types=("AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D"),
-    )
-
-
-def unet_of_nan():
-    unet = unet_of()
-    torch.nn.init.constant_(unet.conv_in.weight, math.nan)
-    return unet
-
-
 ALL_SIX = "the shape is right, but 6 of 6 numbers are not"
 NO_BOOLEAN = "RuntimeError: Boolean value of Tensor with more than one value is ambiguous"
 NO_SIZE = "RuntimeError: The size of tensor a (4) must match the size of tensor b"
