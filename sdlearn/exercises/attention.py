@@ -207,7 +207,7 @@ def _pointed(answer: Callable) -> Figure:
 @lesson.exercise(
     cases=_pointing_cases,
     picture=_pointed,
-    by_hand=lambda heat, mask: _looked_up(heat, mask),
+    by_hand=_looked_up,
 )
 def inside(heat: Tensor, mask: Tensor) -> bool:
     """Is the centre of the map's strongest position inside the mask?"""

@@ -94,7 +94,7 @@ peak_signal_to_noise.mistakes(
     lambda a, b: 10 * torch.log10(4 / (a - b).abs().mean()),
     "the 10 is missing: decibels are ten times the logarithm",
     lambda a, b: torch.log10(4 / (a - b).square().mean()),
-    "peak² is divided by the *root* of the MSE; squares by squares: divide by the MSE itself",
+    "peak² is divided by the *root* of the MSE; divide it by the MSE itself",
     lambda a, b: 10 * torch.log10(4 / (a - b).square().mean().sqrt()),
     "peak / √MSE is a ratio of amplitudes, which takes 20 log10; 10 belongs to peak² / MSE",
     lambda a, b: 10 * torch.log10(2 / (a - b).square().mean().sqrt()),

@@ -183,7 +183,7 @@ draw_latents.mistakes(
     "after the last step ᾱ is 1, all picture; here it is 0, all noise",
     _loop(lambda bars, i: bars[i + 1] if i + 1 < len(bars) else 0.0),
     "ᾱ is taken at the *number* of the step; take it at its t",
-    lambda p, s, x, ts: _counted(p, s, x, ts),
+    _counted,
     "ᾱ of this rung and of the next are exchanged",
     _loop(_next, step=lambda x, e, a, b: denoising.ddim_step(x, e, b, a)),
     "the last step stops at its own rung: after it there is no noise left, so ᾱ is 1 there",
@@ -464,6 +464,6 @@ def _check_spread(times: float) -> None:
     if times < LEAST:
         raise Unmet(
             f"at scale {STRONG:g} your result spreads only {mine} times as much as the conditional "
-            f"prediction; at least {least} was asked for. If too little noise is named, too much "
-            "of it stays in the picture"
+            f"prediction; at least {least} was asked for. If too little noise is predicted, too "
+            "much of it stays in the picture"
         )

@@ -377,7 +377,7 @@ def confused_pair(answer: Callable[[], tuple[str, str]]) -> tuple[list[str], flo
     texts = list(map(str, texts))
     captions = [" ".join(text.lower().rstrip(".").split()) for text in texts]
     read = [caption.replace(",", " ").split() for caption in captions]
-    counted = [sorted("a" if word == "an" else word for word in words) for words in read]
+    counted = [sorted("a" if word == "an" else word for word in caption) for caption in read]
     if len(captions) != 2:
         raise Unmet(f"two captions were expected, got {len(captions)}")
     if unknown := [word for word in read[0] + read[1] if word not in words()]:

@@ -157,7 +157,7 @@ def _both_decoded(answer: Callable) -> Figure:
     ],
     picture=_both_decoded,
     near=_near,
-    by_hand=lambda model, latents: _upper_left(model, latents),
+    by_hand=_upper_left,
 )
 def to_picture(model: Components, latents: Tensor) -> np.ndarray:
     """Latents of one picture to 8 bits, height×width×3."""

@@ -228,7 +228,7 @@ min_snr.mistakes(
     lambda snr, most: snr.clamp(max=most) / (snr + 1),
     "this cuts the *error's* factor 1 / SNR; cut the SNR, then divide",
     lambda snr, most: (1 / snr).clamp(max=1 / most),
-    "every weight is 1: SNR / SNR; the first SNR is cut off at `most`",
+    "SNR / SNR makes every weight 1; cut the upper SNR off at `most`",
     lambda snr, most: snr / snr,
 )
 
@@ -301,7 +301,7 @@ ema.mistakes(
     lambda history, h: _averaged(history, 1 - math.log(2) / h),
     "2 ** (1 / half_life) is larger than 1: the average would grow; a decay lies between 0 and 1",
     lambda history, h: _averaged(history, 2 ** (1 / h)),
-    "the steps are gone through backwards: the *newest* weights count most",
+    "the steps are taken in reverse order: the *newest* weights have to count most",
     lambda history, h: _averaged(history.flip(0), 0.5 ** (1 / h)),
 )
 
@@ -391,8 +391,7 @@ class _Watched:
         said = output[0] if isinstance(output, tuple) else output.sample
         count, latents, t, _ = self.shown[-1]
         if said.requires_grad and self.batches and len(latents) == BATCH:
-            clean, noise = self._taken_apart(count, latents, t)
-            scaled = self.schedule.rates(t.long().clamp(0, 999), latents)[1] * noise
+            clean, noise, scaled = self._taken_apart(count, latents, t)
             said.register_hook(
                 lambda pull: self.pulled.append(
                     (said.detach(), noise, clean, scaled, pull.detach())
@@ -472,16 +471,19 @@ class _Watched:
                 "to be ε itself, as it was before the mixing"
             )
 
-    def _taken_apart(self, count: int, latents: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        """The clean latents of a step, and the noise that is in what the network was shown."""
+    def _taken_apart(self, count: int, latents: Tensor, t: Tensor) -> tuple[Tensor, ...]:
+        """The clean latents of a step, the noise that is in what the network was shown, and this
+        noise as it was mixed in.
+        """
         clean, _ = self._batch(count)
         signal, sigma = self.schedule.rates(t.long().clamp(0, 999), latents)
-        return clean, (latents - signal * clean) / sigma
+        scaled = latents - signal * clean
+        return clean, scaled / sigma, scaled
 
     def _check_shown(self) -> None:
         steps = [step for step in self.shown if len(step[1]) == BATCH]
         for count, latents, t, _ in steps:
-            clean, noise = self._taken_apart(count, latents, t)
+            clean, noise, _ = self._taken_apart(count, latents, t)
             if len({tuple(one.flatten()[:4].tolist()) for one in noise.round(decimals=2)}) == 1:
                 raise Unmet("all pictures of a batch get the same noise; each has its own")
             if not 0.7 < noise.std() < 1.3 or abs(_alike(noise, clean)) > 0.4:
@@ -493,8 +495,8 @@ class _Watched:
         right = [(s == self._batch(c)[1]).flatten(1).all(dim=1) for c, _, _, s in steps]
         if steps and torch.cat(right).float().mean() < 0.5:
             raise Unmet(
-                "the network was not shown the text states of its batch (for at most half of them "
-                "may the caption be dropped)"
+                "the network was not shown the text states of its batch (you may drop the caption "
+                "for at most half of them)"
             )
 
     def _batch(self, count: int) -> tuple[Tensor, Tensor]:

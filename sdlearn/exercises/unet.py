@@ -79,7 +79,7 @@ sinusoids.mistakes(
     lambda t, w: _both(_angles(t, w, over=w // 2 - 1)),
     "the exponent's sign is wrong: frequencies fall from 1 to nearly 1/10,000",
     lambda t, width: _both(_angles(t, width, period=1e-4)),
-    "the 10,000 is taken for a base of 10: exp(-log(10,000) · k / (width / 2)) has the natural log",
+    "log10 was taken; the log(10,000) in the exponent is the natural logarithm",
     lambda t, w: _both(_angles(t, w, period=math.exp(4.0))),
     "t is divided by 1,000 first; it goes in as it is",
     lambda t, w: _both(_angles(t.double() / 1000, w)),

@@ -595,7 +595,7 @@ WRONG = {
         (ema_of(last=-1), "the last step is missing"),
         (
             lambda history, half_life: ema_of()(history.flip(0), half_life),
-            "the steps are gone through backwards:",
+            "the steps are taken in reverse order:",
         ),
     ),
     "min_snr": (
@@ -619,7 +619,7 @@ WRONG = {
         (lambda snr, most: None, "your function returned None"),
         (lambda snr, most: snr.clamp(min=most), "[0.25, 1, 1] was expected, got"),
         (lambda snr, most: snr.clamp(max=most) / most, "[0.25, 1, 1] was expected, got"),
-        (lambda snr, most: torch.ones_like(snr), "every weight is 1: SNR /"),
+        (lambda snr, most: torch.ones_like(snr), "SNR / SNR makes every weight 1"),
         (lambda snr, most: 1 / snr, "[0.25, 1, 1] was expected, got"),
         (lambda snr, most: (snr <= most).float(), "[0.25, 1, 1] was expected, got"),
         (lambda snr, most: snr.clamp(max=most) // snr, "[0.25, 1, 1] was expected, got"),
