@@ -460,7 +460,7 @@ WRONG = {
             "at scale 1: your function returned None",
         ),
         (lambda u, c, s: u + s * (c - u) / s**0.5, "at most 1.15 was asked for"),
-        (lambda u, c, s: (u + s * (c - u)) / s, "too little noise is named"),
+        (lambda u, c, s: (u + s * (c - u)) / s, "too little noise is predicted"),
         (guidance_centred, "at scale 1 the conditional prediction"),
         (lambda u, c, s: guidance_rescaled(u, c, s)[0], "expected, got 4×32×32"),
     ),
