@@ -18,6 +18,7 @@ notebooks:
 # Every lesson as it was saved, as a web page that needs nothing but itself: gallery/*.html.
 gallery:
 	.venv/bin/jupyter nbconvert --to html --output-dir gallery \
+	  --HTMLExporter.preprocessors=sdlearn._support.formulas.Formulas \
 	  --NbConvertBase.display_data_priority="['image/jpeg', 'image/png', 'text/html', 'text/markdown', 'text/plain']" \
 	  --HTMLExporter.require_js_url= --HTMLExporter.jquery_url= --HTMLExporter.mathjax_url= \
 	  --HTMLExporter.mermaid_js_url= --HTMLExporter.widget_renderer_url= notebooks/*.ipynb

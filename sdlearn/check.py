@@ -12,17 +12,28 @@ from collections.abc import Callable
 
 from sdlearn.exercises import exercises
 from sdlearn.exercises.grade import Grade
-from sdlearn.exercises.progress import Progress, forget, read_done, write_done
+from sdlearn.exercises.progress import Progress, forget, read, write
 
 
-def progress() -> Progress:
-    """How many exercises of each lesson are solved, counting all earlier sessions."""
-    listed = tuple((exercise.lesson, exercise.name) for exercise in exercises().values())
-    return Progress(listed, frozenset(read_done()))
+def progress(lesson: str = "") -> Progress:
+    """How many exercises are solved, counting all earlier sessions.
+
+    Args:
+        lesson: the start of a lesson's name, such as "04"; by default, all lessons.
+
+    Raises:
+        ValueError: if no lesson with exercises starts like this.
+    """
+    listed = [(exercise.lesson, exercise.name) for exercise in exercises().values()]
+    asked = tuple((of, name) for of, name in listed if of.startswith(lesson))
+    if not asked:
+        names = ", ".join(dict.fromkeys(of for of, _ in listed))
+        raise ValueError(f"lesson: the start of one of {names}, got {lesson!r}")
+    return Progress(asked, read().solved)
 
 
 def reset() -> Progress:
-    """Forget which exercises were solved."""
+    """Forget which exercises were solved, and what was guessed."""
     forget()
     return progress()
 
@@ -40,7 +51,7 @@ def __getattr__(name: str) -> Callable[[object], Grade]:
     def run(answer: object) -> Grade:
         grade = exercises()[name].grade(answer)
         if grade.passed:
-            write_done(read_done() | {name})
+            write(read().with_solved(name))
         return grade
 
     return run

@@ -26,9 +26,9 @@ DRAW = (
 )
 SOLVE = """
 from sdlearn import check
-from sdlearn.exercises.progress import read_done
+from sdlearn.exercises.progress import read
 print(check.min_snr(lambda snr, most: snr.clamp(max=most) / snr))
-print(sorted(read_done()))
+print(sorted(read().solved))
 """
 
 

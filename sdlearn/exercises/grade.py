@@ -39,7 +39,7 @@ class Grade:
         line = f'<span style="color:{colour}">{self.mark}</span> <b>{html.escape(self.name)}</b>: '
         case = html.escape(self.case)
         folded = f"<details><summary>a case to redo</summary><pre>{case}</pre></details>"
-        return f"<div>{line}{_styled(self.message)}{folded if case else ''}</div>"
+        return f"<div>{line}{styled(self.message)}{folded if case else ''}</div>"
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
@@ -50,7 +50,7 @@ class Grade:
             display(self.picture)
 
 
-def _styled(message: str) -> str:
+def styled(message: str) -> str:
     """A message as HTML, where `code` and *emphasis* are marked as in Markdown."""
     parts = re.split(r"(`[^`]+`)", message)
     return "".join(

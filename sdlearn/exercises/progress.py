@@ -1,11 +1,10 @@
-"""Which exercises the learner has solved, kept in a small file in the user's data folder."""
+"""What the learner has solved and guessed, kept in a small file in the user's data folder."""
 
 from __future__ import annotations
 
 import json
 import os
 import warnings
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +15,7 @@ BAR = 20
 
 @dataclass(frozen=True, repr=False)
 class Progress:
-    """All exercises as (lesson, name), and the names of the solved ones."""
+    """Exercises as (lesson, name), and the names of the solved ones."""
 
     exercises: tuple[tuple[str, str], ...]
     done: frozenset[str]
@@ -37,36 +36,51 @@ class Progress:
         return f"{lesson:<24} {bar:░<{BAR}} {len(done)} of {len(names)}{left}"
 
 
-def progress_file() -> Path:
+@dataclass(frozen=True)
+class Record:
+    """The names of the solved exercises, and what was guessed in the quiz questions."""
+
+    solved: frozenset[str] = frozenset()
+    guesses: tuple[tuple[str, str], ...] = ()
+    """The first guess at each question: its name, and the option."""
+
+    def with_solved(self, name: str) -> Record:
+        return Record(self.solved | {name}, self.guesses)
+
+    def with_guess(self, name: str, option: str) -> Record:
+        """The first guess counts: a later one changes nothing."""
+        return Record(self.solved, tuple({name: option, **dict(self.guesses)}.items()))
+
+
+def record_file() -> Path:
     """Where it is kept: in SDLEARN_HOME if that is set, else in the user's data folder."""
     home = os.environ.get("SDLEARN_HOME")
     return (Path(home) if home else user_data_path("sdlearn")) / "progress.json"
 
 
-def read_done() -> set[str]:
-    """Names of the solved exercises; nothing yet, or a file that cannot be read, is an
-    empty set.
-    """
+def read() -> Record:
+    """What the file says; without one, or with one that cannot be read, an empty record."""
     try:
-        return set(json.loads(progress_file().read_text(encoding="utf-8"))["solved"])
+        kept = json.loads(record_file().read_text(encoding="utf-8"))
+        guesses = kept.get("guesses", {})  # files of the first version have none
+        return Record(frozenset(kept["solved"]), tuple(guesses.items()))
     except FileNotFoundError:
-        return set()
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return Record()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         warnings.warn(
-            f"{progress_file()} cannot be read ({error}); progress starts from zero", stacklevel=3
+            f"{record_file()} cannot be read ({error}); progress starts from zero", stacklevel=3
         )
-        return set()
+        return Record()
 
 
-def write_done(names: Collection[str]) -> None:
-    """Save the solved exercises, the whole file or nothing of it; a folder that cannot be written
-    to is only said.
-    """
-    file = progress_file()
+def write(record: Record) -> None:
+    """Save the record, all of it or nothing; warn if the folder cannot be written to."""
+    file = record_file()
+    kept = {"solved": sorted(record.solved), "guesses": dict(record.guesses)}
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         unfinished = file.with_suffix(f".{os.getpid()}")
-        unfinished.write_text(json.dumps({"solved": sorted(names)}), encoding="utf-8")
+        unfinished.write_text(json.dumps(kept), encoding="utf-8")
         unfinished.replace(file)
     except OSError as error:
         warnings.warn(f"{file} cannot be written ({error}); progress is not kept", stacklevel=3)
@@ -74,4 +88,4 @@ def write_done(names: Collection[str]) -> None:
 
 def forget() -> None:
     """Remove the file."""
-    progress_file().unlink(missing_ok=True)
+    record_file().unlink(missing_ok=True)
