@@ -7,6 +7,7 @@ we compare how pictures are made, not how words steer them.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DModel
 from jaxtyping import Float
+from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -212,19 +214,19 @@ class Diffusion(Family):
 
     def learn(self, clean: Float[Tensor, "n c h w"]) -> dict[str, float]:
         t, noise = torch.randint(len(self._schedule), (len(clean),)), torch.randn_like(clean)
+        noisy = add_noise(self._schedule, clean, t, noise)
         # mean of (ε̂(x_t, t) − ε)²
-        loss = (
-            (self.unet(add_noise(self._schedule, clean, t, noise), t).sample - noise)
-            .square()
-            .mean()
-        )
+        loss = (self.unet(noisy, t).sample - noise).square().mean()
         _descend(self._optimizer, loss)
         return {"loss": loss.item()}
 
+    def sample(self, count: int, seed: int) -> Float[Tensor, "n 3 h w"]:
+        return self.drawn_from(_noise(seed, count, *self.shape))
+
     @torch.no_grad()
     @in_float32()
-    def sample(self, count: int, seed: int) -> Float[Tensor, "n 3 h w"]:
-        x = _noise(seed, count, *self.shape)
+    def drawn_from(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 3 H W"]:
+        """The pictures that lie under this noise."""
         self.scheduler.set_timesteps(DRAW_STEPS)
         for t in self.scheduler.timesteps:
             x = self.scheduler.step(self.unet(x, t).sample, t, x).prev_sample
@@ -236,6 +238,29 @@ class Diffusion(Family):
 
     def to_pixels(self, clean: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 3 h w"]:
         return clean.clamp(-1, 1)
+
+
+class MendedDiffusion(Diffusion):
+    """Pixel diffusion that ends in nothing but noise (Lin et al. 2023, Sections 3.1 and 3.2)."""
+
+    def __init__(self):
+        super().__init__()
+        self.scheduler = DDIMScheduler.from_config(
+            self.scheduler.config,
+            rescale_betas_zero_snr=True,
+            prediction_type="v_prediction",
+            timestep_spacing="trailing",
+        )
+        self._schedule = Schedule.of(self.scheduler)
+
+    def learn(self, clean: Float[Tensor, "n c h w"]) -> dict[str, float]:
+        t, noise = torch.randint(len(self._schedule), (len(clean),)), torch.randn_like(clean)
+        # under nothing but noise, the noise says nothing of the page: predict √ᾱ ε − √(1 − ᾱ) x₀
+        velocity = self.scheduler.get_velocity(clean, noise, t)
+        noisy = add_noise(self._schedule, clean, t, noise)
+        loss = (self.unet(noisy, t).sample - velocity).square().mean()
+        _descend(self._optimizer, loss)
+        return {"loss": loss.item()}
 
 
 class LatentDiffusion(Diffusion):
@@ -289,18 +314,22 @@ def train(
 @checked
 @in_float32()
 def untrained(vae: AutoencoderKL) -> dict[str, Family]:
-    """One of each family, untrained; the latent diffusion uses the autoencoder."""
+    """One of each, untrained: the four families, and a pixel diffusion with another schedule.
+
+    The latent diffusion uses the autoencoder.
+    """
     return {
         "GAN": GAN(),
         "VAE": VAE(),
         "pixel diffusion": Diffusion(),
         "latent diffusion": LatentDiffusion(vae),
+        "mended diffusion": MendedDiffusion(),
     }
 
 
 @checked
 def trained(vae: AutoencoderKL, folder: Path = FAMILIES) -> dict[str, Family]:
-    """The four families as trained by `python -m sdlearn.train families`, ready to sample.
+    """All of `untrained`, as trained by `python -m sdlearn.train families`, ready to sample.
 
     Raises:
         FileNotFoundError: the folder lacks one of them.
@@ -315,6 +344,22 @@ def trained(vae: AutoencoderKL, folder: Path = FAMILIES) -> dict[str, Family]:
         family.artist.load_state_dict(load_file(file))
         family.eval().requires_grad_(False)
     return families
+
+
+@checked
+def film(name: str, folder: Path = FAMILIES) -> tuple[list[Image.Image], list[int]]:
+    """What a family drew while it was trained, six pictures side by side, and after which steps.
+
+    The six pictures come from the same random numbers at every moment.
+    """
+    file = (folder / file_name(name)).with_suffix(".jpg")
+    if not file.is_file():
+        raise FileNotFoundError(f"{file} is missing; `python -m sdlearn.train families` makes it")
+    sheet = Image.open(file)
+    steps = json.loads(sheet.info["comment"])
+    height = sheet.height // len(steps)
+    frames = [sheet.crop((0, i * height, sheet.width, (i + 1) * height)) for i in range(len(steps))]
+    return [frame.resize((2 * frame.width, 2 * frame.height)) for frame in frames], steps
 
 
 def file_name(family: str) -> str:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 
-from sdlearn.exercises import questions
 from sdlearn.exercises.grade import styled
 from sdlearn.exercises.progress import read, write
+from sdlearn.exercises.questions import questions
 from sdlearn.widgets.guess import Guess
 
 

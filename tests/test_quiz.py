@@ -10,8 +10,8 @@ from PIL import Image
 
 from sdlearn import check, quiz
 from sdlearn._support.paths import NOTEBOOKS
-from sdlearn.exercises import Lesson, lessons, questions
 from sdlearn.exercises.progress import read
+from sdlearn.exercises.questions import Question, questions
 from sdlearn.widgets import Scrubber
 from sdlearn.widgets.guess import Guess
 
@@ -27,10 +27,9 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def asked(monkeypatch):
-    """A lesson's question under the name `edge`."""
-    lesson = Lesson("99_test")
-    lesson.question("edge", "What happens at the *edge*?", COMMENTS)
-    monkeypatch.setattr(quiz, "questions", lambda: {"edge": lesson.questions[0]})
+    """A question under the name `edge`."""
+    question = Question("99_test", "edge", "What happens at the *edge*?", COMMENTS)
+    monkeypatch.setattr(quiz, "questions", lambda: {"edge": question})
     return quiz.edge
 
 
@@ -111,14 +110,19 @@ def test_an_unknown_question_names_the_nearest():
 # --- the questions of the lessons -----------------------------------------------------------------
 
 
-def sources(lesson: str) -> str:
-    return "\n".join(c.source for c in nbformat.read(NOTEBOOKS / f"{lesson}.ipynb", 4).cells)
+LESSONS = sorted(NOTEBOOKS.glob("*.ipynb"))
 
 
-@pytest.mark.parametrize("lesson", lessons(), ids=lambda lesson: lesson.name)
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda file: file.stem)
 def test_a_lesson_asks_each_of_its_questions_once_and_no_other(lesson):
-    asked = re.findall(r"\bquiz\.(\w+)\(", sources(lesson.name))
-    assert sorted(asked) == sorted(question.name for question in lesson.questions)
+    code = [c.source for c in nbformat.read(lesson, 4).cells if c.cell_type == "code"]
+    asked = re.findall(r"\bquiz\.(\w+)\(", "\n".join(code))
+    own = [question.name for question in questions().values() if question.lesson == lesson.stem]
+    assert sorted(asked) == sorted(own)
+
+
+def test_every_question_belongs_to_a_lesson():
+    assert {q.lesson for q in questions().values()} <= {file.stem for file in LESSONS}
 
 
 @pytest.mark.parametrize("name", questions())

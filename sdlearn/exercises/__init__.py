@@ -1,5 +1,5 @@
-"""The exercises and the questions of every lesson, one module a lesson: what is asked for and which
-mistakes are known.
+"""The exercises of every lesson, one module a lesson: what is asked for and which mistakes are
+known.
 
 A module that holds a `lesson` is one; lessons stand in the order of their numbers, and exercises in
 the order of their declarations.
@@ -11,31 +11,17 @@ from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 
-from sdlearn.exercises.engine import AnyExercise, Lesson, Question
-
-
-@cache
-def lessons() -> tuple[Lesson, ...]:
-    """Every lesson that has exercises or questions."""
-    modules = [import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__)]
-    listed = [module.lesson for module in modules if hasattr(module, "lesson")]
-    return tuple(sorted(listed, key=lambda lesson: lesson.name))
+from sdlearn.exercises.engine import AnyExercise
 
 
 @cache
 def exercises() -> dict[str, AnyExercise]:
     """Every exercise of the course by its name."""
-    return _by_name("exercises", [each for lesson in lessons() for each in lesson.exercises])
-
-
-@cache
-def questions() -> dict[str, Question]:
-    """Every question of the course by its name."""
-    return _by_name("questions", [each for lesson in lessons() for each in lesson.questions])
-
-
-def _by_name(what: str, listed: list) -> dict:
-    named = {each.name: each for each in listed}
+    modules = [import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__)]
+    lessons = [module.lesson for module in modules if hasattr(module, "lesson")]
+    ordered = sorted(lessons, key=lambda lesson: lesson.name)
+    listed = [exercise for lesson in ordered for exercise in lesson.exercises]
+    named = {exercise.name: exercise for exercise in listed}
     if len(named) < len(listed):
-        raise ValueError(f"two {what} have the same name; a name is unique in the whole course")
+        raise ValueError("two exercises have the same name; a name is unique in the whole course")
     return named

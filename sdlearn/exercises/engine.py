@@ -64,12 +64,11 @@ LONG = 90
 
 
 class Lesson:
-    """A lesson, by the name of its notebook, with its exercises and its questions."""
+    """A lesson, by the name of its notebook, and its exercises in the order they are declared."""
 
     def __init__(self, name: str):
         self.name = name
         self.exercises: list[AnyExercise] = []
-        self.questions: list[Question] = []
 
     def exercise(
         self,
@@ -105,24 +104,6 @@ class Lesson:
     def _add(self, exercise: AnyExercise) -> AnyExercise:
         self.exercises.append(exercise)
         return exercise
-
-    def question(self, name: str, text: str, options: dict[str, str]) -> None:
-        """Declare a question whose answer a cell computes.
-
-        Args:
-            options: what can be guessed, each with what is said of it; what is said of the right
-                one begins with "Yes".
-        """
-        self.questions.append(Question(name, text, options))
-
-
-@dataclass(frozen=True)
-class Question:
-    """What the learner is asked before a result is shown."""
-
-    name: str
-    text: str
-    options: dict[str, str]
 
 
 class AnyExercise(ABC):

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import numpy as np
 import torch
 from diffusers import AutoencoderKL
+from PIL import Image
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from sdlearn import families
+from sdlearn.images import contact_sheet, to_pictures
 
-STEPS = {"GAN": 4_000, "VAE": 3_000, "pixel diffusion": 1_200, "latent diffusion": 12_000}
+STEPS = {
+    "GAN": 4_000,
+    "VAE": 3_000,
+    "pixel diffusion": 1_200,
+    "latent diffusion": 12_000,
+    "mended diffusion": 1_200,
+}
 PAGES = 2000
+MOMENTS = (1 / 64, 1 / 32, 1 / 16, *(part / 8 for part in range(1, 9)))
+"""When a frame of a film is taken, as shares of the training."""
+ACROSS = 6
+"""Pictures side by side in a frame."""
 
 
 def train(out: Path, steps: int | None = None, pages: int = PAGES) -> None:
-    """Train each family and save it in the folder `families` beside `out`.
+    """Train each family and save it, and its film, in the folder `families` beside `out`.
 
     Latent diffusion uses the finished autoencoder in `out`.
 
@@ -27,12 +41,24 @@ def train(out: Path, steps: int | None = None, pages: int = PAGES) -> None:
     vae = AutoencoderKL.from_pretrained(out / "vae").eval().requires_grad_(False)
     pixels = families.drawn(families.pages(pages))
     for name in STEPS:
-        torch.manual_seed(0)
-        family = families.untrained(vae)[name]
-        count = steps or STEPS[name]
-        for _ in tqdm(families.train(family, pixels, count), desc=name, total=count):
-            pass
-        save(family.artist, out.parent / "families" / families.file_name(name))
+        train_one(name, vae, pixels, steps or STEPS[name], out.parent / "families")
+
+
+def train_one(name: str, vae: AutoencoderKL, pixels: Tensor, steps: int, folder: Path) -> None:
+    """Train one family from seed 0, and film it."""
+    torch.manual_seed(0)
+    family = families.untrained(vae)[name]
+    due = {max(1, round(part * steps)) for part in MOMENTS}
+    frames = []
+    training = families.train(family, pixels, steps)
+    for step, _ in enumerate(tqdm(training, desc=name, total=steps), 1):
+        if step in due:
+            frames.append(to_pictures(family.eval().sample(ACROSS, seed=0)))
+            family.train()
+    file = folder / families.file_name(name)
+    save(family.artist, file)
+    sheet = Image.fromarray(contact_sheet(np.concatenate(frames), ACROSS))
+    sheet.save(file.with_suffix(".jpg"), quality=90, comment=json.dumps(sorted(due)))
 
 
 def save(network: nn.Module, file: Path) -> None:
