@@ -25,6 +25,7 @@ _HOME = {
     "NoiseMixer": "sdlearn.widgets",
     "RoundTrip": "sdlearn.widgets",
     "Scrubber": "sdlearn.widgets",
+    "Walker": "sdlearn.widgets",
     "load_ipython_extension": "sdlearn._support.notebook",
     "draw": "sdlearn.picturebook.drawing",
     "masks": "sdlearn.picturebook.drawing",

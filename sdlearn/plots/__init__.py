@@ -4,6 +4,7 @@ from sdlearn.plots.curves import losses, rung, schedules, similarity
 from sdlearn.plots.diagrams import blocks_of, ladder_marks, pipeline, tokens, unet_ladder
 from sdlearn.plots.look import DIVERGING, INK, LINES, PAPER, SEQUENTIAL, new_figure
 from sdlearn.plots.pictures import denoising, heat_over, latent_channels, overlay, strip
+from sdlearn.plots.planes import one_path, paths, plane
 
 __all__ = [
     "DIVERGING",
@@ -18,8 +19,11 @@ __all__ = [
     "latent_channels",
     "losses",
     "new_figure",
+    "one_path",
     "overlay",
+    "paths",
     "pipeline",
+    "plane",
     "rung",
     "schedules",
     "similarity",

@@ -7,6 +7,7 @@ from sdlearn.widgets.mixer import NoiseMixer
 from sdlearn.widgets.painter import Painter
 from sdlearn.widgets.round_trip import RoundTrip
 from sdlearn.widgets.scrubber import Scrubber
+from sdlearn.widgets.walker import Walker
 
 __all__ = [
     "AttentionExplorer",
@@ -17,4 +18,5 @@ __all__ = [
     "RoundTrip",
     "Scrubber",
     "Shown",
+    "Walker",
 ]

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from sdlearn._support.arguments import whole_number
 from sdlearn._support.checked import checked
 from sdlearn.denoising import draw_noise
 from sdlearn.images import square, to_jpeg, to_pictures, to_pixels, to_rgb
@@ -34,15 +35,16 @@ class NoiseMixer(PictureBox):
     """A slider from picture to noise, a choice of schedules, and an upload for your own picture.
 
     You can read `t` and `schedule`, and read and set `picture` (the one without noise). `noisy` is
-    the picture that is shown.
+    the picture that is shown. It starts at the step `t`.
     """
 
-    def __init__(self, picture: Image.Image | np.ndarray, seed: int = 0):
+    def __init__(self, picture: Image.Image | np.ndarray, seed: int = 0, t: int = 0):
+        whole_number("t", t, 0, 999)
         self._lock = threading.Lock()
         self._schedules = {name: Schedule.named(name) for name in SCHEDULES}
         self._noise = draw_noise((1, 3, SIDE, SIDE), seed, like=torch.zeros(0, dtype=torch.float32))
         wide = ipywidgets.Layout(width="512px")
-        self.slider = ipywidgets.IntSlider(0, 0, 999, description="t", layout=wide)
+        self.slider = ipywidgets.IntSlider(t, 0, 999, description="t", layout=wide)
         self.choice = ipywidgets.Dropdown(
             options=list(SCHEDULES), value="scaled_linear", description="Schedule"
         )

@@ -1,0 +1,83 @@
+"""Clouds of points in the plane, arrows between them, and paths through it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from sdlearn._support.checked import checked
+from sdlearn.plots.look import INK, LINES, PAPER, WIDTH, new_figure
+
+REACH = 3.0
+"""Every plane shows -3 to 3 along both axes: nearly all standard normal points lie there."""
+ARROWS = 40
+
+
+@checked
+def plane(
+    points: Float[Tensor, "n 2"],
+    noisy: Float[Tensor, "m 2"],
+    towards: Float[Tensor, "m 2"],
+    title: str,
+) -> Figure:
+    """On the left noisy points over the clean ones, in grey; on the right arrows to `towards`.
+
+    Only some of the noisy points get an arrow.
+    """
+    figure = new_figure(4.7)
+    left, right = figure.subplots(1, 2)
+    _draw(left, points, title)
+    left.scatter(*noisy.T.tolist(), s=8, color=LINES[0], alpha=0.6)
+    _draw(right, points, "from a noisy point to the average clean one")
+    few = torch.arange(0, len(noisy), max(1, len(noisy) // ARROWS))
+    starts, ways = noisy[few], (towards - noisy)[few]
+    right.scatter(*starts.T.tolist(), s=8, color=LINES[0])
+    exact = {"angles": "xy", "scale_units": "xy", "scale": 1}
+    right.quiver(*starts.T.tolist(), *ways.T.tolist(), width=0.004, color=LINES[1], **exact)
+    return figure
+
+
+@checked
+def paths(
+    points: Float[Tensor, "n 2"],
+    walks: Mapping[str, Sequence[Float[Tensor, "m 2"]]],
+    columns: int = 2,
+) -> Figure:
+    """A plane for each walk: the way of m points, step by step, each beginning at a ring."""
+    rows = -(-len(walks) // columns)
+    figure = new_figure(rows * WIDTH / columns)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat[len(walks) :]:
+        axes.axis("off")
+    for axes, (title, walk) in zip(grid.flat, walks.items(), strict=False):
+        _draw(axes, points, title)
+        for way in torch.stack(list(walk), dim=1):
+            _draw_way(axes, way)
+    return figure
+
+
+@checked
+def one_path(points: Float[Tensor, "n 2"], way: Float[Tensor, "steps 2"]) -> Figure:
+    """The way of one point over the whole figure, without margins."""
+    figure = Figure(figsize=(4.5, 4.5), dpi=100, facecolor=PAPER)
+    axes = figure.add_axes((0, 0, 1, 1))
+    _draw(axes, points, "")
+    _draw_way(axes, way)
+    return figure
+
+
+def _draw_way(axes: Axes, way: Tensor) -> None:
+    axes.plot(*way.T.tolist(), "-o", markersize=2.5, linewidth=1, color=LINES[0])
+    axes.plot(*way[0].tolist(), "o", markersize=8, color=LINES[0], fillstyle="none")
+    axes.plot(*way[-1].tolist(), "o", markersize=5, color=LINES[1])
+
+
+def _draw(axes: Axes, points: Tensor, title: str) -> None:
+    axes.scatter(*points.T.tolist(), s=3, color="#9aa5ae")
+    axes.set(xlim=(-REACH, REACH), ylim=(-REACH, REACH), aspect="equal", xticks=[], yticks=[])
+    axes.set_title(title, fontsize=10, color=INK)

@@ -1,0 +1,73 @@
+"""A plane in which you drop a point, and it walks back to the data."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+import ipywidgets
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sdlearn import plots
+from sdlearn._support.checked import checked
+from sdlearn.images import figure_to_picture, to_jpeg
+from sdlearn.plots.planes import REACH
+from sdlearn.widgets.point_picker import PointPicker
+from sdlearn.widgets.static import PictureBox
+
+PIXELS = 450
+
+
+@checked
+class Walker(PictureBox):
+    """Click anywhere in the plane: a noisy point is dropped there, and its way back is drawn.
+
+    You can read `walk` (the points of the way), and set `point`.
+
+    Args:
+        points: the clean points, drawn in grey.
+        way: gives the way from a start of shape [1, 2], step by step, each of shape [1, 2].
+        start: where the first point is dropped.
+    """
+
+    def __init__(
+        self,
+        points: Float[Tensor, "n 2"],
+        way: Callable[[Tensor], Sequence[Tensor]],
+        start: tuple[float, float] = (2.0, 1.5),
+    ):
+        self._points, self._way, self._lock = points, way, threading.Lock()
+        self.said, self.image = ipywidgets.HTML(), ipywidgets.Image(format="jpeg")
+        self.point = start
+        self.picker = PointPicker(figure_to_picture(self._figure()), PIXELS)
+        self.picker.x, self.picker.y = ((1 + start[0] / REACH) / 2, (1 - start[1] / REACH) / 2)
+        self.picker.observe(lambda _: self._picked(), names=["x", "y"])
+        super().__init__([self.picker, self.said])
+
+    @property
+    def point(self) -> tuple[float, float]:
+        """Where the point was dropped."""
+        return self._start
+
+    @point.setter
+    def point(self, start: tuple[float, float]) -> None:
+        with self._lock:
+            self._start = start
+            self.walk = [x[0] for x in self._way(torch.tensor([start]))]
+            picture = figure_to_picture(self._figure())
+            self.image.value = to_jpeg(picture)
+            if hasattr(self, "picker"):
+                self.picker.show(picture)
+            self._say(f"from ({start[0]:.1f}, {start[1]:.1f}) in {len(self.walk) - 1} steps")
+
+    def _picked(self) -> None:
+        x, y = self.picker.point
+        self.point = ((2 * x - 1) * REACH, (1 - 2 * y) * REACH)
+
+    def _figure(self):
+        return plots.one_path(self._points, torch.stack(self.walk))
+
+    def __repr__(self) -> str:
+        return f"Walker at ({self.point[0]:.1f}, {self.point[1]:.1f})"
