@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from numbers import Real
 
 import torch
@@ -13,6 +14,7 @@ from sdlearn import plots
 from sdlearn.exercises.diagnosis import calls
 from sdlearn.exercises.engine import Lesson
 from sdlearn.exercises.given import latents_of, numbers, picture_of, pixels_of, several, tiny
+from sdlearn.exercises.results import Unmet
 from sdlearn.noising import Schedule, add_noise, clean_from_noise, velocity
 from sdlearn.picturebook.scenes import compose
 from sdlearn.text import encode_text
@@ -49,8 +51,7 @@ SHAPES = ((1, 1, 1), (1, 2, 1), (2, 3, 5), (320, 320, 1280), (320, 640, 1280), (
 
 def _same_number(value: object, expected: object) -> bool:
     """Equal, not merely close: a bias is a small part of a block."""
-    number = isinstance(value, Real) or (isinstance(value, Tensor) and value.numel() == 1)
-    return number and float(value) == float(expected)
+    return _is_number(value) and float(value) == float(expected)
 
 
 def _bars(answer: Callable) -> Figure:
@@ -392,3 +393,128 @@ flow.mistakes(
     "and leaves out the last step",
     lambda v, x, n: _walked(v, x, range(n - 1), n, sign=-1, asked=1),
 )
+
+# --- exercise 5: claims of popular articles -------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A number that articles get wrong."""
+
+    said: float
+    right: float
+    how: str
+    """How to find the right one, without saying it."""
+    slips: dict[float, str]
+    """Other numbers that come out, and why."""
+
+
+CLAIMS = {
+    "days": Claim(
+        3,
+        150_000 / 256 / 24,
+        "divide the GPU hours by the number of GPUs, and the hours by those of a day",
+        {150_000 / 256: "these are hours, not days", 150_000 / 24: "this is for a single GPU"},
+    ),
+    "times_smaller": Claim(
+        64,
+        48,
+        "count the numbers of a picture, 3×512×512, and of its latents, 4×64×64",
+        {
+            64: "64 times fewer *positions*; but a latent has 4 channels, and a pixel 3",
+            8: "8 is the factor for a side",
+            24: "24 is the factor in bytes; here the *numbers* are counted",
+            1 / 48: "upside down: how many times *smaller*?",
+        },
+    ),
+    "times_fewer_bytes": Claim(
+        48,
+        24,
+        "a number of an 8-bit picture takes 1 byte, a latent in fp16 takes 2",
+        {
+            48: "there are 48 times fewer numbers; but each latent takes 2 bytes, a pixel value 1",
+            96: "the latents take *more* bytes each, not fewer",
+            12: "fp16 takes 16 bits, so 2 bytes; 4 bytes would be fp32",
+            1 / 24: "upside down: how many times *fewer*?",
+        },
+    ),
+    "unet_share": Claim(
+        1,
+        859_520_964 / 1_066_235_307,
+        "the table of section 1 has the U-Net's parameters, and those of all three together",
+        {
+            859_520_964 / 123_060_480: "this compares the U-Net with the text encoder alone",
+            1_066_235_307 / 859_520_964: "upside down: a share is at most 1",
+            100 * 859_520_964 / 1_066_235_307: "a share is from 0 to 1; 80 % is 0.8",
+        },
+    ),
+    "runs": Claim(
+        25,
+        50,
+        "with guidance, how often does a step ask the U-Net? (lesson 08)",
+        {75: "two runs in each step: with and without the caption; their difference needs no run"},
+    ),
+    "picture_left": Claim(
+        0,
+        0.00466**0.5,
+        "0.00466 is ᾱ, a share of the *variance*; the numbers themselves are multiplied by its "
+        "root (lesson 04)",
+        {
+            0.00466: "this is ᾱ, the share of the variance; what are the numbers multiplied by?",
+            (1 - 0.00466) ** 0.5: "this is the factor of the noise",
+        },
+    ),
+}
+NEAR = 0.01
+"""A number may be rounded: 1 % off is near enough."""
+
+
+def _near(number: float, other: float) -> bool:
+    return abs(number - other) <= NEAR * abs(other)
+
+
+def _claims_table(found: dict[str, float]) -> Figure:
+    figure = plots.new_figure(2.4)
+    axes = figure.subplots()
+    axes.axis("off")
+    rows = [[name, f"{CLAIMS[name].said:g}", f"{number:.3g}"] for name, number in found.items()]
+    table = axes.table(rows, colLabels=["", "as told", "as it is"], loc="center", cellLoc="left")
+    table.scale(1, 1.4)
+    return figure
+
+
+@lesson.open_exercise(picture=_claims_table)
+def claims(answer: Callable[[], dict[str, float]]) -> dict[str, float]:
+    """The right number for every claim; each may be rounded."""
+    found = answer()
+    if not isinstance(found, dict):
+        raise Unmet(
+            f"a dict with {', '.join(CLAIMS)} was expected, your function returned "
+            f"{type(found).__name__ if found is not None else None}"
+        )
+    if missing := [name for name in CLAIMS if name not in found]:
+        raise Unmet(f"there is no number yet for {', '.join(missing)}")
+    if odd := [name for name in CLAIMS if not _is_number(found[name])]:
+        raise Unmet(f"{odd[0]}: a number was expected, got {type(found[odd[0]]).__name__}")
+    wrong = {name: said for name in CLAIMS if (said := _slip(CLAIMS[name], found[name]))}
+    if wrong:
+        name, said = next(iter(wrong.items()))
+        right = len(CLAIMS) - len(wrong)
+        others = f" ({right} of {len(CLAIMS)} are right)" if right else ""
+        raise Unmet(f"{name}: {said}{others}")
+    return {name: float(found[name]) for name in CLAIMS}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) or (isinstance(value, Tensor) and value.numel() == 1)
+
+
+def _slip(claim: Claim, value: Real | Tensor) -> str | None:
+    """What is wrong with a number; nothing if it is near the right one."""
+    number = float(value)
+    if _near(number, claim.right):
+        return None
+    known = [why for slip, why in claim.slips.items() if _near(number, slip)]
+    if not known and _near(number, claim.said):
+        return f"{claim.said:g} is the article's number; {claim.how}"
+    return known[0] if known else f"{number:.4g} is not it; {claim.how}"

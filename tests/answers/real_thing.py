@@ -264,6 +264,34 @@ def told(ask):
     return flow_with(ask=lambda t, t_next: ask(t))
 
 
+TRUE_CLAIMS = {
+    "days": 24.4,
+    "times_smaller": 48,
+    "times_fewer_bytes": 24,
+    "unet_share": 0.806,
+    "runs": 50,
+    "picture_left": 0.0683,
+}
+
+
+def claims_by_arithmetic():
+    shares = {"unet": 859_520_964, "text": 123_060_480, "vae": 83_653_863}
+    return {
+        "days": 150_000 / (32 * 8) / 24,
+        "times_smaller": 3 * 512 * 512 / (4 * 64 * 64),
+        "times_fewer_bytes": 3 * 512 * 512 / (2 * 4 * 64 * 64),
+        "unet_share": shares["unet"] / sum(shares.values()),
+        "runs": 25 * 2,
+        "picture_left": math.sqrt(0.00466),
+    }
+
+
+def claiming(**changes):
+    """The right numbers, with some of them changed; None leaves one out."""
+    found = {**TRUE_CLAIMS, **changes}
+    return lambda: {name: number for name, number in found.items() if number is not None}
+
+
 AMBIGUOUS = "RuntimeError: Boolean value of Tensor with more than one value is ambiguous"
 ONLY_FIRST = "only the first of the batch is right; each has its own numbers"
 
@@ -302,9 +330,42 @@ RIGHT = {
         flow_by_while,
         lambda velocity, noise, steps: flow_with()(velocity, noise, steps).numpy(),
     ),
+    "claims": (
+        claims_by_arithmetic,
+        claiming(),
+        claiming(days=np.float64(24.414), unet_share=torch.tensor(0.8061)),
+        claiming(another=3),
+        lambda: dict(reversed(TRUE_CLAIMS.items())),
+    ),
 }
 
 WRONG = {
+    "claims": (
+        (lambda: None, "your function returned None"),
+        (lambda: list(TRUE_CLAIMS.values()), "a dict with days, "),
+        (claiming(days=None, runs=None), "there is no number yet for days, runs"),
+        (claiming(runs="fifty"), "runs: a number was expected, got str"),
+        (claiming(days=3), "3 is the article's number"),
+        (claiming(days=586), "days: these are hours"),
+        (claiming(days=6250), "for a single GPU"),
+        (claiming(times_smaller=64), "64 times fewer *positions*"),
+        (claiming(times_smaller=1 / 48), "upside down"),
+        (claiming(times_fewer_bytes=48), "each latent takes 2 bytes"),
+        (claiming(times_fewer_bytes=96), "take *more* bytes"),
+        (claiming(unet_share=80.6), "a share is from 0 to 1"),
+        (claiming(unet_share=1), "1 is the article's number"),
+        (claiming(unet_share=6.98), "the text encoder alone"),
+        (claiming(runs=25), "how often does a step ask the U-Net?"),
+        (claiming(runs=75), "their difference needs no run"),
+        (claiming(picture_left=0.00466), "the share of the variance"),
+        (claiming(picture_left=0.9977), "the factor of the noise"),
+        (claiming(picture_left=0), "0 is the article's number"),
+        (claiming(days=20, runs=30), "20 is not it; divide the GPU hours"),
+        (claiming(days=float("nan")), "nan is not it"),
+        (lambda: dict.fromkeys(TRUE_CLAIMS, 1), "days: 1 is not it"),
+        (claiming(days=3), "(5 of 6 are right)"),
+        (lambda: 1 / 0, "division by zero"),
+    ),
     "resnet_parameters": (
         (
             lambda a, b, t: 9 * a * b + 9 * b * b + t * b + 2 * a + 2 * b + (a != b) * a * b,
