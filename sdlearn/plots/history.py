@@ -46,7 +46,7 @@ EVENTS = (
 
 
 def timeline() -> Figure:
-    """A row for each kind of event, from 2015 on; the years from 2021 on, which are crowded, are wider."""
+    """A row for each kind of event, from 2015 on; the crowded years from 2021 on are wider."""
     figure = new_figure(4.6)
     axes = figure.subplots()
     for row, kind in enumerate(reversed(ROWS)):
