@@ -1,0 +1,97 @@
+"""Let a drawing look where an earlier one looked: Prompt-to-Prompt's exchange of a word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+from diffusers import UNet2DConditionModel
+from torch import Tensor, nn
+
+from sdlearn._support.arguments import whole_number
+from sdlearn._support.checked import checked
+from sdlearn._support.hooks import of_this_thread
+from sdlearn._support.wrapping import uncompiled
+from sdlearn.attention.maps import CROSS, SELF
+from sdlearn.attention.recording import find_attentions
+
+Looks = dict[str, list[Tensor]]
+"""For every layer's queries and keys, by name, what they were at each run of the U-Net."""
+KINDS = (CROSS, SELF)
+
+
+@checked
+@contextmanager
+def remember_looks(unet: UNet2DConditionModel, kind: str = CROSS) -> Iterator[Looks]:
+    """Inside the `with` block, keep the queries and keys of every attention of this kind.
+
+    Together they say who looks where: the maps are softmax(Q Kᵀ / √d). They take about as much
+    memory as the feature maps of all runs.
+
+    Args:
+        kind: "cross" for the attention to words, "self" for that between positions.
+    """
+    looks: Looks = {}
+    with uncompiled(unet), ExitStack() as hooks:
+        for name, linear in _asking(unet, kind):
+            keep = _keeper(looks.setdefault(name, []))
+            hooks.callback(linear.register_forward_hook(of_this_thread(keep)).remove)
+        yield looks
+
+
+@checked
+@contextmanager
+def repeat_looks(
+    unet: UNet2DConditionModel, looks: Looks, steps: int, kind: str = CROSS
+) -> Iterator[None]:
+    """Inside the `with` block, look where the remembered drawing looked, in its first steps.
+
+    Queries and keys are the remembered ones, so every map is the old one. The values come from the
+    new text. (Hertz et al. 2022, *Prompt-to-Prompt*, "Word Swap" in Section 3.2.)
+
+    Args:
+        looks: of `remember_looks`, for a drawing of the same size, with guidance if this one has.
+        steps: in how many runs of the U-Net; from then on it looks for itself.
+
+    Raises:
+        ValueError: naming the argument; if sizes differ, when the U-Net runs.
+    """
+    asking = dict(_asking(unet, kind))
+    if set(asking) != set(looks):
+        raise ValueError(f"looks: of the {kind} attention of this U-Net, got those of other layers")
+    whole_number("steps", steps, 0, min(map(len, looks.values())))
+    with uncompiled(unet), ExitStack() as hooks:
+        for name, linear in asking.items():
+            give = _giver(name, iter(looks[name][:steps]))
+            hooks.callback(linear.register_forward_hook(of_this_thread(give)).remove)
+        yield
+
+
+def _keeper(kept: list[Tensor]) -> Callable:
+    def keep(module: nn.Module, args: tuple, output: Tensor) -> None:
+        kept.append(output.detach())
+
+    return keep
+
+
+def _giver(name: str, left: Iterator[Tensor]) -> Callable:
+    def give(module: nn.Module, args: tuple, output: Tensor) -> Tensor:
+        old = next(left, output)
+        if old.shape != output.shape:
+            raise ValueError(
+                f"looks: of shape {list(output.shape)} in {name}, got {list(old.shape)}; draw with "
+                "the same size, and with guidance if the remembered drawing had it"
+            )
+        return old
+
+    return give
+
+
+def _asking(unet: UNet2DConditionModel, kind: str) -> Iterator[tuple[str, nn.Module]]:
+    """The linear layers that make queries and keys, with their names."""
+    if kind not in KINDS:
+        raise ValueError(f"kind: one of {', '.join(KINDS)}, got {kind!r}")
+    for layer, _, module in find_attentions(unet):
+        if layer.kind == kind:
+            yield f"{kind} {layer.name}.to_q", module.to_q
+            yield f"{kind} {layer.name}.to_k", module.to_k
