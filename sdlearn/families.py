@@ -240,29 +240,6 @@ class Diffusion(Family):
         return clean.clamp(-1, 1)
 
 
-class MendedDiffusion(Diffusion):
-    """Pixel diffusion that ends in nothing but noise (Lin et al. 2023, Sections 3.1 and 3.2)."""
-
-    def __init__(self):
-        super().__init__()
-        self.scheduler = DDIMScheduler.from_config(
-            self.scheduler.config,
-            rescale_betas_zero_snr=True,
-            prediction_type="v_prediction",
-            timestep_spacing="trailing",
-        )
-        self._schedule = Schedule.of(self.scheduler)
-
-    def learn(self, clean: Float[Tensor, "n c h w"]) -> dict[str, float]:
-        t, noise = torch.randint(len(self._schedule), (len(clean),)), torch.randn_like(clean)
-        # under nothing but noise, the noise says nothing of the page: predict √ᾱ ε − √(1 − ᾱ) x₀
-        velocity = self.scheduler.get_velocity(clean, noise, t)
-        noisy = add_noise(self._schedule, clean, t, noise)
-        loss = (self.unet(noisy, t).sample - velocity).square().mean()
-        _descend(self._optimizer, loss)
-        return {"loss": loss.item()}
-
-
 class LatentDiffusion(Diffusion):
     """The same U-Net on latents of a trained autoencoder: 4×8×8 numbers (Rombach et al. 2022)."""
 
@@ -314,22 +291,18 @@ def train(
 @checked
 @in_float32()
 def untrained(vae: AutoencoderKL) -> dict[str, Family]:
-    """One of each, untrained: the four families, and a pixel diffusion with another schedule.
-
-    The latent diffusion uses the autoencoder.
-    """
+    """One of each family, untrained; the latent diffusion uses the autoencoder."""
     return {
         "GAN": GAN(),
         "VAE": VAE(),
         "pixel diffusion": Diffusion(),
         "latent diffusion": LatentDiffusion(vae),
-        "mended diffusion": MendedDiffusion(),
     }
 
 
 @checked
 def trained(vae: AutoencoderKL, folder: Path = FAMILIES) -> dict[str, Family]:
-    """All of `untrained`, as trained by `python -m sdlearn.train families`, ready to sample.
+    """The four families as trained by `python -m sdlearn.train families`, ready to sample.
 
     Raises:
         FileNotFoundError: the folder lacks one of them.

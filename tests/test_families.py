@@ -1,5 +1,6 @@
 """Lesson 01's four families, and the measures of the pictures that they make."""
 
+import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
@@ -7,6 +8,7 @@ from torch.testing import assert_close
 from sdlearn import families
 from sdlearn._support.paths import FAMILIES
 from sdlearn.evaluate import sample_scores
+from sdlearn.images import contact_sheet, to_pictures
 from sdlearn.train import families as training
 
 NAMES = ("GAN", "VAE", "pixel diffusion", "latent diffusion")
@@ -29,6 +31,23 @@ def test_shipped_families_paint_pictures_that_a_seed_decides(trained, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_shipped_families_are_small_files(name):
     assert (FAMILIES / families.file_name(name)).stat().st_size < 3e6
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_film_ends_with_what_the_shipped_model_draws(trained, name):
+    frames, steps = families.film(name)
+    assert steps == sorted(steps)
+    assert steps[-1] == training.STEPS[name]
+    assert len(frames) == len(steps) == len(training.MOMENTS)
+    last = np.asarray(frames[-1].resize((64 * training.ACROSS, 64))).astype(float)
+    drawn = contact_sheet(to_pictures(trained[name].sample(training.ACROSS, seed=0)), 6)
+    assert np.abs(last - drawn).mean() < 0.5 * np.abs(last - last[:, ::-1]).mean()
+    assert frames[0].height == 128
+
+
+def test_a_missing_film_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"GAN\.jpg is missing"):
+        families.film("GAN", tmp_path)
 
 
 def test_pages_are_of_the_six_sorts_and_reproducible():

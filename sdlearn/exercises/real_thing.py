@@ -441,7 +441,7 @@ CLAIMS = {
     "unet_share": Claim(
         1,
         859_520_964 / 1_066_235_307,
-        "the table of section 1 has the U-Net's parameters, and those of all three together",
+        "the table of section 2 has the U-Net's parameters, and those of all three together",
         {
             859_520_964 / 123_060_480: "this compares the U-Net with the text encoder alone",
             1_066_235_307 / 859_520_964: "upside down: a share is at most 1",

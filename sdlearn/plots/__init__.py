@@ -2,7 +2,7 @@
 
 from sdlearn.plots.curves import losses, rung, schedules, similarity
 from sdlearn.plots.diagrams import blocks_of, ladder_marks, pipeline, tokens, unet_ladder
-from sdlearn.plots.history import timeline
+from sdlearn.plots.history import scoreboard, timeline
 from sdlearn.plots.look import DIVERGING, INK, LINES, PAPER, SEQUENTIAL, new_figure
 from sdlearn.plots.pictures import denoising, heat_over, latent_channels, overlay, strip
 from sdlearn.plots.planes import one_path, paths, plane
@@ -27,6 +27,7 @@ __all__ = [
     "plane",
     "rung",
     "schedules",
+    "scoreboard",
     "similarity",
     "strip",
     "timeline",

@@ -47,6 +47,8 @@ def schedules(named: Mapping[str, Schedule]) -> Figure:
         axes.grid(alpha=0.3)
     of_step.set_yscale("log")
     of_ratio.set_yscale("log")
+    of_ratio.set_ylim(1e-4, 1e4)
+    of_ratio.axhline(1, color=INK, linewidth=0.8)
     of_share.legend(fontsize=8, frameon=False)
     return figure
 

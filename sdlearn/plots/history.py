@@ -1,4 +1,4 @@
-"""A timeline of the models that led to Stable Diffusion, and of those that followed."""
+"""The models that led to Stable Diffusion and those that followed: when, and how good."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from sdlearn.plots.look import INK, LINES, new_figure
+from sdlearn.plots.look import INK, LINES, SEQUENTIAL, new_figure
 
 
 @dataclass(frozen=True)
@@ -76,3 +76,29 @@ def timeline() -> Figure:
 def _along(year: float) -> float:
     """The place of a year: two units a year from 2021 on, 0.7 before."""
     return 0.7 * (year - 2015) if year < 2021 else 0.7 * 6 + 2 * (year - 2021)
+
+
+TASKS = ("two objects", "counting", "colour", "position", "colour of each", "all tasks")
+SCORES = {
+    "SD 1.5": (0.38, 0.35, 0.76, 0.04, 0.06, 0.43),
+    "SD 2.1": (0.51, 0.44, 0.85, 0.07, 0.17, 0.50),
+    "SDXL": (0.74, 0.39, 0.85, 0.15, 0.23, 0.55),
+    "SD 3, 8 billion": (0.94, 0.72, 0.89, 0.33, 0.60, 0.74),
+}
+"""Shares of right pictures, from github.com/djghosh13/geneval (Ghosh et al. 2023); SD 3 from arXiv
+2403.03206, Table 5 (Esser et al. 2024): depth 38, tuned on preferences, at 1024².
+"""
+
+
+def scoreboard() -> Figure:
+    """What released models reach in GenEval: a row for each model, a column for each task."""
+    figure = new_figure(2.4)
+    axes = figure.subplots()
+    axes.imshow(list(SCORES.values()), cmap=SEQUENTIAL, vmin=0, vmax=1, aspect="auto")
+    axes.set_xticks(range(len(TASKS)), TASKS)
+    axes.set_yticks(range(len(SCORES)), list(SCORES))
+    for row, values in enumerate(SCORES.values()):
+        for column, value in enumerate(values):
+            ink = "black" if value > 0.6 else "white"
+            axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=ink)
+    return figure

@@ -21,7 +21,6 @@ STEPS = {
     "VAE": 3_000,
     "pixel diffusion": 1_200,
     "latent diffusion": 12_000,
-    "mended diffusion": 1_200,
 }
 PAGES = 2000
 MOMENTS = (1 / 64, 1 / 32, 1 / 16, *(part / 8 for part in range(1, 9)))
