@@ -71,8 +71,7 @@ def draw_noise(shape: tuple[int, ...], seed: int | torch.Generator, like: Tensor
 
     It is drawn in float32 on the generator's own device, so that a seed means the same everywhere.
     """
-    if not all(side > 0 for side in shape):
-        raise ValueError(f"shape: whole numbers of at least 1, got {tuple(shape)}")
+    shape = tuple(whole_number("shape", side, 1, 2**31) for side in shape)
     generator = seed if isinstance(seed, torch.Generator) else seeded(seed)
     drawn = torch.randn(shape, generator=generator, device=generator.device, dtype=torch.float32)
     return drawn.to(like)
@@ -113,7 +112,22 @@ def guided(
     At 1 this is the conditional prediction; above 1 it moves further away from the unconditional
     prediction.
     """
+    _check_factor("guidance", guidance, unconditional)
     return unconditional + guidance * (conditional - unconditional)
+
+
+def _check_factor(name: str, factor: float | Tensor, like: Tensor) -> None:
+    """A ValueError unless the factor is a number, or a tensor that multiplies `like` as it is."""
+    if not isinstance(factor, Tensor):
+        return
+    sides = (1,) * (like.ndim - factor.ndim) + tuple(factor.shape)
+    if factor.ndim > like.ndim or any(
+        side not in (1, whole) for side, whole in zip(sides, like.shape, strict=True)
+    ):
+        raise ValueError(
+            f"{name}: a number, or a tensor that multiplies {list(like.shape)}, got one of shape "
+            f"{list(factor.shape)}"
+        )
 
 
 @checked
@@ -124,6 +138,8 @@ def ddim_step(
     alpha_bar_next: float | Float[Tensor, "..."],
 ) -> Float[Tensor, "*shape"]:
     """One step of DDIM without fresh noise, from one ᾱ to another (Song et al. 2021, Eq. 12)."""
+    _check_factor("alpha_bar", alpha_bar, noisy)
+    _check_factor("alpha_bar_next", alpha_bar_next, noisy)
     # x̂₀ = (x_t - √(1 - ᾱ) ε̂) / √ᾱ
     clean = (noisy - (1 - alpha_bar) ** 0.5 * predicted) / alpha_bar**0.5
     # x′ = √ᾱ′ x̂₀ + √(1 - ᾱ′) ε̂

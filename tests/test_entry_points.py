@@ -29,17 +29,27 @@ from sdlearn import (
     noising,
     picturebook,
     pipeline,
+    plane,
     plots,
     similarity,
     text,
     unet,
     widgets,
 )
-from sdlearn.attention import attention_layers, maps, record, reweight, watching
+from sdlearn.attention import (
+    attention_layers,
+    maps,
+    record,
+    remember_looks,
+    repeat_looks,
+    reweight,
+    watching,
+)
 from sdlearn.evaluate import judge, map_scores, sample_scores, solvers
 from sdlearn.noising import Schedule
 from sdlearn.picturebook import drawing, pages, scenes
 from sdlearn.plots import look
+from sdlearn.widgets.guess import Guess
 from sdlearn.widgets.mixer import mix
 from sdlearn.widgets.round_trip import there_and_back
 
@@ -50,13 +60,14 @@ SCENE = picturebook.compose([("red", "house")], "snow", rng=1)
 SCHEDULE = Schedule.named("scaled_linear")
 TINY = sdlearn.load("tiny", "cpu")
 PAGE = Image.fromarray(drawing.draw_array(SCENE, 32))
+POINTS = torch.linspace(-1, 1, 18).reshape(9, 2)
 NUMBERS = torch.linspace(-1, 1, 4 * 64).reshape(1, 4, 8, 8)
 
 
 def calls(model) -> dict:
     """For every checked function: itself, and arguments that fit."""
     states = text.encode_text(model.tokenizer, model.text_encoder, PROMPT)
-    with record(model.unet) as found:
+    with record(model.unet) as found, remember_looks(model.unet) as looks:
         model.unet(NUMBERS, 5, states)
         model.unet(NUMBERS, 4, states)
     with record(model.unet, positions=(), points=[(0.5, 0.5)]) as own:
@@ -199,6 +210,16 @@ def calls(model) -> dict:
             },
         ),
         (reweight, {"unet": model.unet, "positions": [2], "factor": 2.0, "pictures": 1}),
+        (remember_looks, {"unet": model.unet, "kind": "cross"}),
+        (repeat_looks, {"unet": model.unet, "looks": looks, "steps": 1, "kind": "cross"}),
+        (plane.shapes, {"count": 9}),
+        (plane.average_clean, {"points": POINTS, "noisy": POINTS, "alpha_bar": 0.5}),
+        (plane.predicted_noise, {"points": POINTS, "noisy": POINTS, "alpha_bar": 0.5}),
+        (plane.ddim, {"points": POINTS, "start": POINTS, "schedule": SCHEDULE, "steps": 2}),
+        (plots.plane, {"points": POINTS, "noisy": POINTS, "towards": POINTS, "title": "t"}),
+        (plots.paths, {"points": POINTS, "walks": {"a": [POINTS, POINTS]}, "columns": 2}),
+        (plots.one_path, {"points": POINTS, "way": POINTS}),
+        (families.film, {"name": "GAN"}),
         (watching.Watched.heat, {"self": watched, "word": "red", "layer": "mid.0", "head": 0}),
         (
             watching.Watched.shares,
@@ -293,6 +314,11 @@ def calls(model) -> dict:
             widgets.AttentionExplorer,
             {"model": model, "prompt": PROMPT, "steps": 1},
         ),
+        (
+            widgets.Walker,
+            {"points": POINTS, "way": lambda start: [start, start], "start": (1.0, 1.0)},
+        ),
+        (Guess, {"question": "?", "comments": {"a": "Yes"}, "answer": "b", "chosen": "a"}),
         (widgets.Shown, {"done": 1, "text": "x", "picture": PAGE}),
         (widgets.Live, {"work": iter(()), "total": 3, "start": False}),
         (mix, {"pixels": pixels[:1], "noise": pixels[1:], "schedule": SCHEDULE, "t": 3}),

@@ -44,7 +44,7 @@ def remember_looks(unet: UNet2DConditionModel, kind: str = CROSS) -> Iterator[Lo
 def repeat_looks(
     unet: UNet2DConditionModel, looks: Looks, steps: int, kind: str = CROSS
 ) -> Iterator[None]:
-    """Inside the `with` block, look where the remembered drawing looked, in its first steps.
+    """Inside the `with` block, one drawing first looks where the remembered one looked.
 
     Queries and keys are the remembered ones, so every map is the old one. The values come from the
     new text. (Hertz et al. 2022, *Prompt-to-Prompt*, "Word Swap" in Section 3.2.)

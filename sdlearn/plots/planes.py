@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from sdlearn._support.arguments import whole_number
 from sdlearn._support.checked import checked
 from sdlearn.plots.look import INK, LINES, PAPER, WIDTH, new_figure
 
@@ -49,6 +50,9 @@ def paths(
     columns: int = 2,
 ) -> Figure:
     """A plane for each walk: the way of m points, step by step, each beginning at a ring."""
+    if not walks:
+        raise ValueError("walks: at least one, got none")
+    columns = min(whole_number("columns", columns, 1, 100), len(walks))
     rows = -(-len(walks) // columns)
     figure = new_figure(rows * WIDTH / columns)
     grid = figure.subplots(rows, columns, squeeze=False)

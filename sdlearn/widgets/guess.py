@@ -51,6 +51,7 @@ class Guess(ipywidgets.VBox):
         self.hidden = ipywidgets.VBox([shown(answer)], layout={"display": "none"})
         asked = ipywidgets.HTMLMath(f"<b>Your guess.</b> {question}")
         super().__init__([asked, *self.buttons.values(), self.comment, self.hidden])
+        self.add_class("sdlearn-guess")
         if chosen in comments:  # not so if the options are other ones by now
             self.remember = lambda option: None
             self.choose(chosen)

@@ -10,6 +10,7 @@ import traitlets
 from matplotlib.figure import Figure
 from PIL import Image
 
+from sdlearn._support.arguments import number
 from sdlearn._support.checked import checked
 from sdlearn.images import figure_to_picture, to_jpeg
 from sdlearn.widgets.static import with_picture
@@ -61,7 +62,7 @@ class Scrubber(anywidget.AnyWidget):
             frames=[to_jpeg(p.convert("RGB"), QUALITY) for p in drawn],
             labels=list(labels),
             name=name,
-            marks=list(marks),
+            marks=[number("marks", mark, 0, 1) for mark in marks],
         )
 
     @property

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sdlearn import plots
+from sdlearn._support.arguments import number
 from sdlearn._support.checked import checked
 from sdlearn.images import figure_to_picture, to_jpeg
 from sdlearn.plots.planes import REACH
@@ -42,7 +43,8 @@ class Walker(PictureBox):
         self.said, self.image = ipywidgets.HTML(), ipywidgets.Image(format="jpeg")
         self.point = start
         self.picker = PointPicker(figure_to_picture(self._figure()), PIXELS)
-        self.picker.x, self.picker.y = ((1 + start[0] / REACH) / 2, (1 - start[1] / REACH) / 2)
+        x, y = self.point
+        self.picker.x, self.picker.y = (1 + x / REACH) / 2, (1 - y / REACH) / 2
         self.picker.observe(lambda _: self._picked(), names=["x", "y"])
         super().__init__([self.picker, self.said])
 
@@ -53,6 +55,9 @@ class Walker(PictureBox):
 
     @point.setter
     def point(self, start: tuple[float, float]) -> None:
+        start = tuple(number("start", part, -REACH, REACH) for part in start)
+        if len(start) != 2:
+            raise ValueError(f"start: two numbers, x and y, got {len(start)}")
         with self._lock:
             self._start = start
             self.walk = [x[0] for x in self._way(torch.tensor([start]))]
