@@ -10,6 +10,7 @@ from PIL import Image
 
 from sdlearn import check, quiz
 from sdlearn._support.paths import NOTEBOOKS
+from sdlearn.exercises.grade import styled
 from sdlearn.exercises.progress import read
 from sdlearn.exercises.questions import Question, questions
 from sdlearn.widgets import Scrubber
@@ -138,3 +139,14 @@ def test_the_right_option_is_not_always_at_the_same_place():
         for question in questions().values()
     ]
     assert max(map(places.count, places)) < 0.6 * len(places)
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda file: file.stem)
+def test_a_saved_lesson_asks_what_the_questions_say_today(lesson):
+    """Otherwise it was not run again after a question had changed."""
+    outputs = [o for c in nbformat.read(lesson, 4).cells for o in c.get("outputs", [])]
+    saved = "".join(o.data["text/html"] for o in outputs if "text/html" in o.get("data", {}))
+    own = [question for question in questions().values() if question.lesson == lesson.stem]
+    for question in own:
+        assert styled(question.text) in saved
+        assert all(styled(comment) in saved for comment in question.options.values())
