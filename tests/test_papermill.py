@@ -3,6 +3,7 @@
 The other model is a folder in Stable Diffusion's layout.
 """
 
+import json
 from pathlib import Path
 
 import nbformat
@@ -26,6 +27,7 @@ assert not [m for m in modules if m._forward_hooks or m._forward_pre_hooks]
 def folder(random_pipeline, tmp_path_factory):
     saved = tmp_path_factory.mktemp("another model")
     random_pipeline.save_pretrained(saved)
+    (saved / "defaults.json").write_text(json.dumps({"steps": 6, "guidance": 3.0}))  # to be quick
     return saved
 
 

@@ -252,7 +252,7 @@ def test_a_hundred_runs_of_a_widget_keep_no_memory(random_model, name):
     }[name]
     # an allocator may take a block once; a leak grows in every round
     here, sizes = psutil.Process(), []
-    for i in range(120):
+    for i in range(100):
         if i >= 20 and i % 20 == 0:
             gc.collect()
             sizes.append(here.memory_info().rss)
