@@ -67,6 +67,16 @@ def test_after_the_steps_a_drawing_looks_for_itself(random_model):
     assert pictures[0] != pictures[1] != pictures[2]
 
 
+def test_every_drawing_in_the_block_looks_where_the_old_one_looked(random_model):
+    options = dict(steps=3, size=64, seed=1)
+    with remember_looks(random_model.unet) as looks:
+        text_to_image(random_model, "a red house", **options)
+    with repeat_looks(random_model.unet, looks, 2):
+        first, again = (text_to_image(random_model, "a blue tree", **options) for _ in range(2))
+    assert first == again
+    assert first != text_to_image(random_model, "a blue tree", **options)
+
+
 def test_no_hooks_are_left_after_an_error():
     unet = small_unet()
     with remember_looks(unet) as looks:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import cycle
 
 from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
@@ -44,13 +45,14 @@ def remember_looks(unet: UNet2DConditionModel, kind: str = CROSS) -> Iterator[Lo
 def repeat_looks(
     unet: UNet2DConditionModel, looks: Looks, steps: int, kind: str = CROSS
 ) -> Iterator[None]:
-    """Inside the `with` block, one drawing first looks where the remembered one looked.
+    """Inside the `with` block, a drawing first looks where the remembered one looked.
 
     Queries and keys are the remembered ones, so every map is the old one. The values come from the
     new text. (Hertz et al. 2022, *Prompt-to-Prompt*, "Word Swap" in Section 3.2.)
 
     Args:
-        looks: of `remember_looks`, for a drawing of the same size, with guidance if this one has.
+        looks: of `remember_looks`, for one drawing of the same size and number of steps, with
+            guidance if this one has.
         steps: in how many runs of the U-Net; from then on it looks for itself.
 
     Raises:
@@ -59,10 +61,11 @@ def repeat_looks(
     asking = dict(_asking(unet, kind))
     if set(asking) != set(looks):
         raise ValueError(f"looks: of the {kind} attention of this U-Net, got those of other layers")
-    whole_number("steps", steps, 0, min(map(len, looks.values())))
+    whole_number("steps", steps, 0, min(map(len, looks.values()), default=0))
     with uncompiled(unet), ExitStack() as hooks:
         for name, linear in asking.items():
-            give = _giver(name, iter(looks[name][:steps]))
+            kept = looks[name]
+            give = _giver(name, cycle([*kept[:steps], *[None] * (len(kept) - steps)]))
             hooks.callback(linear.register_forward_hook(of_this_thread(give)).remove)
         yield
 
@@ -74,10 +77,10 @@ def _keeper(kept: list[Tensor]) -> Callable:
     return keep
 
 
-def _giver(name: str, left: Iterator[Tensor]) -> Callable:
-    def give(module: nn.Module, args: tuple, output: Tensor) -> Tensor:
-        old = next(left, output)
-        if old.shape != output.shape:
+def _giver(name: str, looks: Iterator[Tensor | None]) -> Callable:
+    def give(module: nn.Module, args: tuple, output: Tensor) -> Tensor | None:
+        old = next(looks)
+        if old is not None and old.shape != output.shape:
             raise ValueError(
                 f"looks: of shape {list(output.shape)} in {name}, got {list(old.shape)}; draw with "
                 "the same size, and with guidance if the remembered drawing had it"
