@@ -275,6 +275,11 @@ def calls(model) -> dict:
                 "noises": (pixels[1], z[1]),
             },
         ),
+        (
+            plots.lines,
+            {"panels": {"a": {"loss": ([1, 2], [0.5, 0.4])}}, "x": "step", "y": "y", "log": True},
+        ),
+        (plots.table, {"panels": {"a": torch.rand(1, 2)}, "rows": ["r"], "columns": ["b", "c"]}),
         (plots.losses, {"steps": [1, 2], "values": {"loss": [0.5, 0.4]}}),
         (
             plots.similarity,
@@ -286,7 +291,7 @@ def calls(model) -> dict:
                 "limits": (-1, 1),
             },
         ),
-        (plots.pipeline, {"model": model, "lit": "unet"}),
+        (plots.pipeline, {"model": model, "lit": "unet", "from_picture": True}),
         (plots.unet_ladder, {"stops": stops, "lit": 0}),
         (plots.blocks_of, {"stops": stops}),
         (plots.ladder_marks, {"stops": stops}),

@@ -60,7 +60,8 @@ def test_a_map_lies_over_the_whole_picture():
     heat = torch.rand(3, 4)
     figure = plots.overlay(GREY, [heat, heat], ["house", "red"])
     assert np.array_equal(figure.axes[1].images[0].get_array(), plots.heat_over(GREY, heat))
-    assert texts_of(figure).split() == ["picture", "house", "red"]
+    span = f"{heat.min():.2g} to {heat.max():.2g}"
+    assert texts_of(figure).split() == f"picture house {span} red {span}".split()
     with pytest.raises(ValueError, match="titles: one for each of the 2 maps, got 1"):
         plots.overlay(GREY, [heat, heat], ["house"])
 
@@ -89,13 +90,18 @@ def test_the_unet_ladder_tells_every_change_of_shape():
     stops = list(tour(small_unet(), torch.randn(1, 4, 6, 8), 10, torch.randn(1, 77, WIDTH)))
     figure = plots.unet_ladder(stops)
     labels = [text.get_text() for text in figure.axes[0].texts]
+    for below in figure.axes[1:]:
+        shares = [
+            int(text.get_text().rstrip("%")) for text in below.texts if "%" in text.get_text()
+        ]
+        assert sum(shares) == pytest.approx(100, abs=3)
     channels = [
         str(shape[0]) for shape, _ in groupby(stop.after for stop in stops if len(stop.after) == 3)
     ]
     assert labels == [*channels, "6×8", "3×4", "6×8"]
-    skips = [line.get_xdata().tolist() for line in figure.axes[0].lines if len(line.get_xdata())]
+    skips = [line.get_xdata()[[0, -1]] for line in figure.axes[0].lines if len(line.get_xdata())]
     names = [stop.name for stop in plots.blocks_of(stops)]
-    assert [(names[round(start - 0.4)], names[round(end + 0.4)]) for start, end in skips] == [
+    assert [(names[start], names[end]) for start, end in skips] == [
         ("down_blocks.0.resnets.0", "up_blocks.1.resnets.0"),
         ("down_blocks.1.attentions.0", "up_blocks.0.resnets.0"),
     ]
@@ -110,6 +116,30 @@ def test_the_ladders_marks_are_where_its_bars_stand():
     figure.canvas.draw()
     pixels = figure.axes[1].transData.transform([(bar, 0) for bar in bars])[:, 0]
     assert plots.ladder_marks(stops) == pytest.approx(pixels / figure.bbox.width)
+
+
+def test_a_name_has_one_colour_in_every_panel_of_lines():
+    panels = {"left": {"a": ([1, 2], [3, 4]), "b": 0.5}, "right": {"b": ([0, 1], [5, 6])}}
+    left, right = plots.lines(panels, x="t", y="error", log=True).axes
+    assert left.lines[0].get_xydata().tolist() == [[1, 3], [2, 4]]
+    assert left.lines[1].get_ydata() == [0.5, 0.5]
+    assert left.lines[1].get_color() == right.lines[0].get_color() != left.lines[0].get_color()
+    assert (left.get_title(), left.get_xlabel(), left.get_ylabel()) == ("left", "t", "error")
+    assert left.get_yscale() == "log"
+    with pytest.raises(ValueError, match="as many x as y for 'a' in 'left', got 2 and 1"):
+        plots.lines({"left": {"a": ([1, 2], [3])}}, x="t")
+    with pytest.raises(ValueError, match="panels: at least one, got none"):
+        plots.lines({}, x="t")
+
+
+def test_a_table_has_a_number_in_every_cell():
+    numbers = torch.tensor([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]])
+    figure = plots.table({"a": numbers, "b": numbers.flip(1)}, ["r", "s"], ["x", "y", "z"])
+    right = {text.get_position(): text.get_text() for text in figure.axes[1].texts}
+    assert (right[0, 0], right[2, 1]) == ("0.30", "0.40")
+    assert np.allclose(figure.axes[1].images[0].get_array(), numbers.flip(1))
+    with pytest.raises(ValueError, match="panels: 1×3 numbers for 'a', got 2×3"):
+        plots.table({"a": numbers}, ["r"], ["x", "y", "z"])
 
 
 def test_losses_are_drawn_against_their_steps():

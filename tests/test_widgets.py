@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 import torch
+from matplotlib.patches import FancyArrowPatch
 from PIL import Image
 
 import sdlearn.widgets.painter as painter_module
@@ -147,6 +148,26 @@ def test_the_pipeline_figure_reads_its_shapes_from_the_model(random_model):
     words = words_on(plots.pipeline(random_model))
     for shape in ("77×24", "4×8×8", "3×32×32"):
         assert shape in words
+
+
+def test_the_pipeline_of_image_to_image_begins_at_a_picture(random_model):
+    """The picture on top comes from the scheduler's last latents, not from the U-Net's noise."""
+    plain, with_picture = (
+        words_on(plots.pipeline(random_model, from_picture=given)) for given in (False, True)
+    )
+    for name in ("VAE encoder", "Your picture"):
+        assert name not in plain
+        assert name in with_picture
+    figure = plots.pipeline(random_model)
+    texts = {text.get_text(): text.get_position() for text in figure.axes[0].texts}
+    figure.canvas.draw()
+    arrows = [
+        patch.get_path().vertices[[0, 2]]
+        for patch in figure.axes[0].patches
+        if isinstance(patch, FancyArrowPatch)
+    ]
+    into_decoder = min(arrows, key=lambda ends: np.abs(ends[1] - texts["VAE decoder"]).sum())
+    assert abs(into_decoder[0] - texts["Scheduler"]).sum() < 15
 
 
 def test_a_lit_stage_stands_out(random_model):

@@ -1,6 +1,6 @@
 """Pictures of values: functions that return matplotlib Figures, without pyplot's hidden state."""
 
-from sdlearn.plots.curves import losses, rung, schedules, similarity
+from sdlearn.plots.curves import lines, losses, rung, schedules, similarity, table
 from sdlearn.plots.diagrams import blocks_of, ladder_marks, pipeline, tokens, unet_ladder
 from sdlearn.plots.history import scoreboard, timeline
 from sdlearn.plots.look import DIVERGING, INK, LINES, PAPER, SEQUENTIAL, new_figure
@@ -18,6 +18,7 @@ __all__ = [
     "heat_over",
     "ladder_marks",
     "latent_channels",
+    "lines",
     "losses",
     "new_figure",
     "one_path",
@@ -30,6 +31,7 @@ __all__ = [
     "scoreboard",
     "similarity",
     "strip",
+    "table",
     "timeline",
     "tokens",
     "unet_ladder",

@@ -9,6 +9,7 @@ from textwrap import fill
 import numpy as np
 import torch
 from jaxtyping import Float
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from PIL import Image
@@ -18,6 +19,11 @@ from sdlearn._support.checked import checked
 from sdlearn.images import to_pictures
 from sdlearn.noising import Schedule, add_noise
 from sdlearn.plots.look import DIVERGING, INK, LINES, SEQUENTIAL, new_figure
+
+Values = Sequence[float] | Tensor
+Points = tuple[Values, Values]
+FEW = 30
+"""So many points of a line are marked each."""
 
 
 @checked
@@ -93,6 +99,84 @@ def rung(
 
 
 @checked
+def lines(
+    panels: Mapping[str, Mapping[str, Points | float]],
+    x: str,
+    y: str = "",
+    log: bool = False,
+) -> Figure:
+    """Lines in one panel or several, side by side; one name has one colour in all of them.
+
+    panels: for every title, for every name, the x and the y of the points, or a single number: a
+    dashed line at that height. A name that begins with "_" stays out of the legend.
+    log: the y axis is logarithmic.
+    """
+    if not panels:
+        raise ValueError("panels: at least one, got none")
+    names = list(dict.fromkeys(name for named in panels.values() for name in named))
+    colours = dict(zip(names, cycle(LINES), strict=False))
+    figure = new_figure(2.9)
+    for axes, (title, named) in zip(
+        figure.subplots(1, len(panels), squeeze=False).flat, panels.items(), strict=True
+    ):
+        for name, points in named.items():
+            look = {"color": colours[name], "label": name}
+            if isinstance(points, tuple):
+                across, up = (torch.as_tensor(values).float().cpu() for values in points)
+                if across.shape != up.shape:
+                    raise ValueError(
+                        f"panels: as many x as y for {name!r} in {title!r}, got "
+                        f"{len(across)} and {len(up)}"
+                    )
+                few = len(across) <= FEW
+                axes.plot(across, up, marker="o" if few else "", markersize=4, **look)
+            else:
+                axes.axhline(points, linestyle="--", linewidth=1.2, **look)
+        axes.set_title(title, fontsize=10, color=INK)
+        axes.set_xlabel(x, fontsize=9)
+        axes.set_ylabel(y, fontsize=9)
+        axes.tick_params(labelsize=8)
+        axes.grid(alpha=0.3)
+        if log:
+            axes.set_yscale("log")
+        if any(not name.startswith("_") for name in named) and len(names) > 1:
+            axes.legend(fontsize=8, frameon=False)
+    return figure
+
+
+@checked
+def table(
+    panels: Mapping[str, Float[Tensor, "n m"]], rows: Sequence[str], columns: Sequence[str]
+) -> Figure:
+    """Numbers from 0 to 1 in coloured cells: a table for every title, side by side."""
+    if not panels:
+        raise ValueError("panels: at least one, got none")
+    for title, numbers in panels.items():
+        if numbers.shape != (len(rows), len(columns)):
+            raise ValueError(
+                f"panels: {len(rows)}×{len(columns)} numbers for {title!r}, got "
+                f"{'×'.join(map(str, numbers.shape))}"
+            )
+    figure = new_figure(0.36 * len(rows) + 0.7)
+    grid = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
+    for axes, (title, numbers) in zip(grid, panels.items(), strict=True):
+        _fill(axes, numbers.float().cpu().numpy(), (0, 1))
+        axes.set_xticks(range(len(columns)), columns, fontsize=9)
+        axes.set_yticks(range(len(rows)), rows, fontsize=9)
+        axes.tick_params(length=0)
+        axes.set_title(title, fontsize=10, color=INK)
+    return figure
+
+
+def _fill(axes: Axes, numbers: np.ndarray, limits: tuple[float, float]) -> None:
+    """A coloured cell for every number, and the number in it."""
+    axes.imshow(numbers, cmap=SEQUENTIAL, aspect="auto", vmin=limits[0], vmax=limits[1])
+    for (row, column), value in np.ndenumerate(numbers):
+        ink = "white" if value < sum(limits) / 2 else INK
+        axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=ink, fontsize=9)
+
+
+@checked
 def losses(steps: Sequence[float], values: Mapping[str, Sequence[float]]) -> Figure:
     """Losses against training steps."""
     for name, line in values.items():
@@ -130,18 +214,7 @@ def similarity(
     figure = new_figure(0.75 * rows + 1.5)
     axes = figure.subplots()
     numbers = torch.as_tensor(matrix).float().cpu().numpy()
-    axes.imshow(numbers, cmap=SEQUENTIAL, aspect="auto", vmin=limits[0], vmax=limits[1])
-    for row, column in np.ndindex(rows, columns):
-        ink = "white" if numbers[row, column] < sum(limits) / 2 else INK
-        axes.text(
-            column,
-            row,
-            f"{numbers[row, column]:.2f}",
-            ha="center",
-            va="center",
-            color=ink,
-            fontsize=9,
-        )
+    _fill(axes, numbers, limits)
     axes.set_xticks(
         range(columns), [fill(caption, 84 // columns) for caption in captions], fontsize=8
     )

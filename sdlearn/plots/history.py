@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from matplotlib.figure import Figure
 
-from sdlearn.plots.look import INK, LINES, SEQUENTIAL, new_figure
+from sdlearn.plots.curves import table
+from sdlearn.plots.look import INK, LINES, new_figure
 
 
 @dataclass(frozen=True)
@@ -92,13 +94,4 @@ SCORES = {
 
 def scoreboard() -> Figure:
     """What released models reach in GenEval: a row for each model, a column for each task."""
-    figure = new_figure(2.4)
-    axes = figure.subplots()
-    axes.imshow(list(SCORES.values()), cmap=SEQUENTIAL, vmin=0, vmax=1, aspect="auto")
-    axes.set_xticks(range(len(TASKS)), TASKS)
-    axes.set_yticks(range(len(SCORES)), list(SCORES))
-    for row, values in enumerate(SCORES.values()):
-        for column, value in enumerate(values):
-            ink = "black" if value > 0.6 else "white"
-            axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=ink)
-    return figure
+    return table({"": torch.tensor(list(SCORES.values()))}, list(SCORES), TASKS)

@@ -15,10 +15,12 @@ from torch import Tensor
 from sdlearn._support.arguments import whole_number
 from sdlearn._support.checked import checked
 from sdlearn.denoising import Step
-from sdlearn.plots.look import DIVERGING, INK, SEQUENTIAL, WIDTH, new_figure
+from sdlearn.plots.look import DIVERGING, INK, WIDTH, new_figure
 
-HEAT, DARKEST = 0.65, 80
-"""The map's share of an overlay, and the brightness that black has beneath it."""
+HEAT, FAINTEST, STRONGEST = "plasma", 0.1, 0.95
+"""A map's colours over its picture, and their share, from its lowest value to its highest."""
+DARKEST, BRIGHTEST = 75, 195
+"""What black and white become in the grey picture beneath, so that both ends of a map stand out."""
 
 
 @checked
@@ -84,36 +86,40 @@ def denoising(step: Step, picture: Image.Image) -> Figure:
 def heat_over(picture: Image.Image, heat: Float[Tensor, "h w"]) -> Image.Image:
     """One attention map over its picture, without a Figure: quick enough to follow a slider.
 
-    The picture beneath is grey; the colours go from the map's lowest to its highest value.
+    The picture beneath is grey. The weaker the map, the more of it shows through; the colours go
+    from the map's lowest to its highest value.
     """
     values = heat.float().cpu().numpy()
     spread = values.max() - values.min()
-    colours = colormaps[SEQUENTIAL]((values - values.min()) / (spread or 1), bytes=True)[..., :3]
-    enlarged = Image.fromarray(colours).resize(picture.size, Image.Resampling.NEAREST)
-    grey = (
-        picture.convert("L")
-        .point(lambda light: DARKEST + light * (255 - DARKEST) // 255)
-        .convert("RGB")
-    )
-    return Image.blend(grey, enlarged, HEAT)
+    strength = np.uint8(255 * (values - values.min()) / (spread or 1))
+    enlarged = np.asarray(Image.fromarray(strength).resize(picture.size, Image.Resampling.NEAREST))
+    colours = colormaps[HEAT](enlarged)[..., :3] * 255
+    share = (FAINTEST + (STRONGEST - FAINTEST) * enlarged / 255)[..., None]
+    grey = DARKEST + np.asarray(picture.convert("L"))[..., None] / 255 * (BRIGHTEST - DARKEST)
+    return Image.fromarray(np.uint8(share * colours + (1 - share) * grey))
 
 
 @checked
 def overlay(
     picture: Image.Image, heats: Sequence[Float[Tensor, "h w"]], titles: Sequence[str]
 ) -> Figure:
-    """Attention maps over their picture: the brighter a position, the more it attends."""
+    """Attention maps over their picture: the brighter a position, the more it attends.
+
+    Each map has colours of its own; the numbers under its title are its lowest and highest value.
+    """
     if len(heats) != len(titles):
         raise ValueError(f"titles: one for each of the {len(heats)} maps, got {len(titles)}")
-    columns = min(6, len(heats) + 1)
-    rows = -(-(len(heats) + 1) // columns)
-    figure = new_figure(rows * (WIDTH / columns * picture.height / picture.width + 0.35))
+    shown = 1 + len(heats)
+    columns = shown if shown <= 4 else 3 if shown <= 6 else 4
+    rows = -(-shown // columns)
+    figure = new_figure(rows * (WIDTH / columns * picture.height / picture.width + 0.45))
     grid = figure.subplots(rows, columns, squeeze=False).flatten()
     for axes in grid:
         axes.axis("off")
     grid[0].imshow(picture)
-    grid[0].set_title("picture", fontsize=9, color=INK)
+    grid[0].set_title("picture", fontsize=10, color=INK)
     for axes, heat, title in zip(grid[1:], heats, titles, strict=False):
         axes.imshow(heat_over(picture, heat))
-        axes.set_title(fill(title, 20), fontsize=9, color=INK)
+        span = f"{heat.min():.2g} to {heat.max():.2g}"
+        axes.set_title(f"{fill(title, 100 // columns)}\n{span}", fontsize=9, color=INK)
     return figure
