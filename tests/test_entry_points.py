@@ -280,6 +280,7 @@ def calls(model) -> dict:
             {"panels": {"a": {"loss": ([1, 2], [0.5, 0.4])}}, "x": "step", "y": "y", "log": True},
         ),
         (plots.table, {"panels": {"a": torch.rand(1, 2)}, "rows": ["r"], "columns": ["b", "c"]}),
+        (plots.mixture, {"values": [10.0, 20.0], "weights": [0.2, 0.8]}),
         (plots.losses, {"steps": [1, 2], "values": {"loss": [0.5, 0.4]}}),
         (
             plots.similarity,
@@ -307,6 +308,10 @@ def calls(model) -> dict:
         (judge.judge_picture, {"scene": SCENE, "setting": "snow", "seen": []}),
         (judge.load_judge, {}),
         (map_scores.score_maps, {"model": model, "scenes": [SCENE], "t": 5}),
+        (
+            map_scores.score_heads,
+            {"model": model, "scenes": [SCENE], "layer": "up.2.1", "t": 5},
+        ),
         (map_scores.maps_of, {"model": model, "scene": SCENE, "t": 5, "seed": 0}),
         (map_scores.points_at, {"heat": heat, "mask": inside}),
         (map_scores.overlap, {"heat": heat, "mask": inside}),

@@ -142,6 +142,21 @@ def test_a_table_has_a_number_in_every_cell():
         plots.table({"a": numbers}, ["r"], ["x", "y", "z"])
 
 
+def test_what_counts_more_has_the_wider_line_to_the_mixture():
+    figure = plots.mixture([10.0, 20.0], [0.25, 0.75])
+    thin, wide = (line.get_linewidth() for line in figure.axes[0].lines)
+    assert (thin, wide) == (6, 16)
+    words = [text.get_text() for text in figure.axes[0].texts]
+    assert words == ["10", "weight 0.25", "20", "weight 0.75", "17.5", "the mixture"]
+    with pytest.raises(ValueError, match="weights: 2, one for each value, got 1"):
+        plots.mixture([1.0, 2.0], [1.0])
+
+
+def test_a_title_keeps_its_own_lines():
+    figure = plots.strip([GREY], ["told 50\n1.5 noise"])
+    assert figure.axes[0].get_title() == "told 50\n1.5 noise"
+
+
 def test_losses_are_drawn_against_their_steps():
     figure = plots.losses([1, 5, 9], {"raw": [3.0, 2.0, 1.0]})
     assert figure.axes[0].lines[0].get_xydata().tolist() == [[1, 3], [5, 2], [9, 1]]

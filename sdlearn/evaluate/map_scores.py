@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -36,15 +36,37 @@ def score_maps(
     A group holds the layers in the same part of the U-Net whose maps have the same side.
     """
     scores = defaultdict(list)
+    for maps, positions, mask in _things(model, scenes, t):
+        for group, chosen in _groups(maps).items():
+            heat = chosen.of_words(positions)[0].cpu()
+            scores[group].append((points_at(heat, mask), overlap(heat, mask)))
+    return {group: tuple(np.mean(pairs, axis=0).tolist()) for group, pairs in scores.items()}
+
+
+@checked
+def score_heads(model: Components, scenes: Iterable[Scene], layer: str, t: int = T) -> list[float]:
+    """Mean IoU of each head of one layer.
+
+    Raises:
+        ValueError: the U-Net has no cross-attention of this name.
+    """
+    scores = defaultdict(list)
+    for maps, positions, mask in _things(model, scenes, t):
+        recorded = maps.select(layers=[layer])
+        for head in range(next(iter(recorded)).layer.heads):
+            scores[head].append(overlap(recorded.of_words(positions, head)[0].cpu(), mask))
+    return [np.mean(overlaps).item() for overlaps in scores.values()]
+
+
+def _things(
+    model: Components, scenes: Iterable[Scene], t: int
+) -> Iterator[tuple[Maps, list[int], Bool[Tensor, "H W"]]]:
+    """Every thing of the scenes: the maps of its page, the positions of its word, and its mask."""
     for number, scene in enumerate(of_different_kinds(scenes)):
-        kinds = [thing.kind for thing in scene.things]
         maps = maps_of(model, scene, t, seed=number)
         true = torch.from_numpy(masks(scene, model.side)) > 0.5
-        for group, chosen in _groups(maps).items():
-            for kind, mask in zip(kinds, true, strict=True):
-                heat = chosen.of_words(positions_of(model.tokenizer, scene.caption, kind))[0].cpu()
-                scores[group].append((points_at(heat, mask), overlap(heat, mask)))
-    return {group: tuple(np.mean(pairs, axis=0).tolist()) for group, pairs in scores.items()}
+        for thing, mask in zip(scene.things, true, strict=True):
+            yield maps, positions_of(model.tokenizer, scene.caption, thing.kind), mask
 
 
 def of_different_kinds(scenes: Iterable[Scene]) -> list[Scene]:

@@ -1,10 +1,12 @@
 """Pictures of values: functions that return matplotlib Figures, without pyplot's hidden state."""
 
 from sdlearn.plots.curves import lines, losses, rung, schedules, similarity, table
-from sdlearn.plots.diagrams import blocks_of, ladder_marks, pipeline, tokens, unet_ladder
+from sdlearn.plots.diagrams import mixture, tokens
 from sdlearn.plots.history import scoreboard, timeline
+from sdlearn.plots.ladder import blocks_of, ladder_marks, unet_ladder
 from sdlearn.plots.look import DIVERGING, INK, LINES, PAPER, SEQUENTIAL, new_figure
 from sdlearn.plots.pictures import denoising, heat_over, latent_channels, overlay, strip
+from sdlearn.plots.pipeline import pipeline
 from sdlearn.plots.planes import one_path, paths, plane
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "latent_channels",
     "lines",
     "losses",
+    "mixture",
     "new_figure",
     "one_path",
     "overlay",

@@ -10,7 +10,8 @@ from sdlearn._support.arguments import number
 from sdlearn._support.checked import checked
 
 WIDTH = 9.0
-INK, PAPER = "#24303c", "#ffffff"
+INK, PAPER, LIT = "#24303c", "#ffffff", "#c0392b"
+"""Of lines and letters, of the page, and of what stands out."""
 Layout = Literal["constrained", "compressed", "tight", "none"] | None
 LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 """Okabe and Ito's colours, in the order in which lines use them."""

@@ -27,7 +27,10 @@ DARKEST, BRIGHTEST = 75, 195
 def strip(
     pictures: Sequence[Image.Image | np.ndarray], titles: Sequence[str], columns: int = 6
 ) -> Figure:
-    """Pictures side by side, each with a title above it, broken into lines that fit."""
+    """Pictures side by side, each with a title above it, broken into lines that fit.
+
+    A title may have several lines of its own.
+    """
     if len(pictures) != len(titles):
         raise ValueError(f"titles: one for each of the {len(pictures)} pictures, got {len(titles)}")
     if len(pictures) == 0:
@@ -40,7 +43,8 @@ def strip(
         axes.axis("off")
     for axes, picture, title in zip(grid.flat, pictures, titles, strict=False):
         axes.imshow(np.asarray(picture))
-        axes.set_title(fill(title, int(116 / columns)), fontsize=9, color=INK)
+        lines = (fill(line, int(116 / columns)) for line in title.split("\n"))
+        axes.set_title("\n".join(lines), fontsize=9, color=INK)
     return figure
 
 

@@ -46,7 +46,7 @@ def point_view(
     pen, side = ImageDraw.Draw(sheet), height - top
     row = min(22.0, side / len(shares))
     font = _font(min(14.0, 0.75 * row))
-    longest = width - side - left - 80
+    longest = (width - side - left - 80) / max(*shares.values(), 1e-6)
     for number, (word, share) in enumerate(shares.items()):
         y = top + row * number
         pen.text((left - 8, y + row / 2), word, plots.INK, font, anchor="rm")
@@ -55,8 +55,10 @@ def point_view(
             (left + longest * share + 6, y + row / 2), f"{share:.0%}", plots.INK, font, anchor="lm"
         )
     over = plots.heat_over(picture, looks).resize((side, side))
-    x, y = point[0] * side, point[1] * side
-    ImageDraw.Draw(over).ellipse((x - 6, y - 6, x + 6, y + 6), outline="white", width=3)
+    rows, columns = looks.shape
+    x, y = int(point[0] * columns) * side / columns, int(point[1] * rows) * side / rows
+    one = (x - 2, y - 2, x + side / columns + 1, y + side / rows + 1)
+    ImageDraw.Draw(over).rectangle(one, outline="white", width=3)
     sheet.paste(over, (width - side, top))
     pen.text((left, 4), "which words this point listens to (cross-attention)", plots.INK, _font(14))
     pen.text((width - side, 4), "where it looks (self)", plots.INK, _font(14))

@@ -1,0 +1,108 @@
+"""The way from text to picture, stage by stage, with shapes read from the model."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+from sdlearn._support.checked import checked
+from sdlearn.loading import Components
+from sdlearn.plots.look import INK, LIT, new_figure
+
+STAGES = {
+    "text": ("#fde9c9", "Text"),
+    "tokenizer": ("#fde9c9", "Tokenizer"),
+    "clip": ("#f9c784", "CLIP\ntext encoder"),
+    "unet": ("#9ecae9", "U-Net"),
+    "scheduler": ("#d7e3ee", "Scheduler"),
+    "noise": ("#e4e4e4", "Noise"),
+    "vae": ("#b5d6b2", "VAE decoder"),
+    "picture": ("#ddefdb", "Picture"),
+    "start": ("#ddefdb", "Your picture"),
+    "encoder": ("#b5d6b2", "VAE encoder"),
+}
+
+
+@checked
+def pipeline(model: Components, lit: str | None = None, from_picture: bool = False) -> Figure:
+    """The way from text to picture, with every shape from the model; the stage `lit` stands out.
+
+    from_picture: image to image, which adds the noise to a picture's latents.
+    """
+    count, width = model.tokenizer.model_max_length, model.unet.config.cross_attention_dim
+    channels, side = model.unet.config.in_channels, model.side // model.factor
+    latents, pixels = f"{channels}×{side}×{side}", f"3×{model.side}×{model.side}"
+    figure = new_figure(3.3, layout=None)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, 100), ylim=(0, 36))
+    axes.axis("off")
+    boxes = {
+        "text": (0, 1, "“a red house …”"),
+        "tokenizer": (1, 1, f"{count} tokens"),
+        "clip": (2, 1, f"{count}×{width}"),
+        "unet": (3, 1, f"predicts the noise\n{latents}"),
+        "picture": (4, 1, pixels),
+        "noise": (2, 0, latents),
+        "scheduler": (3, 0, f"removes a part of it\n{latents}"),
+        "vae": (4, 0, f"to {pixels}"),
+    }
+    ways = [
+        ("text", "tokenizer", 0, 0),
+        ("tokenizer", "clip", 0, 0),
+        ("clip", "unet", 0, 0),
+        ("noise", "unet", 0, 0),
+        ("unet", "scheduler", 3, 0.3),
+        ("scheduler", "unet", -3, 0.3),
+        ("scheduler", "vae", 0, 0),
+        ("vae", "picture", 0, 0),
+    ]
+    if from_picture:
+        boxes |= {"start": (0, 0, pixels), "encoder": (1, 0, f"to {latents}")}
+        boxes["noise"] = (2, 0, f"added: {latents}")
+        ways += [("start", "encoder", 0, 0), ("encoder", "noise", 0, 0)]
+    for stage, (column, row, shape) in boxes.items():
+        _box(axes, (COLUMNS[column], ROWS[row], *BOX), STAGES[stage], shape, lit=stage == lit)
+    for start, end, aside, bend in ways:
+        _arrow(axes, *(boxes[stage][:2] for stage in (start, end)), aside, bend)
+    centred = {"fontsize": 8, "color": INK, "va": "center", "style": "italic"}
+    axes.text(68.5, 18, "repeat for\nevery step", ha="center", **centred)
+    axes.text(80, 11.5, "after\nthe last", ha="center", **centred)
+    return figure
+
+
+COLUMNS, ROWS, BOX = (1, 21, 41, 61, 84), (2.5, 22.5), (15, 11)
+"""Where the boxes of the pipeline begin, from the left and from below, and their size."""
+
+
+def _arrow(axes, start: tuple[int, int], end: tuple[int, int], aside: float, bend: float) -> None:
+    """From the edge of one box to that of the next, in its row, its column or the next of both."""
+    (x, y), (to_x, to_y) = (
+        (COLUMNS[c] + BOX[0] / 2, ROWS[r] + BOX[1] / 2) for c, r in (start, end)
+    )
+    across, up = to_x - x, to_y - y
+    reach = BOX[0] / 2 + 0.9 if across else 0, BOX[1] / 2 + 0.9 if up else 0
+    if across and up:  # from a corner to a corner
+        ends = (x + BOX[0] / 2, y + BOX[1] / 2 + 0.4), (to_x - BOX[0] / 2 - 0.4, to_y - BOX[1] / 2)
+    else:
+        step = np.array(reach) * np.sign((across, up))
+        ends = np.array((x + aside, y)) + step, np.array((to_x + aside, to_y)) - step
+    arrow = FancyArrowPatch(*ends, arrowstyle="-|>", mutation_scale=13, color=INK, lw=1.4)
+    arrow.set_connectionstyle("arc3", rad=-bend)
+    axes.add_patch(arrow)
+
+
+def _box(
+    axes,
+    box: tuple[float, float, float, float],
+    stage: tuple[str, str],
+    shape: str,
+    lit: bool,
+) -> None:
+    x, y, w, h = box
+    colour, name = stage
+    edge = {"ec": LIT, "lw": 3.0} if lit else {"ec": INK, "lw": 1.0}
+    axes.add_patch(FancyBboxPatch((x, y), w, h, "round,pad=0.5", fc=colour, **edge))
+    centred = {"ha": "center", "va": "center", "color": INK}
+    axes.text(x + w / 2, y + h * 0.7, name, fontsize=10, weight="bold", **centred)
+    axes.text(x + w / 2, y + h * 0.25, shape, fontsize=8, **centred)
