@@ -277,7 +277,10 @@ def calls(model) -> dict:
         ),
         (
             plots.lines,
-            {"panels": {"a": {"loss": ([1, 2], [0.5, 0.4])}}, "x": "step", "y": "y", "log": True},
+            {
+                "panels": {"a": {"loss": ([1, 2], [0.5, 0.4])}},
+                **{"x": "step", "y": "y", "log": True, "joined": False},
+            },
         ),
         (plots.table, {"panels": {"a": torch.rand(1, 2)}, "rows": ["r"], "columns": ["b", "c"]}),
         (plots.mixture, {"values": [10.0, 20.0], "weights": [0.2, 0.8]}),
@@ -298,7 +301,7 @@ def calls(model) -> dict:
         (plots.ladder_marks, {"stops": stops}),
         (plots.tokens, {"read": text.pieces(model.tokenizer, PROMPT), "per_row": 4}),
         (plots.strip, {"pictures": [PAGE], "titles": ["page"], "columns": 2}),
-        (plots.latent_channels, {"latents": z[0], "title": "z"}),
+        (plots.latent_channels, {"latents": z[0], "title": "z", "names": list("abcd")}),
         (plots.denoising, {"step": step, "picture": PAGE}),
         (plots.heat_over, {"picture": PAGE, "heat": heat}),
         (plots.overlay, {"picture": PAGE, "heats": [heat], "titles": ["red"]}),
@@ -306,6 +309,10 @@ def calls(model) -> dict:
         (judge.Judge.read, {"self": judge.load_judge(), "pixels": pixels}),
         (judge.shrink, {"pixels": pixels}),
         (judge.judge_picture, {"scene": SCENE, "setting": "snow", "seen": []}),
+        (
+            judge.in_words,
+            {"scene": SCENE, "verdict": judge.judge_picture(SCENE, "snow", [])},
+        ),
         (judge.load_judge, {}),
         (map_scores.score_maps, {"model": model, "scenes": [SCENE], "t": 5}),
         (

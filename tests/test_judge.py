@@ -10,7 +10,7 @@ from torch.testing import assert_close
 
 from sdlearn.evaluate import __main__ as command
 from sdlearn.evaluate import samples
-from sdlearn.evaluate.judge import Seen, judge_picture, load_judge
+from sdlearn.evaluate.judge import Seen, in_words, judge_picture, load_judge
 from sdlearn.evaluate.samples import (
     Share,
     drawn,
@@ -37,6 +37,22 @@ def test_a_right_picture_is_right():
     verdict = judge_picture(SCENE, "snow", [TREE, HOUSE])
     assert verdict.whole
     assert verdict.kinds == verdict.colours == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("setting", "seen", "said"),
+    [
+        ("snow", [TREE, HOUSE], "right"),
+        ("night", [TREE, HOUSE], "WRONG: setting"),
+        ("snow", [HOUSE, HOUSE], "WRONG: blue tree"),
+        ("snow", [replace(TREE, colour="red"), HOUSE], "WRONG: blue tree"),
+        ("snow", [replace(TREE, x=0.1), HOUSE], "WRONG: place"),
+        ("snow", [TREE, HOUSE, HOUSE], "WRONG: too many things"),
+        ("night", [], "WRONG: red house, blue tree, setting"),
+    ],
+)
+def test_a_verdict_in_words_names_what_is_wrong(setting, seen, said):
+    assert in_words(SCENE, judge_picture(SCENE, setting, seen)) == said
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_a_map_lies_over_the_whole_picture():
     heat = torch.rand(3, 4)
     figure = plots.overlay(GREY, [heat, heat], ["house", "red"])
     assert np.array_equal(figure.axes[1].images[0].get_array(), plots.heat_over(GREY, heat))
-    span = f"{heat.min():.2g} to {heat.max():.2g}"
+    span = f"{heat.min():.2g} to {heat.max():.2g}"  # none below 0.001
     assert texts_of(figure).split() == f"picture house {span} red {span}".split()
     with pytest.raises(ValueError, match="titles: one for each of the 2 maps, got 1"):
         plots.overlay(GREY, [heat, heat], ["house"])
@@ -126,6 +126,8 @@ def test_a_name_has_one_colour_in_every_panel_of_lines():
     assert left.lines[1].get_color() == right.lines[0].get_color() != left.lines[0].get_color()
     assert (left.get_title(), left.get_xlabel(), left.get_ylabel()) == ("left", "t", "error")
     assert left.get_yscale() == "log"
+    dots = plots.lines(panels, x="t", joined=False).axes[0].lines[0]
+    assert (dots.get_linestyle(), dots.get_marker()) == ("None", "o")
     with pytest.raises(ValueError, match="as many x as y for 'a' in 'left', got 2 and 1"):
         plots.lines({"left": {"a": ([1, 2], [3])}}, x="t")
     with pytest.raises(ValueError, match="panels: at least one, got none"):
@@ -155,6 +157,15 @@ def test_what_counts_more_has_the_wider_line_to_the_mixture():
 def test_a_title_keeps_its_own_lines():
     figure = plots.strip([GREY], ["told 50\n1.5 noise"])
     assert figure.axes[0].get_title() == "told 50\n1.5 noise"
+
+
+def test_a_strip_leaves_no_room_above_and_below_wide_pictures():
+    square, wide = Image.new("RGB", (20, 20)), Image.new("RGB", (40, 10))
+    heights = [
+        plots.strip(pictures, [""] * len(pictures)).get_figheight()
+        for pictures in ([square], [wide], [np.asarray(square), wide])
+    ]
+    assert heights == pytest.approx([9.4, 9 / 4 + 0.4, 4.9])
 
 
 def test_losses_are_drawn_against_their_steps():

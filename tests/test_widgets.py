@@ -238,6 +238,19 @@ def test_a_scrubber_leaves_its_picture_for_readers_without_a_kernel():
     assert "0x" not in data["text/plain"]
 
 
+def test_several_pictures_can_stand_in_for_a_scrubber():
+    scrubber = Scrubber(frames(), ["a", "b", "c"], stills=[2, 0])
+    bundle = scrubber._repr_mimebundle_()
+    data = bundle[0] if isinstance(bundle, tuple) else bundle
+    still = np.asarray(Image.open(io.BytesIO(base64.b64decode(data["image/jpeg"]))), dtype=int)
+    upper, lower = np.array_split(still, 2)
+    reds = [(part[..., 0] - part[..., 1]).max() for part in (upper, lower)]
+    assert reds[0] > 100  # the last frame has red 120, the first is black
+    assert reds[1] < 30
+    with pytest.raises(ValueError, match="stills: a whole number from 0 to 2, got 3"):
+        Scrubber(frames(), ["a", "b", "c"], stills=[3])
+
+
 # --- the mixer ------------------------------------------------------------------------------------
 
 

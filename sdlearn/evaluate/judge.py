@@ -185,6 +185,21 @@ def save(judge: Judge, folder: Path) -> None:
 
 
 @checked
+def in_words(scene: Scene, verdict: Verdict) -> str:
+    """`right`, or what is wrong: the things that are missing or have another colour, and so on."""
+    parts = zip(scene.things, verdict.kinds, verdict.colours, strict=True)
+    wrong = [
+        f"{thing.colour} {thing.kind}" for thing, kind, colour in parts if not (kind and colour)
+    ]
+    wrong += [] if verdict.setting else ["setting"]
+    if not wrong and verdict.relation is False:
+        wrong = ["place"]
+    if not wrong and not verdict.nothing_else:
+        wrong = ["too many things"]
+    return "WRONG: " + ", ".join(wrong) if wrong else "right"
+
+
+@checked
 @in_float32()
 def load_judge(folder: Path = ASSETS / "judge") -> Judge:
     """The shipped judge, or one from another folder, ready to read pictures."""

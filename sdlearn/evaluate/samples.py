@@ -46,7 +46,9 @@ def generate(model: Components, prompts: list[str], seed: int, **options) -> tor
     options: size, steps and guidance as in `sdlearn.text_to_image`; by default the model's own.
     """
     pixels = []
-    for first in tqdm(range(0, len(prompts), AT_ONCE), desc=f"drawing {len(prompts)} prompts"):
+    for first in tqdm(
+        range(0, len(prompts), AT_ONCE), desc=f"drawing {len(prompts)} prompts", delay=60
+    ):
         for step in text_to_latents(
             model, prompts[first : first + AT_ONCE], seed=seed + first, **options
         ):
@@ -68,7 +70,9 @@ def generate_by_diffusers(model: Components, prompts: list[str], seed: int) -> t
     pipeline = as_pipeline(model)
     pixels = []
     for first in tqdm(
-        range(0, len(prompts), AT_ONCE), desc=f"drawing {len(prompts)} prompts by diffusers"
+        range(0, len(prompts), AT_ONCE),
+        desc=f"drawing {len(prompts)} prompts by diffusers",
+        delay=60,
     ):
         noise = torch.Generator().manual_seed(seed + first)
         made = pipeline(prompts[first : first + AT_ONCE], generator=noise, output_type="pt").images

@@ -104,12 +104,14 @@ def lines(
     x: str,
     y: str = "",
     log: bool = False,
+    joined: bool = True,
 ) -> Figure:
     """Lines in one panel or several, side by side; one name has one colour in all of them.
 
     panels: for every title, for every name, the x and the y of the points, or a single number: a
     dashed line at that height. A name that begins with "_" stays out of the legend.
     log: the y axis is logarithmic.
+    joined: without it the points stay single dots.
     """
     if not panels:
         raise ValueError("panels: at least one, got none")
@@ -128,8 +130,9 @@ def lines(
                         f"panels: as many x as y for {name!r} in {title!r}, got "
                         f"{len(across)} and {len(up)}"
                     )
-                few = len(across) <= FEW
-                axes.plot(across, up, marker="o" if few else "", markersize=4, **look)
+                marker = "o" if len(across) <= FEW or not joined else ""
+                line = "-" if joined else ""
+                axes.plot(across, up, linestyle=line, marker=marker, markersize=4, **look)
             else:
                 axes.axhline(points, linestyle="--", linewidth=1.2, **look)
         axes.set_title(title, fontsize=10, color=INK)
@@ -139,8 +142,10 @@ def lines(
         axes.grid(alpha=0.3)
         if log:
             axes.set_yscale("log")
-        if any(not name.startswith("_") for name in named) and len(names) > 1:
-            axes.legend(fontsize=8, frameon=False)
+        told = [name for name in named if not name.startswith("_")]
+        if told and len(names) > 1:
+            below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.22), "ncols": len(told)}
+            axes.legend(fontsize=8.5, frameon=False, **below)
     return figure
 
 

@@ -60,10 +60,13 @@ def unet_ladder(stops: Sequence[Stop], lit: int | None = None) -> Figure:
     for index, (look, height) in enumerate(zip(looks, heights, strict=True)):
         axes.add_patch(Rectangle((index - 0.4, -height / 2), 0.8, height, **look))
     centred = {"ha": "center", "color": INK}
+    before, lower = -2, False
     for shape, run in groupby(range(len(shown)), key=lambda index: shown[index].after):
         first = next(run)
-        top = heights[first] / 2 - 0.025
+        lower = first == before + 1 and not lower  # so that two neighbours do not overlap
+        top = heights[first] / 2 - (0.1 if lower else 0.025)
         axes.text(first, top, f"{shape[0]}", fontsize=8.5, va="top", bbox=BLANK, **centred)
+        before = first
     levels = [
         ((height, width), list(run))
         for (height, width), run in groupby(

@@ -37,7 +37,8 @@ def strip(
         raise ValueError("pictures: at least one, got none")
     columns = min(whole_number("columns", columns, 1, 10_000), len(pictures))
     rows = -(-len(pictures) // columns)
-    figure = new_figure(rows * (WIDTH / columns + 0.4))
+    tallest = max(height / width for height, width, *_ in map(np.shape, pictures))
+    figure = new_figure(rows * (WIDTH / columns * tallest + 0.4))
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
         axes.axis("off")
@@ -49,9 +50,14 @@ def strip(
 
 
 @checked
-def latent_channels(latents: Float[Tensor, "c h w"], title: str = "") -> Figure:
+def latent_channels(
+    latents: Float[Tensor, "c h w"], title: str = "", names: Sequence[str] | None = None
+) -> Figure:
     """Each channel of the latents as a map: red above zero, blue below, one square per value."""
     channels, height, width = latents.shape
+    names = names or [f"channel {index}" for index in range(channels)]
+    if len(names) != channels:
+        raise ValueError(f"names: one for each of the {channels} channels, got {len(names)}")
     figure = new_figure(WIDTH / channels * height / width + 0.6)
     strongest = latents.abs().max().item()
     grid = figure.subplots(1, channels, squeeze=False)[0]
@@ -59,7 +65,7 @@ def latent_channels(latents: Float[Tensor, "c h w"], title: str = "") -> Figure:
         shown = axes.imshow(
             latents[index].float().cpu().numpy(), cmap=DIVERGING, vmin=-strongest, vmax=strongest
         )
-        axes.set_title(f"channel {index}", fontsize=9, color=INK)
+        axes.set_title(names[index], fontsize=9, color=INK)
         axes.axis("off")
     figure.colorbar(shown, ax=list(grid), fraction=0.02, pad=0.01)
     figure.suptitle(title or f"{channels}×{height}×{width}", fontsize=10, color=INK)
@@ -124,6 +130,10 @@ def overlay(
     grid[0].set_title("picture", fontsize=10, color=INK)
     for axes, heat, title in zip(grid[1:], heats, titles, strict=False):
         axes.imshow(heat_over(picture, heat))
-        span = f"{heat.min():.2g} to {heat.max():.2g}"
+        span = f"{_short(heat.min().item())} to {_short(heat.max().item())}"
         axes.set_title(f"{fill(title, 100 // columns)}\n{span}", fontsize=9, color=INK)
     return figure
+
+
+def _short(value: float) -> str:
+    return f"{value:.2g}" if value >= 0.001 else "0"

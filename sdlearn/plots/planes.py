@@ -28,14 +28,15 @@ def plane(
 ) -> Figure:
     """On the left noisy points over the clean ones, in grey; on the right arrows to `towards`.
 
-    Only some of the noisy points get an arrow.
+    Only some of the noisy points get an arrow, and none that would leave the plane.
     """
     figure = new_figure(4.7)
     left, right = figure.subplots(1, 2)
     _draw(left, points, title)
     left.scatter(*noisy.T.tolist(), s=8, color=LINES[0], alpha=0.6)
     _draw(right, points, "from a noisy point to the average clean one")
-    few = torch.arange(0, len(noisy), max(1, len(noisy) // ARROWS))
+    inside = ((noisy.abs() < REACH) & (towards.abs() < REACH)).all(dim=1).nonzero().flatten()
+    few = inside[:: max(1, len(noisy) // ARROWS)]
     starts, ways = noisy[few], (towards - noisy)[few]
     right.scatter(*starts.T.tolist(), s=8, color=LINES[0])
     exact = {"angles": "xy", "scale_units": "xy", "scale": 1}
@@ -61,7 +62,7 @@ def paths(
     for axes, (title, walk) in zip(grid.flat, walks.items(), strict=False):
         _draw(axes, points, title)
         for way in torch.stack(list(walk), dim=1):
-            _draw_way(axes, way)
+            _draw_way(axes, way, markersize=2.5)
     return figure
 
 
@@ -71,12 +72,12 @@ def one_path(points: Float[Tensor, "n 2"], way: Float[Tensor, "steps 2"]) -> Fig
     figure = Figure(figsize=(4.5, 4.5), dpi=100, facecolor=PAPER)
     axes = figure.add_axes((0, 0, 1, 1))
     _draw(axes, points, "")
-    _draw_way(axes, way)
+    _draw_way(axes, way, markersize=3.5)
     return figure
 
 
-def _draw_way(axes: Axes, way: Tensor) -> None:
-    axes.plot(*way.T.tolist(), "-o", markersize=2.5, linewidth=1, color=LINES[0])
+def _draw_way(axes: Axes, way: Tensor, markersize: float) -> None:
+    axes.plot(*way.T.tolist(), "-o", markersize=markersize, linewidth=1, color=LINES[0])
     axes.plot(*way[0].tolist(), "o", markersize=8, color=LINES[0], fillstyle="none")
     axes.plot(*way[-1].tolist(), "o", markersize=5, color=LINES[1])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import traitlets
 from matplotlib.figure import Figure
 from PIL import Image
 
-from sdlearn._support.arguments import number
+from sdlearn import plots
+from sdlearn._support.arguments import number, whole_number
 from sdlearn._support.checked import checked
 from sdlearn.images import figure_to_picture, to_jpeg
 from sdlearn.widgets.static import with_picture
@@ -32,6 +34,8 @@ class Scrubber(anywidget.AnyWidget):
         name: what the slider moves through, shown before the label.
         marks: for each label, where in the picture the thing it names is, from 0 (left) to 1
             (right); a click into the picture then goes to the nearest mark.
+        stills: which pictures stand in for the widget in a saved notebook, one below the other; by
+            default the one that is shown.
     """
 
     _esm = Path(__file__).with_name("scrubber.js")
@@ -47,6 +51,7 @@ class Scrubber(anywidget.AnyWidget):
         labels: Sequence[str],
         name: str = "step",
         marks: Sequence[float] = (),
+        stills: Sequence[int] = (),
     ):
         if len(pictures) == 0 or len(pictures) != len(labels):
             raise ValueError(
@@ -57,6 +62,7 @@ class Scrubber(anywidget.AnyWidget):
             raise ValueError(
                 f"marks: one for each of the {len(pictures)} pictures, or none, got {len(marks)}"
             )
+        self._stills = [whole_number("stills", i, 0, len(pictures) - 1) for i in stills]
         drawn = [figure_to_picture(p) if isinstance(p, Figure) else p for p in pictures]
         super().__init__(
             frames=[to_jpeg(p.convert("RGB"), QUALITY) for p in drawn],
@@ -74,9 +80,14 @@ class Scrubber(anywidget.AnyWidget):
         return min(max(proposal["value"], 0), len(self.frames) - 1)
 
     def _repr_mimebundle_(self, **kwargs) -> tuple | dict:
-        return with_picture(
-            super()._repr_mimebundle_(**kwargs), self.frames[self.index], repr(self)
-        )
+        return with_picture(super()._repr_mimebundle_(**kwargs), self._still(), repr(self))
+
+    def _still(self) -> bytes:
+        if not self._stills:
+            return self.frames[self.index]
+        pictures = [Image.open(io.BytesIO(self.frames[index])) for index in self._stills]
+        titles = [f"{self.name} {self.labels[index]}" for index in self._stills]
+        return to_jpeg(figure_to_picture(plots.strip(pictures, titles, columns=1)), QUALITY)
 
     def __repr__(self) -> str:
         return f"Scrubber of {len(self.frames)} pictures, {self.name} {self.label}"
