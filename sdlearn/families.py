@@ -20,6 +20,7 @@ from jaxtyping import Float
 from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from sdlearn._support.arguments import whole_number
 from sdlearn._support.checked import checked
@@ -37,6 +38,7 @@ CODE = 64
 CHANNELS = (32, 64, 96, 128)
 UNET_CHANNELS = (16, 32, 64, 64)
 KL_WEIGHT = 1.0
+EMA_DECAY = 0.99
 SHOWN_KINDS, SHOWN_SETTINGS = ("heart", "tree"), ("meadow", "snow", "night")
 """What the families' pages show: one big thing in any colour."""
 DRAW_STEPS = 50
@@ -162,8 +164,9 @@ class GAN(InOneGo):
 class VAE(InOneGo):
     """Turns a picture into a cloud of codes, and any such code back (Kingma and Welling 2013)."""
 
-    def __init__(self):
+    def __init__(self, kl_weight: float = KL_WEIGHT):
         super().__init__()
+        self.kl_weight = kl_weight
         self.encoder, self.decoder = encoder(2 * CODE), decoder()
         self._optimizer = torch.optim.Adam(self.parameters(), lr=5e-4)
 
@@ -174,8 +177,14 @@ class VAE(InOneGo):
         error = (self.decoder(code) - pixels).square().sum(dim=(1, 2, 3)).mean()
         # KL(N(μ, σ²) ‖ N(0, 1)) = ½ (μ² + σ² − 1 − log σ²), summed over the code
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1).mean()
-        _descend(self._optimizer, error + KL_WEIGHT * kl)
+        _descend(self._optimizer, error + self.kl_weight * kl)
         return {"error": error.item(), "kl": kl.item()}
+
+    @torch.no_grad()
+    @in_float32()
+    def repainted(self, pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 64 64"]:
+        """Each picture through the encoder and back, from the middle of its cloud."""
+        return self.decoder(self.encoder(self.prepare(pixels))[:, :CODE])
 
     @property
     def artist(self) -> nn.Module:
@@ -229,7 +238,7 @@ class Diffusion(Family):
         """The pictures that lie under this noise."""
         self.scheduler.set_timesteps(DRAW_STEPS)
         for t in self.scheduler.timesteps:
-            x = self.scheduler.step(self.unet(x, t).sample, t, x).prev_sample
+            x = self.scheduler.step(self.artist(x, t).sample, t, x).prev_sample
         return self.to_pixels(x)
 
     @property
@@ -238,6 +247,38 @@ class Diffusion(Family):
 
     def to_pixels(self, clean: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 3 h w"]:
         return clean.clamp(-1, 1)
+
+
+class MendedDiffusion(Diffusion):
+    """Pixel diffusion that ends in nothing but noise (Lin et al. 2023, Sections 3.1 and 3.2).
+
+    It draws with an average of the last hundred or so sets of weights.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.scheduler = DDIMScheduler.from_config(
+            self.scheduler.config,
+            rescale_betas_zero_snr=True,
+            prediction_type="v_prediction",
+            timestep_spacing="trailing",
+        )
+        self._schedule = Schedule.of(self.scheduler)
+        self._average = AveragedModel(self.unet, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY))
+
+    def learn(self, clean: Float[Tensor, "n c h w"]) -> dict[str, float]:
+        t, noise = torch.randint(len(self._schedule), (len(clean),)), torch.randn_like(clean)
+        noisy = add_noise(self._schedule, clean, t, noise)
+        # v = √ᾱ ε − √(1 − ᾱ) x₀: at the top, where nothing of the page is left, that is −x₀
+        velocity = self.scheduler.get_velocity(clean, noise, t)
+        loss = (self.unet(noisy, t).sample - velocity).square().mean()
+        _descend(self._optimizer, loss)
+        self._average.update_parameters(self.unet)
+        return {"loss": loss.item()}
+
+    @property
+    def artist(self) -> nn.Module:
+        return self._average.module
 
 
 class LatentDiffusion(Diffusion):
@@ -291,18 +332,22 @@ def train(
 @checked
 @in_float32()
 def untrained(vae: AutoencoderKL) -> dict[str, Family]:
-    """One of each family, untrained; the latent diffusion uses the autoencoder."""
+    """One of each family, untrained; the latent diffusion uses the autoencoder.
+
+    The pixel diffusion is there twice: as it was published, and with its schedule mended.
+    """
     return {
         "GAN": GAN(),
         "VAE": VAE(),
         "pixel diffusion": Diffusion(),
+        "mended diffusion": MendedDiffusion(),
         "latent diffusion": LatentDiffusion(vae),
     }
 
 
 @checked
 def trained(vae: AutoencoderKL, folder: Path = FAMILIES) -> dict[str, Family]:
-    """The four families as trained by `python -m sdlearn.train families`, ready to sample.
+    """The families as trained by `python -m sdlearn.train families`, ready to sample.
 
     Raises:
         FileNotFoundError: the folder lacks one of them.
@@ -320,19 +365,23 @@ def trained(vae: AutoencoderKL, folder: Path = FAMILIES) -> dict[str, Family]:
 
 
 @checked
-def film(name: str, folder: Path = FAMILIES) -> tuple[list[Image.Image], list[int]]:
+def film(name: str, folder: Path = FAMILIES) -> tuple[list[Image.Image], list[float]]:
     """What a family drew while it was trained, six pictures side by side, and after which steps.
 
-    The six pictures come from the same random numbers at every moment.
+    The six pictures come from the same random numbers at every moment. The film `KL weights` has
+    a frame for each weight instead of each moment: above, six pages repainted by a VAE that was
+    trained with this weight, and below, what it makes of six random codes.
     """
     file = (folder / file_name(name)).with_suffix(".jpg")
     if not file.is_file():
         raise FileNotFoundError(f"{file} is missing; `python -m sdlearn.train families` makes it")
     sheet = Image.open(file)
-    steps = json.loads(sheet.info["comment"])
-    height = sheet.height // len(steps)
-    frames = [sheet.crop((0, i * height, sheet.width, (i + 1) * height)) for i in range(len(steps))]
-    return [frame.resize((2 * frame.width, 2 * frame.height)) for frame in frames], steps
+    moments = json.loads(sheet.info["comment"])
+    height = sheet.height // len(moments)
+    frames = [
+        sheet.crop((0, i * height, sheet.width, (i + 1) * height)) for i in range(len(moments))
+    ]
+    return [frame.resize((2 * frame.width, 2 * frame.height)) for frame in frames], moments
 
 
 def file_name(family: str) -> str:

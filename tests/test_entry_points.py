@@ -301,6 +301,7 @@ def calls(model) -> dict:
         (plots.ladder_marks, {"stops": stops}),
         (plots.tokens, {"read": text.pieces(model.tokenizer, PROMPT), "per_row": 4}),
         (plots.strip, {"pictures": [PAGE], "titles": ["page"], "columns": 2}),
+        (plots.to_scale, {"pictures": [PAGE], "titles": ["page"]}),
         (plots.latent_channels, {"latents": z[0], "title": "z", "names": list("abcd")}),
         (plots.denoising, {"step": step, "picture": PAGE}),
         (plots.heat_over, {"picture": PAGE, "heat": heat}),

@@ -168,6 +168,17 @@ def test_a_strip_leaves_no_room_above_and_below_wide_pictures():
     assert heights == pytest.approx([9.4, 9 / 4 + 0.4, 4.9])
 
 
+def test_pictures_of_several_sizes_keep_their_scale():
+    figure = plots.to_scale([Image.new("RGB", (10, 40)), Image.new("RGB", (30, 20))], ["a", "b"])
+    figure.canvas.draw()
+    tall, wide = (axes.get_window_extent() for axes in figure.axes)
+    assert tall.height / wide.height == pytest.approx(2, rel=0.05)
+    assert wide.width / tall.width == pytest.approx(3, rel=0.05)
+    assert tall.y0 == pytest.approx(wide.y0, abs=1)
+    with pytest.raises(ValueError, match="titles: one for each of the 1 pictures, got 2"):
+        plots.to_scale([GREY], ["a", "b"])
+
+
 def test_losses_are_drawn_against_their_steps():
     figure = plots.losses([1, 5, 9], {"raw": [3.0, 2.0, 1.0]})
     assert figure.axes[0].lines[0].get_xydata().tolist() == [[1, 3], [5, 2], [9, 1]]

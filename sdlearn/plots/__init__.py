@@ -5,7 +5,7 @@ from sdlearn.plots.diagrams import mixture, tokens
 from sdlearn.plots.history import scoreboard, timeline
 from sdlearn.plots.ladder import blocks_of, ladder_marks, unet_ladder
 from sdlearn.plots.look import DIVERGING, INK, LINES, PAPER, SEQUENTIAL, new_figure
-from sdlearn.plots.pictures import denoising, heat_over, latent_channels, overlay, strip
+from sdlearn.plots.pictures import denoising, heat_over, latent_channels, overlay, strip, to_scale
 from sdlearn.plots.pipeline import pipeline
 from sdlearn.plots.planes import one_path, paths, plane
 
@@ -36,6 +36,7 @@ __all__ = [
     "strip",
     "table",
     "timeline",
+    "to_scale",
     "tokens",
     "unet_ladder",
 ]

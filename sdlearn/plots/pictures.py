@@ -50,6 +50,24 @@ def strip(
 
 
 @checked
+def to_scale(pictures: Sequence[Image.Image], titles: Sequence[str]) -> Figure:
+    """Pictures of several sizes side by side, all at one scale, standing on one line."""
+    if len(pictures) != len(titles):
+        raise ValueError(f"titles: one for each of the {len(pictures)} pictures, got {len(titles)}")
+    if len(pictures) == 0:
+        raise ValueError("pictures: at least one, got none")
+    widths, tallest = [picture.width for picture in pictures], max(p.height for p in pictures)
+    figure = new_figure(WIDTH * tallest / sum(widths) + 0.5)
+    grid = figure.subplots(1, len(pictures), width_ratios=widths, squeeze=False)[0]
+    for axes, picture, title in zip(grid, pictures, titles, strict=True):
+        axes.imshow(picture)
+        axes.set_title(title, fontsize=9, color=INK)
+        axes.set_anchor("S")
+        axes.axis("off")
+    return figure
+
+
+@checked
 def latent_channels(
     latents: Float[Tensor, "c h w"], title: str = "", names: Sequence[str] | None = None
 ) -> Figure:

@@ -1,8 +1,9 @@
-"""The four families of lesson 01, trained longer than a lesson can wait, with the lesson's code."""
+"""The families of lessons 01 and 03, trained longer than a lesson can wait, with its code."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,11 @@ STEPS = {
     "GAN": 4_000,
     "VAE": 3_000,
     "pixel diffusion": 1_200,
+    "mended diffusion": 1_200,
     "latent diffusion": 12_000,
 }
+KL_WEIGHTS = (0.01, 0.1, 1, 10, 100)
+"""For the film of lesson 03: what a VAE's second term costs and what it is good for."""
 PAGES = 2000
 MOMENTS = (1 / 64, 1 / 32, 1 / 16, *(part / 8 for part in range(1, 9)))
 """When a frame of a film is taken, as shares of the training."""
@@ -41,6 +45,7 @@ def train(out: Path, steps: int | None = None, pages: int = PAGES) -> None:
     pixels = families.drawn(families.pages(pages))
     for name in STEPS:
         train_one(name, vae, pixels, steps or STEPS[name], out.parent / "families")
+    train_weights(pixels, steps or STEPS["VAE"] // 2, out.parent / "families")
 
 
 def train_one(name: str, vae: AutoencoderKL, pixels: Tensor, steps: int, folder: Path) -> None:
@@ -56,8 +61,28 @@ def train_one(name: str, vae: AutoencoderKL, pixels: Tensor, steps: int, folder:
             family.train()
     file = folder / families.file_name(name)
     save(family.artist, file)
+    save_film(frames, sorted(due), file)
+
+
+def train_weights(pixels: Tensor, steps: int, folder: Path) -> None:
+    """Train a VAE from seed 0 with each weight, and film what they repaint and make."""
+    frames = []
+    for weight in KL_WEIGHTS:
+        torch.manual_seed(0)
+        family = families.VAE(weight)
+        training = families.train(family, pixels, steps)
+        for _ in tqdm(training, desc=f"VAE, weight {weight}", total=steps):
+            pass
+        family.eval()
+        frames += [to_pictures(family.repainted(pixels[:ACROSS]))]
+        frames += [to_pictures(family.sample(ACROSS, seed=0))]
+    save_film(frames, KL_WEIGHTS, folder / families.file_name("KL weights"))
+
+
+def save_film(frames: list[np.ndarray], moments: Sequence[float], file: Path) -> None:
+    """One JPEG with a row for each frame; its comment lists the moments, or the weights."""
     sheet = Image.fromarray(contact_sheet(np.concatenate(frames), ACROSS))
-    sheet.save(file.with_suffix(".jpg"), quality=90, comment=json.dumps(sorted(due)))
+    sheet.save(file.with_suffix(".jpg"), quality=90, comment=json.dumps(list(moments)))
 
 
 def save(network: nn.Module, file: Path) -> None:
