@@ -94,3 +94,25 @@ def ddim(
         clean, noise = average_clean(points, x, share), predicted_noise(points, x, share)
         x = lower**0.5 * clean + (1 - lower) ** 0.5 * noise
         yield x
+
+
+@checked
+def flow(
+    points: Float[Tensor, "n 2"], start: Float[Tensor, "m 2"], steps: int
+) -> Iterator[Float[Tensor, "m 2"]]:
+    """Walk from noise to the set along the perfect velocity; yields the start and every step.
+
+    Lipman et al. 2022, *Flow Matching for Generative Modeling*; here with noise at t = 1, so that
+    x_t = (1 - t) x₀ + t ε and the velocity is E[ε - x₀ | x_t].
+    """
+    whole_number("steps", steps, 1, 100_000)
+    x = start
+    yield x
+    for left in range(steps, 0, -1):
+        t = left / steps
+        # divided by its size, x_t is a step of diffusion with ᾱ = (1 - t)² / size²
+        size = ((1 - t) ** 2 + t**2) ** 0.5
+        clean = average_clean(points, x / size, ((1 - t) / size) ** 2)
+        velocity = (x - clean) / t  # ε - x₀, with ε = (x_t - (1 - t) x₀) / t
+        x = x - velocity / steps
+        yield x

@@ -45,6 +45,20 @@ def image_vectors(
 
 
 @checked
+def pixel_vectors(
+    image_processor: CLIPImageProcessorPil, clip: CLIPModel, pixels: Float[Tensor, "n 3 h w"]
+) -> Float[Tensor, "n d"]:
+    """The vectors of pixels in [-1, 1], in such a way that gradients flow back to the pixels."""
+    side = clip.config.vision_config.image_size
+    mean, spread = (
+        torch.tensor(values, device=clip.device).view(3, 1, 1)
+        for values in (image_processor.image_mean, image_processor.image_std)
+    )
+    seen = F.interpolate((pixels.clamp(-1, 1) + 1) / 2, size=(side, side), mode="area")
+    return clip.get_image_features(((seen - mean) / spread).to(clip.dtype)).pooler_output
+
+
+@checked
 def cosine_similarity(
     first: Float[Tensor, "n d"], second: Float[Tensor, "m d"]
 ) -> Float[Tensor, "n m"]:

@@ -1,4 +1,4 @@
-"""Lesson 01's four families, and the measures of the pictures that they make."""
+"""The families of lessons 01 and 03, and the measures of the pictures that they make."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from sdlearn.evaluate import sample_scores
 from sdlearn.images import contact_sheet, to_pictures
 from sdlearn.train import families as training
 
-NAMES = ("GAN", "VAE", "pixel diffusion", "latent diffusion")
+NAMES = ("GAN", "VAE", "pixel diffusion", "mended diffusion", "latent diffusion")
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +43,29 @@ def test_a_shipped_film_ends_with_what_the_shipped_model_draws(trained, name):
     drawn = contact_sheet(to_pictures(trained[name].sample(training.ACROSS, seed=0)), 6)
     assert np.abs(last - drawn).mean() < 0.5 * np.abs(last - last[:, ::-1]).mean()
     assert frames[0].height == 128
+
+
+def test_the_film_of_the_weights_has_two_rows_a_weight():
+    frames, weights = families.film("KL weights")
+    assert tuple(weights) == training.KL_WEIGHTS
+    assert len(frames) == len(weights)
+    assert all(frame.size == (128 * training.ACROSS, 256) for frame in frames)
+
+
+def test_a_larger_weight_leaves_less_in_the_code():
+    pixels = families.drawn(families.pages(8))
+    kls = []
+    for weight in (0.01, 100):
+        torch.manual_seed(0)
+        vae = families.VAE(weight)
+        kls.append([vae.learn(pixels)["kl"] for _ in range(15)][-1])
+    assert kls[1] < kls[0] / 5
+
+
+def test_a_vae_repaints_from_the_middle_of_the_cloud():
+    vae, pixels = families.VAE().eval(), families.drawn(families.pages(2))
+    mean = vae.encoder(pixels).chunk(2, dim=1)[0]
+    assert_close(vae.repainted(pixels), vae.decoder(mean))
 
 
 def test_a_missing_film_is_named(tmp_path):
@@ -130,6 +153,45 @@ def test_diffusion_asks_for_the_noise_that_it_added(monkeypatch):
     schedule, clean = diffusion._schedule, torch.rand(5, 3, 64, 64)
     diffusion.unet = Knows()
     assert diffusion.learn(clean)["loss"] < 1e-4
+
+
+def test_mended_diffusion_ends_in_nothing_but_noise_and_asks_for_the_velocity():
+    class Knows(torch.nn.Module):
+        """Finds v from the input and the clean pages, where the noise is not lost in rounding."""
+
+        def forward(self, noisy, t):
+            kept, added = (
+                values[t].reshape(-1, 1, 1, 1).float()
+                for values in (schedule.sqrt_alpha_bars, schedule.sqrt_one_minus_alpha_bars)
+            )
+            said = (kept * noisy - clean) / added + 0 * self.unused
+            return type("Said", (), {"sample": said})
+
+        unused = torch.nn.Parameter(torch.zeros(1))
+
+    mended, clean = families.MendedDiffusion(), torch.rand(5, 3, 64, 64)
+    schedule = mended._schedule
+    assert families.Diffusion()._schedule.sqrt_alpha_bars[-1] > 0.05
+    assert schedule.sqrt_alpha_bars[-1] < 0.001
+    unet, mended.unet = mended.unet, Knows()
+    mended._average.update_parameters = lambda unet: None
+    torch.manual_seed(0)
+    assert mended.learn(clean)["loss"] < 1e-4
+    mended.unet = unet
+
+
+def test_mended_diffusion_draws_with_the_average_of_its_weights():
+    mended = families.MendedDiffusion()
+    for value in (1.0, 2.0):
+        for parameter in mended.unet.parameters():
+            parameter.data.fill_(value)
+        mended._average.update_parameters(mended.unet)
+    weight = next(mended.artist.parameters())
+    assert_close(weight, torch.full_like(weight, 1 + (1 - families.EMA_DECAY)))
+    seen = []
+    mended.artist.register_forward_hook(lambda *_: seen.append(1))
+    mended.sample(1, seed=0)
+    assert len(seen) == families.DRAW_STEPS
 
 
 def test_latent_diffusion_learns_from_scaled_latents(tiny):

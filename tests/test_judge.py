@@ -42,13 +42,13 @@ def test_a_right_picture_is_right():
 @pytest.mark.parametrize(
     ("setting", "seen", "said"),
     [
-        ("snow", [TREE, HOUSE], "right"),
-        ("night", [TREE, HOUSE], "WRONG: setting"),
-        ("snow", [HOUSE, HOUSE], "WRONG: blue tree"),
-        ("snow", [replace(TREE, colour="red"), HOUSE], "WRONG: blue tree"),
-        ("snow", [replace(TREE, x=0.1), HOUSE], "WRONG: place"),
-        ("snow", [TREE, HOUSE, HOUSE], "WRONG: too many things"),
-        ("night", [], "WRONG: red house, blue tree, setting"),
+        ("snow", [TREE, HOUSE], "✓ right"),
+        ("night", [TREE, HOUSE], "✗ setting"),
+        ("snow", [HOUSE, HOUSE], "✗ blue tree"),
+        ("snow", [replace(TREE, colour="red"), HOUSE], "✗ blue tree"),
+        ("snow", [replace(TREE, x=0.1), HOUSE], "✗ place"),
+        ("snow", [TREE, HOUSE, HOUSE], "✗ too many things"),
+        ("night", [], "✗ red house, blue tree, setting"),
     ],
 )
 def test_a_verdict_in_words_names_what_is_wrong(setting, seen, said):

@@ -76,6 +76,23 @@ def test_diffusers_ddim_walks_to_the_set_with_the_perfect_denoiser():
 
 
 @pytest.mark.bad_input
+def test_a_flow_to_one_point_is_a_straight_line_in_equal_steps():
+    one, start = torch.tensor([[1.0, -2.0]]), torch.randn(5, 2)
+    walk = torch.stack(list(plane.flow(one, start, 4)))
+    parts = torch.linspace(0, 1, 5)[:, None, None]
+    assert_close(walk, start + parts * (one - start))
+
+
+def test_a_flow_ends_at_points_of_the_set_and_at_several_of_them():
+    points = torch.cat(list(plane.shapes().values()))
+    *_, ends = plane.flow(
+        points, torch.randn(60, 2, generator=torch.Generator().manual_seed(0)), 200
+    )
+    apart = torch.cdist(ends, points)
+    assert apart.min(dim=1).values.mean() < 0.05
+    assert len(set(apart.argmin(dim=1).tolist())) > 20
+
+
 def test_a_share_outside_its_range_is_an_error():
     with pytest.raises(ValueError, match="alpha_bar"):
         plane.average_clean(torch.zeros(3, 2), torch.zeros(1, 2), 1.0)

@@ -126,6 +126,11 @@ def test_a_name_has_one_colour_in_every_panel_of_lines():
     assert left.lines[1].get_color() == right.lines[0].get_color() != left.lines[0].get_color()
     assert (left.get_title(), left.get_xlabel(), left.get_ylabel()) == ("left", "t", "error")
     assert left.get_yscale() == "log"
+    assert left.get_legend()
+    assert right.get_legend()
+    same = plots.lines({"left": panels["left"], "right": panels["left"]}, x="t")
+    assert not any(axes.get_legend() for axes in same.axes)
+    assert [text.get_text() for text in same.legends[0].get_texts()] == ["a", "b"]
     dots = plots.lines(panels, x="t", joined=False).axes[0].lines[0]
     assert (dots.get_linestyle(), dots.get_marker()) == ("None", "o")
     with pytest.raises(ValueError, match="as many x as y for 'a' in 'left', got 2 and 1"):
@@ -170,13 +175,39 @@ def test_a_strip_leaves_no_room_above_and_below_wide_pictures():
 
 def test_pictures_of_several_sizes_keep_their_scale():
     figure = plots.to_scale([Image.new("RGB", (10, 40)), Image.new("RGB", (30, 20))], ["a", "b"])
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     tall, wide = (axes.get_window_extent() for axes in figure.axes)
     assert tall.height / wide.height == pytest.approx(2, rel=0.05)
     assert wide.width / tall.width == pytest.approx(3, rel=0.05)
     assert tall.y0 == pytest.approx(wide.y0, abs=1)
     with pytest.raises(ValueError, match="titles: one for each of the 1 pictures, got 2"):
         plots.to_scale([GREY], ["a", "b"])
+
+
+def test_a_limit_sets_the_strongest_colour_of_latents():
+    figure = plots.latent_channels(torch.randn(2, 3, 5), names=["a", "b"], limit=2)
+    assert [axes.get_title() for axes in figure.axes[:2]] == ["a", "b"]
+    assert figure.axes[0].images[0].get_clim() == (-2, 2)
+    with pytest.raises(ValueError, match="names: one for each of the 2 channels, got 1"):
+        plots.latent_channels(torch.randn(2, 3, 5), names=["a"])
+
+
+def test_bars_beside_a_picture_have_their_length_and_number():
+    figure = plots.beside_bars(GREY, {"a car": 0.7, "a cat": -0.2}, "cosine")
+    bars = figure.axes[1].patches
+    assert [bar.get_width() for bar in bars] == [0.7, -0.2]
+    assert [text.get_text() for text in figure.axes[1].texts] == ["0.70", "-0.20"]
+    with pytest.raises(ValueError, match="values: at least one, got none"):
+        plots.beside_bars(GREY, {})
+
+
+def test_pictures_lie_on_their_points_of_the_map():
+    points = torch.tensor([[0.0, 1.0], [2.0, -3.0]])
+    figure = plots.on_a_map([GREY, GREY], points, x="right", y="up")
+    boxes = [artist for artist in figure.axes[0].artists if hasattr(artist, "xybox")]
+    assert [tuple(box.xybox) for box in boxes] == [(0, 1), (2, -3)]
+    with pytest.raises(ValueError, match="points: one for each of the 2 pictures, got 1"):
+        plots.on_a_map([GREY, GREY], points[:1], x="", y="")
 
 
 def test_losses_are_drawn_against_their_steps():

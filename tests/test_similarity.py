@@ -1,15 +1,18 @@
 """CLIP against transformers' own outputs and loss."""
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch.testing import assert_close
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel
 
+from sdlearn.images import to_pixels
 from sdlearn.similarity import (
     contrastive_loss,
     cosine_similarity,
     image_vectors,
+    pixel_vectors,
     temperature,
     text_vectors,
 )
@@ -157,3 +160,14 @@ def test_a_cosine_never_leaves_its_range(dtype):
     assert found.abs().max() <= 1
     assert found.acos().isfinite().all()
     assert_close(found[:, :200].diagonal(), torch.ones(200), rtol=0, atol=1e-6)
+
+
+def test_pixels_have_the_vectors_of_their_pictures_and_pass_gradients_on(clip, image_processor):
+    noise = np.random.default_rng(0).integers(0, 256, (2, 20, 20, 3), dtype=np.uint8)
+    pixels = to_pixels(noise).requires_grad_()
+    vectors = pixel_vectors(image_processor, clip, pixels)
+    expected = image_vectors(image_processor, clip, [Image.fromarray(picture) for picture in noise])
+    assert_close(vectors, expected, rtol=1e-3, atol=1e-3)
+    vectors.sum().backward()
+    assert pixels.grad.abs().mean() > 0
+    assert pixel_vectors(image_processor, clip, torch.zeros(1, 3, 64, 48)).shape == (1, 7)

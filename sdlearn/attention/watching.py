@@ -19,7 +19,7 @@ from sdlearn.loading import Components
 from sdlearn.pipeline import latents_to_images, text_to_latents
 from sdlearn.text import positions_of, words_in
 
-START, REST = "‹start›", "‹the rest›"
+START, REST = "‹start›", "‹end, padding›"
 GRID = 16
 """Self-attention is recorded for GRID × GRID points, in maps whose sides are at most GRID."""
 LARGEST = 32
@@ -62,7 +62,10 @@ class Watched:
     def shares(
         self, point: tuple[float, float], layer: str | None = None, head: int | None = None
     ) -> dict[str, float]:
-        """How a point of the picture divides its attention among the words; the shares sum to 1."""
+        """How a point of the picture divides its attention among the words; the shares sum to 1.
+
+        A word that the prompt has twice gets one share, the sum of both.
+        """
         shares = {}
         for word in self.words:
             heat = self.heat(word, layer, head)

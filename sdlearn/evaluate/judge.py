@@ -186,7 +186,7 @@ def save(judge: Judge, folder: Path) -> None:
 
 @checked
 def in_words(scene: Scene, verdict: Verdict) -> str:
-    """`right`, or what is wrong: the things that are missing or have another colour, and so on."""
+    """`✓ right`, or what is wrong: things missing or in another colour, the setting, the place."""
     parts = zip(scene.things, verdict.kinds, verdict.colours, strict=True)
     wrong = [
         f"{thing.colour} {thing.kind}" for thing, kind, colour in parts if not (kind and colour)
@@ -196,7 +196,7 @@ def in_words(scene: Scene, verdict: Verdict) -> str:
         wrong = ["place"]
     if not wrong and not verdict.nothing_else:
         wrong = ["too many things"]
-    return "WRONG: " + ", ".join(wrong) if wrong else "right"
+    return "✗ " + ", ".join(wrong) if wrong else "✓ right"
 
 
 @checked

@@ -5,7 +5,16 @@ from sdlearn.plots.diagrams import mixture, tokens
 from sdlearn.plots.history import scoreboard, timeline
 from sdlearn.plots.ladder import blocks_of, ladder_marks, unet_ladder
 from sdlearn.plots.look import DIVERGING, INK, LINES, PAPER, SEQUENTIAL, new_figure
-from sdlearn.plots.pictures import denoising, heat_over, latent_channels, overlay, strip, to_scale
+from sdlearn.plots.pictures import (
+    beside_bars,
+    denoising,
+    heat_over,
+    latent_channels,
+    on_a_map,
+    overlay,
+    strip,
+    to_scale,
+)
 from sdlearn.plots.pipeline import pipeline
 from sdlearn.plots.planes import one_path, paths, plane
 
@@ -15,6 +24,7 @@ __all__ = [
     "LINES",
     "PAPER",
     "SEQUENTIAL",
+    "beside_bars",
     "blocks_of",
     "denoising",
     "heat_over",
@@ -24,6 +34,7 @@ __all__ = [
     "losses",
     "mixture",
     "new_figure",
+    "on_a_map",
     "one_path",
     "overlay",
     "paths",

@@ -117,6 +117,7 @@ def lines(
         raise ValueError("panels: at least one, got none")
     names = list(dict.fromkeys(name for named in panels.values() for name in named))
     colours = dict(zip(names, cycle(LINES), strict=False))
+    shared = all(len(named) == len(names) for named in panels.values())
     figure = new_figure(2.9)
     for axes, (title, named) in zip(
         figure.subplots(1, len(panels), squeeze=False).flat, panels.items(), strict=True
@@ -143,9 +144,14 @@ def lines(
         if log:
             axes.set_yscale("log")
         told = [name for name in named if not name.startswith("_")]
-        if told and len(names) > 1:
+        if told and len(names) > 1 and not shared:
             below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.22), "ncols": len(told)}
             axes.legend(fontsize=8.5, frameon=False, **below)
+    if len(names) > 1 and shared:
+        handles, labels = axes.get_legend_handles_labels()
+        figure.legend(
+            handles, labels, fontsize=8.5, frameon=False, loc="outside lower center", ncols=6
+        )
     return figure
 
 
@@ -177,7 +183,8 @@ def _fill(axes: Axes, numbers: np.ndarray, limits: tuple[float, float]) -> None:
     """A coloured cell for every number, and the number in it."""
     axes.imshow(numbers, cmap=SEQUENTIAL, aspect="auto", vmin=limits[0], vmax=limits[1])
     for (row, column), value in np.ndenumerate(numbers):
-        ink = "white" if value < sum(limits) / 2 else INK
+        # dark letters only on the bright end of the colours
+        ink = "white" if value < limits[0] + 0.62 * (limits[1] - limits[0]) else INK
         axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=ink, fontsize=9)
 
 

@@ -94,4 +94,8 @@ SCORES = {
 
 def scoreboard() -> Figure:
     """What released models reach in GenEval: a row for each model, a column for each task."""
-    return table({"": torch.tensor(list(SCORES.values()))}, list(SCORES), TASKS)
+    return table(
+        {"share of pictures that are right (1 is best)": torch.tensor(list(SCORES.values()))},
+        list(SCORES),
+        TASKS,
+    )

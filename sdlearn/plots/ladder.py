@@ -26,7 +26,7 @@ PART_COLOURS = {
 
 
 BLOCKS, PALE = ("ResnetBlock2D", "Transformer2DModel"), 0.35
-"""The kinds of block that are full in colour; what has one convolution only is pale."""
+"""The kinds of block that are full in colour; single layers are pale."""
 
 
 @checked
@@ -82,9 +82,7 @@ def unet_ladder(stops: Sequence[Stop], lit: int | None = None) -> Figure:
         axes.plot([start, start, end, end], bracket, "--", color=INK, lw=1.1)
     for part, colour in PART_COLOURS.items():
         axes.add_patch(Rectangle((0, 0), 0, 0, fc=colour, ec=INK, label=part))
-    axes.add_patch(
-        Rectangle((0, 0), 0, 0, fc=to_rgba(INK, 0.08), ec=INK, label="pale: one convolution")
-    )
+    axes.add_patch(Rectangle((0, 0), 0, 0, fc=to_rgba(INK, 0.08), ec=INK, label="pale: one layer"))
     axes.add_patch(Rectangle((0, 0), 0, 0, fc="white", ec=INK, hatch="///", label="attention"))
     axes.plot([], [], "--", color=INK, lw=1.1, label="skip connection")
     axes.legend(

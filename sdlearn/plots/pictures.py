@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from textwrap import fill
 
 import numpy as np
 from jaxtyping import Float
 from matplotlib import colormaps
 from matplotlib.figure import Figure
+from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from PIL import Image
 from torch import Tensor
 
-from sdlearn._support.arguments import whole_number
+from sdlearn._support.arguments import number, whole_number
 from sdlearn._support.checked import checked
 from sdlearn.denoising import Step
-from sdlearn.plots.look import DIVERGING, INK, WIDTH, new_figure
+from sdlearn.plots.look import DIVERGING, INK, LINES, WIDTH, new_figure
 
 HEAT, FAINTEST, STRONGEST = "plasma", 0.1, 0.95
 """A map's colours over its picture, and their share, from its lowest value to its highest."""
@@ -50,6 +51,55 @@ def strip(
 
 
 @checked
+def beside_bars(picture: Image.Image, values: Mapping[str, float], title: str = "") -> Figure:
+    """A picture, and a bar from 0 to 1 for each named value beside it."""
+    if not values:
+        raise ValueError("values: at least one, got none")
+    figure = new_figure(max(2.2, 0.42 * len(values) + 0.7))
+    left, right = figure.subplots(1, 2, width_ratios=(1, 3))
+    left.imshow(picture)
+    left.axis("off")
+    right.barh(range(len(values)), list(values.values()), color=LINES[0], height=0.6)
+    for row, value in enumerate(values.values()):
+        right.text(max(value, 0) + 0.01, row, f"{value:.2f}", va="center", fontsize=9, color=INK)
+    right.set_yticks(range(len(values)), [fill(name, 34) for name in values], fontsize=9)
+    right.set(xlim=(min(0, *values.values()), 1.1), xticks=())
+    right.set_title(title, fontsize=10, color=INK)
+    right.invert_yaxis()
+    for side in ("top", "right", "bottom"):
+        right.spines[side].set_visible(False)
+    return figure
+
+
+@checked
+def on_a_map(
+    pictures: Sequence[Image.Image],
+    points: Float[Tensor, "n 2"],
+    x: str,
+    y: str,
+) -> Figure:
+    """Each picture, small, at its own point of the plane."""
+    if len(pictures) != len(points):
+        raise ValueError(f"points: one for each of the {len(pictures)} pictures, got {len(points)}")
+    if len(pictures) == 0:
+        raise ValueError("pictures: at least one, got none")
+    figure = new_figure(5.2)
+    axes = figure.subplots()
+    where = points.float().cpu().numpy()
+    axes.scatter(*where.T, s=0)  # sets the limits
+    axes.margins(0.06)
+    for picture, place in zip(pictures, where, strict=True):
+        small = OffsetImage(np.asarray(picture.convert("RGB").resize((96, 96))), zoom=0.42)
+        axes.add_artist(AnnotationBbox(small, place, frameon=False))
+    axes.axhline(0, color=INK, lw=0.6, zorder=0)
+    axes.axvline(0, color=INK, lw=0.6, zorder=0)
+    axes.set_xlabel(x, fontsize=10)
+    axes.set_ylabel(y, fontsize=10)
+    axes.set(xticks=(), yticks=())
+    return figure
+
+
+@checked
 def to_scale(pictures: Sequence[Image.Image], titles: Sequence[str]) -> Figure:
     """Pictures of several sizes side by side, all at one scale, standing on one line."""
     if len(pictures) != len(titles):
@@ -69,15 +119,21 @@ def to_scale(pictures: Sequence[Image.Image], titles: Sequence[str]) -> Figure:
 
 @checked
 def latent_channels(
-    latents: Float[Tensor, "c h w"], title: str = "", names: Sequence[str] | None = None
+    latents: Float[Tensor, "c h w"],
+    title: str = "",
+    names: Sequence[str] | None = None,
+    limit: float | None = None,
 ) -> Figure:
-    """Each channel of the latents as a map: red above zero, blue below, one square per value."""
+    """Each channel of the latents as a map: red above zero, blue below, one square per value.
+
+    limit: the number that has the strongest colour; by default the largest one.
+    """
     channels, height, width = latents.shape
     names = names or [f"channel {index}" for index in range(channels)]
     if len(names) != channels:
         raise ValueError(f"names: one for each of the {channels} channels, got {len(names)}")
     figure = new_figure(WIDTH / channels * height / width + 0.6)
-    strongest = latents.abs().max().item()
+    strongest = latents.abs().max().item() if limit is None else number("limit", limit, 1e-6, 1e6)
     grid = figure.subplots(1, channels, squeeze=False)[0]
     for index, axes in enumerate(grid):
         shown = axes.imshow(

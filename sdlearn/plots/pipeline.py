@@ -66,7 +66,7 @@ def pipeline(model: Components, lit: str | None = None, from_picture: bool = Fal
     for start, end, aside, bend in ways:
         _arrow(axes, *(boxes[stage][:2] for stage in (start, end)), aside, bend)
     centred = {"fontsize": 8, "color": INK, "va": "center", "style": "italic"}
-    axes.text(68.5, 18, "repeat for\nevery step", ha="center", **centred)
+    axes.text(68.5, 18, "repeat for\nevery t", ha="center", **centred)
     axes.text(80, 11.5, "after\nthe last", ha="center", **centred)
     return figure
 
@@ -82,8 +82,8 @@ def _arrow(axes, start: tuple[int, int], end: tuple[int, int], aside: float, ben
     )
     across, up = to_x - x, to_y - y
     reach = BOX[0] / 2 + 0.9 if across else 0, BOX[1] / 2 + 0.9 if up else 0
-    if across and up:  # from a corner to a corner
-        ends = (x + BOX[0] / 2, y + BOX[1] / 2 + 0.4), (to_x - BOX[0] / 2 - 0.4, to_y - BOX[1] / 2)
+    if across and up:  # from the top of a box to the bottom of the next
+        ends = (x + 3, y + reach[1]), (to_x - BOX[0] / 2 + 3, to_y - reach[1])
     else:
         step = np.array(reach) * np.sign((across, up))
         ends = np.array((x + aside, y)) + step, np.array((to_x + aside, to_y)) - step

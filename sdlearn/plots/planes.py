@@ -30,7 +30,7 @@ def plane(
 
     Only some of the noisy points get an arrow, and none that would leave the plane.
     """
-    figure = new_figure(4.7)
+    figure = new_figure(4.9)
     left, right = figure.subplots(1, 2)
     _draw(left, points, title)
     left.scatter(*noisy.T.tolist(), s=8, color=LINES[0], alpha=0.6)
