@@ -134,8 +134,8 @@ def test_two_processes_make_a_model_from_nothing(tmp_path):
         128,
     )
     assert (tmp_path / "judge" / "judge.safetensors").exists()
-    assert len(list((tmp_path / "families").glob("*.safetensors"))) == 4
-    assert len(list((tmp_path / "families").glob("*.jpg"))) == 4
+    assert len(list((tmp_path / "families").glob("*.safetensors"))) == 5
+    assert len(list((tmp_path / "families").glob("*.jpg"))) == 6
 
     launch, mine = (
         [sys.executable, "-m", "accelerate.commands.launch", "--cpu"],

@@ -201,6 +201,8 @@ def dice(rng: np.random.Generator | int) -> np.random.Generator:
     """A generator of random numbers; for a whole number, the one with this seed."""
     if isinstance(rng, Integral):
         return np.random.default_rng(whole_number("rng", rng, 0, 2**63 - 1))
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(f"rng: a whole number or a numpy Generator, got {type(rng).__name__}")
     return rng
 
 

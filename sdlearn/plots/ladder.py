@@ -65,7 +65,8 @@ def unet_ladder(stops: Sequence[Stop], lit: int | None = None) -> Figure:
         first = next(run)
         lower = first == before + 1 and not lower  # so that two neighbours do not overlap
         top = heights[first] / 2 - (0.1 if lower else 0.025)
-        axes.text(first, top, f"{shape[0]}", fontsize=8.5, va="top", bbox=BLANK, **centred)
+        size = 8.5 if shape[0] < 100 else 7
+        axes.text(first, top, f"{shape[0]}", fontsize=size, va="top", bbox=BLANK, **centred)
         before = first
     levels = [
         ((height, width), list(run))
@@ -80,8 +81,8 @@ def unet_ladder(stops: Sequence[Stop], lit: int | None = None) -> Figure:
         top = heights[end] / 2
         bracket = [top, top + 0.04, top + 0.04, top]
         axes.plot([start, start, end, end], bracket, "--", color=INK, lw=1.1)
-    for part, colour in PART_COLOURS.items():
-        axes.add_patch(Rectangle((0, 0), 0, 0, fc=colour, ec=INK, label=part))
+    for part in ("down", "middle", "up"):
+        axes.add_patch(Rectangle((0, 0), 0, 0, fc=PART_COLOURS[part], ec=INK, label=part))
     axes.add_patch(Rectangle((0, 0), 0, 0, fc=to_rgba(INK, 0.08), ec=INK, label="pale: one layer"))
     axes.add_patch(Rectangle((0, 0), 0, 0, fc="white", ec=INK, hatch="///", label="attention"))
     axes.plot([], [], "--", color=INK, lw=1.1, label="skip connection")
@@ -110,10 +111,10 @@ def unet_ladder(stops: Sequence[Stop], lit: int | None = None) -> Figure:
     parameters = [stop.parameters for stop in shown]
     work = [count * np.prod(stop.after[1:]) for count, stop in zip(parameters, shown, strict=True)]
     for bottom, name, values in (
-        (0.2, "parameters", parameters),
+        (0.17, "parameters", parameters),
         (0.01, "parameters × positions", work),
     ):
-        below = figure.add_axes((0, bottom, 1, 0.13))
+        below = figure.add_axes((0, bottom, 1, 0.12))
         for index, (look, value) in enumerate(zip(looks, values, strict=True)):
             edge = LIT if index == lit else INK
             below.bar(index, value, 0.8, **look | {"ec": edge, "hatch": None})

@@ -20,6 +20,8 @@ from sdlearn.plots.look import DIVERGING, INK, LINES, WIDTH, new_figure
 
 HEAT, FAINTEST, STRONGEST = "plasma", 0.1, 0.95
 """A map's colours over its picture, and their share, from its lowest value to its highest."""
+PALETTE = np.float32(colormaps[HEAT](np.arange(256))[:, :3] * 255)
+SHARES = np.linspace(FAINTEST, STRONGEST, 256, dtype=np.float32)
 DARKEST, BRIGHTEST = 75, 195
 """What black and white become in the grey picture beneath, so that both ends of a map stand out."""
 
@@ -89,7 +91,7 @@ def on_a_map(
     axes.scatter(*where.T, s=0)  # sets the limits
     axes.margins(0.06)
     for picture, place in zip(pictures, where, strict=True):
-        small = OffsetImage(np.asarray(picture.convert("RGB").resize((96, 96))), zoom=0.42)
+        small = OffsetImage(np.asarray(picture.convert("RGB").resize((128, 128))), zoom=0.55)
         axes.add_artist(AnnotationBbox(small, place, frameon=False))
     axes.axhline(0, color=INK, lw=0.6, zorder=0)
     axes.axvline(0, color=INK, lw=0.6, zorder=0)
@@ -177,9 +179,10 @@ def heat_over(picture: Image.Image, heat: Float[Tensor, "h w"]) -> Image.Image:
     spread = values.max() - values.min()
     strength = np.uint8(255 * (values - values.min()) / (spread or 1))
     enlarged = np.asarray(Image.fromarray(strength).resize(picture.size, Image.Resampling.NEAREST))
-    colours = colormaps[HEAT](enlarged)[..., :3] * 255
-    share = (FAINTEST + (STRONGEST - FAINTEST) * enlarged / 255)[..., None]
-    grey = DARKEST + np.asarray(picture.convert("L"))[..., None] / 255 * (BRIGHTEST - DARKEST)
+    colours = PALETTE[enlarged]
+    share = SHARES[enlarged][..., None]
+    light = np.asarray(picture.convert("L"), dtype=np.float32)[..., None] / 255
+    grey = DARKEST + light * (BRIGHTEST - DARKEST)
     return Image.fromarray(np.uint8(share * colours + (1 - share) * grey))
 
 

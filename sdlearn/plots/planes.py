@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import torch
 from jaxtyping import Float
@@ -50,7 +51,7 @@ def paths(
     walks: Mapping[str, Sequence[Float[Tensor, "m 2"]]],
     columns: int = 2,
 ) -> Figure:
-    """A plane for each walk: the way of m points, step by step, each beginning at a ring."""
+    """A plane for each walk: the way of m points, step by step, from a ring to a large dot."""
     if not walks:
         raise ValueError("walks: at least one, got none")
     columns = min(whole_number("columns", columns, 1, 100), len(walks))
@@ -59,10 +60,13 @@ def paths(
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat[len(walks) :]:
         axes.axis("off")
+    everything = torch.cat([points, *(x for walk in walks.values() for x in walk)])
+    reach = min(REACH, 1.1 * everything.abs().max().item())
     for axes, (title, walk) in zip(grid.flat, walks.items(), strict=False):
         _draw(axes, points, title)
-        for way in torch.stack(list(walk), dim=1):
-            _draw_way(axes, way, markersize=2.5)
+        axes.set(xlim=(-reach, reach), ylim=(-reach, reach))
+        for way, colour in zip(torch.stack(list(walk), dim=1), cycle(LINES), strict=False):
+            _draw_way(axes, way, markersize=2.5, colour=colour)
     return figure
 
 
@@ -72,14 +76,15 @@ def one_path(points: Float[Tensor, "n 2"], way: Float[Tensor, "steps 2"]) -> Fig
     figure = Figure(figsize=(4.5, 4.5), dpi=100, facecolor=PAPER)
     axes = figure.add_axes((0, 0, 1, 1))
     _draw(axes, points, "")
-    _draw_way(axes, way, markersize=3.5)
+    _draw_way(axes, way, markersize=3.5, colour=LINES[0])
+    axes.plot(*way[-1].tolist(), "o", markersize=5, color=LINES[1])
     return figure
 
 
-def _draw_way(axes: Axes, way: Tensor, markersize: float) -> None:
-    axes.plot(*way.T.tolist(), "-o", markersize=markersize, linewidth=1, color=LINES[0])
-    axes.plot(*way[0].tolist(), "o", markersize=8, color=LINES[0], fillstyle="none")
-    axes.plot(*way[-1].tolist(), "o", markersize=5, color=LINES[1])
+def _draw_way(axes: Axes, way: Tensor, markersize: float, colour: str) -> None:
+    axes.plot(*way.T.tolist(), "-o", markersize=markersize, linewidth=1, color=colour)
+    axes.plot(*way[0].tolist(), "o", markersize=8, color=colour, fillstyle="none")
+    axes.plot(*way[-1].tolist(), "o", markersize=6, color=colour, markeredgecolor=INK)
 
 
 def _draw(axes: Axes, points: Tensor, title: str) -> None:
