@@ -20,7 +20,7 @@ from sdlearn.train import tokenizer as tokenizer_training
 
 WIDTH = 24
 
-os.environ.setdefault("SDLEARN_STEPS", "40")
+os.environ.setdefault("SDLEARN_STEPS", "20")
 """Shortens live training in the lessons for the tests; the notebooks' kernels read it."""
 
 os.environ["IPYTHONDIR"] = tempfile.mkdtemp(prefix="ipython-")
