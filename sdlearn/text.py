@@ -1,4 +1,4 @@
-"""From text to what the U-Net reads: tokens, then one state for each of the 77 positions."""
+"""From text to what the U-Net reads: 77 tokens (a longer text is cut), and a state for each."""
 
 from __future__ import annotations
 

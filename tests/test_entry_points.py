@@ -289,7 +289,7 @@ def calls(model) -> dict:
         ),
         (plots.table, {"panels": {"a": torch.rand(1, 2)}, "rows": ["r"], "columns": ["b", "c"]}),
         (plots.mixture, {"values": [10.0, 20.0], "weights": [0.2, 0.8]}),
-        (plots.losses, {"steps": [1, 2], "values": {"loss": [0.5, 0.4]}}),
+        (plots.grid, {"rows": {"a": [PAGE]}, "columns": ["x"], "notes": {"a": ["y"]}}),
         (
             plots.similarity,
             {
@@ -589,8 +589,7 @@ X = torch.linspace(-1, 1, 256).reshape(2, 2, 8, 8)
         lambda model: noising.add_noise(SCHEDULE, X, np.int64(5), X),
         lambda model: plots.strip(np.zeros((2, 8, 8, 3), np.uint8), ["", ""]),
         lambda model: plots.overlay(PAGE, [torch.rand(64, 64), torch.rand(8, 8)], ["a", "b"]),
-        lambda model: plots.losses(torch.arange(3), {"loss": torch.rand(3)}),
-        lambda model: plots.losses([0.5, 1.5], {"loss": [torch.tensor(1.0), np.float32(2)]}),
+        lambda model: plots.grid({"a": np.zeros((2, 8, 8, 3), np.uint8), "b": [PAGE, PAGE]}),
         lambda model: maps.Maps((2,), ()).select(steps=np.array([1])),
         lambda model: finish(record(model.unet, np.array([2]), np.full((2, 2), 0.5))),
         lambda model: finish(reweight(model.unet, {2: "red"}.keys(), 2)),
@@ -602,7 +601,7 @@ X = torch.linspace(-1, 1, 256).reshape(2, 2, 8, 8)
         lambda model: look.new_figure(np.float32(2), "tight"),
         lambda model: torch.compile(denoising.guided, backend="eager", fullgraph=True)(X, X, 2.0),
     ],
-    ids=range(24),
+    ids=range(23),
 )
 def test_what_works_is_not_refused(random_model, call):
     call(random_model)
@@ -622,8 +621,9 @@ def test_a_temperature_can_be_learned():
             "pictures: a list of PIL pictures or arrays, got 3 (int) at 1",
         ),
         (
-            lambda: plots.losses([1], {"a": [1], "b": ["x"]}),
-            "values: a dict, with a list of numbers for each name, got ['x'] (list) at 'b'",
+            lambda: plots.grid({"a": [PAGE], "b": ["x"]}),
+            "rows: a dict, with a list of PIL pictures or arrays for each name, got ['x'] (list) "
+            "at 'b'",
         ),
         (
             lambda: plots.strip({"a": PAGE}.values(), [""]),

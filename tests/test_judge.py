@@ -6,8 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
 
+from sdlearn._support.paths import ASSETS
 from sdlearn.evaluate import __main__ as command
 from sdlearn.evaluate import samples
 from sdlearn.evaluate.judge import Seen, in_words, judge_picture, load_judge
@@ -325,3 +327,13 @@ def test_the_judge_shrinks_large_pictures():
     small, large = (judge.read(to_pixels(draw_array(scene, size)[None]))[0] for size in (128, 512))
     assert small[0] == large[0]
     assert [(s.kind, s.colour) for s in small[1]] == [(s.kind, s.colour) for s in large[1]]
+
+
+def test_a_judge_of_another_picture_book_is_refused(tmp_path):
+    weights = load_file(ASSETS / "judge" / "judge.safetensors")
+    last = [name for name, value in weights.items() if value.shape[0] == len(KINDS)]
+    assert last
+    weights |= {name: torch.cat([weights[name], weights[name][:1]]) for name in last}
+    save_file(weights, tmp_path / "judge.safetensors")
+    with pytest.raises(ValueError, match=r"another picture book; `python -m sdlearn.train judge`"):
+        load_judge(tmp_path)

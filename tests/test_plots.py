@@ -210,9 +210,42 @@ def test_pictures_lie_on_their_points_of_the_map():
         plots.on_a_map([GREY, GREY], points[:1], x="", y="")
 
 
-def test_losses_are_drawn_against_their_steps():
-    figure = plots.losses([1, 5, 9], {"raw": [3.0, 2.0, 1.0]})
-    assert figure.axes[0].lines[0].get_xydata().tolist() == [[1, 3], [5, 2], [9, 1]]
+def test_a_grid_puts_every_picture_in_its_row_and_under_its_heading():
+    red, blue = (Image.new("RGB", (8, 4), colour) for colour in ("red", "blue"))
+    rows = {"upper": [red, blue], "lower": [blue, red]}
+    figure = plots.grid(rows, ["left", "right"], {"lower": ["a", "b"]})
+    where = {text.get_text(): text.get_position() for text in figure.texts}
+    for axes, colour, row, column in zip(
+        figure.axes,
+        [(255, 0, 0), (0, 0, 255), (0, 0, 255), (255, 0, 0)],
+        ["upper", "upper", "lower", "lower"],
+        ["left", "right"] * 2,
+        strict=True,
+    ):
+        box = axes.get_position()
+        assert tuple(axes.images[0].get_array()[0, 0]) == colour
+        assert box.y0 < where[row][1] < box.y1
+        assert where[row][0] < box.x0 < where[column][0] < box.x1
+        assert where[column][1] > box.y1
+    below = [axes.get_position() for axes in figure.axes[2:]]
+    assert all(b.x0 < where[note][0] < b.x1 for note, b in zip("ab", below, strict=True))
+    assert all(0 < where[note][1] < box.y0 for note, box in zip("ab", below, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (({},), "rows: at least one"),
+        (({"a": []},), "rows: as many for 'a' as pictures in the first row, 1, got 0"),
+        (({"a": [GREY], "b": [GREY] * 2},), "for 'b' as pictures in the first row, 1, got 2"),
+        (({"a": [GREY]}, ["x", "y"]), "columns: as many .* first row, 1, got 2"),
+        (({"a": [GREY]}, (), {"a": []}), "notes: as many for 'a' .* 1, got 0"),
+        (({"a": [GREY]}, (), {"b": ["x"]}), "notes: names of rows, got 'b'"),
+    ],
+)
+def test_a_grid_says_what_does_not_fit(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        plots.grid(*arguments)
 
 
 def test_every_figure_has_the_one_width():
@@ -224,6 +257,6 @@ def test_every_figure_has_the_one_width():
         plots.latent_channels(torch.randn(4, 3, 5)),
         plots.overlay(GREY, [torch.rand(2, 2)], ["a"]),
         plots.strip([GREY], ["a"]),
-        plots.losses([1], {"a": [1.0]}),
+        plots.grid({"a": [GREY]}),
     ]
     assert {figure_to_picture(figure).width for figure in figures} == {900}

@@ -230,7 +230,7 @@ def read_scheduler(folder: Path) -> SchedulerMixin:
             f"scheduler: {folder} does not say which, or it cannot be read: {error}"
         ) from error
     if scheduler is None:
-        raise OSError(_unfit(name))
+        raise OSError(_unfit(name) if hasattr(diffusers, name) else _unknown(name))
     scheduler = _corrected(scheduler)
     _check_settings(scheduler)
     return scheduler
@@ -242,6 +242,13 @@ def check_scheduler(scheduler: SchedulerMixin) -> None:
     own = not kinds[0].__module__.startswith("diffusers.") and hasattr(scheduler, "betas")
     if not (own or any(kind.__name__ in SCHEDULERS for kind in kinds)):
         raise ValueError(_unfit(kinds[0].__name__))
+
+
+def _unknown(scheduler: str) -> str:
+    return (
+        f"scheduler: diffusers {diffusers.__version__} has no {scheduler}; is the name in "
+        "model_index.json right, or does this model need a newer diffusers?"
+    )
 
 
 def _unfit(scheduler: str) -> str:

@@ -1,4 +1,8 @@
-"""Attention maps: select them by layer, head, step and size, and merge them into one picture."""
+"""Attention maps: select them by layer, head, step and size, and merge them into one picture.
+
+A map holds shares of attention, as the softmax gave them. Nothing is scaled here; only
+`plots.heat_over` stretches a map from its lowest to its highest value, to show it.
+"""
 
 from __future__ import annotations
 

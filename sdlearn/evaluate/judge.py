@@ -202,9 +202,17 @@ def in_words(scene: Scene, verdict: Verdict) -> str:
 @checked
 @in_float32()
 def load_judge(folder: Path = ASSETS / "judge") -> Judge:
-    """The shipped judge, or one from another folder, ready to read pictures."""
-    judge = Judge()
-    judge.load_state_dict(
-        {name: value.float() for name, value in load_file(folder / "judge.safetensors").items()}
-    )
+    """The shipped judge, or one from another folder, ready to read pictures.
+
+    Raises:
+        ValueError: it was trained on other kinds, colours or settings than the book has now.
+    """
+    judge, weights = Judge(), load_file(folder / "judge.safetensors")
+    try:
+        judge.load_state_dict({name: value.float() for name, value in weights.items()})
+    except RuntimeError as error:
+        raise ValueError(
+            f"folder: the judge in {folder} was trained on another picture book; "
+            "`python -m sdlearn.train judge` trains it again"
+        ) from error
     return judge.eval().requires_grad_(False)

@@ -1,4 +1,4 @@
-"""Compare sets of pictures, as lesson 01 does: fidelity, diversity and sharpness."""
+"""Compare two sets of pictures: lesson 01's fidelity, diversity and sharpness."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scenes for testing, pictures generated from their captions, and how much of them is right."""
+"""The scenes that a model is tested on, its pictures of them, and how much of these is right."""
 
 from __future__ import annotations
 

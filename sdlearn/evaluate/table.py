@@ -1,4 +1,4 @@
-"""Measure every figure of a model, as a table, and put the table into the model's card."""
+"""The figures in a model's card: a row for each, what it should reach, and writing them there."""
 
 from __future__ import annotations
 

@@ -66,5 +66,4 @@ def in_two_rows(
     yours: Sequence[np.ndarray], targets: Sequence[np.ndarray], titles: Sequence[str]
 ) -> Figure:
     """The learner's pictures in one row, the course's below them."""
-    captions = [f"{whose}, {title}" for whose in ("yours", "target") for title in titles]
-    return plots.strip([*yours, *targets], captions, columns=len(titles))
+    return plots.grid({"yours": yours, "target": targets}, titles)

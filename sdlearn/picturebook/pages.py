@@ -1,4 +1,4 @@
-"""The pages of the picture book: random scenes by book and page, and what the model never sees.
+"""The pages of the picture book: random scenes by book and page, and which are held out.
 
 Each book has its own random numbers: `TRAIN` for training, `JUDGE` for training the judge, `TEST`
 for measuring, and `TWIN`, whose pages differ from those of `TRAIN` by one change.

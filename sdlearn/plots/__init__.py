@@ -1,6 +1,6 @@
 """Pictures of values: functions that return matplotlib Figures, without pyplot's hidden state."""
 
-from sdlearn.plots.curves import lines, losses, rung, schedules, similarity, table
+from sdlearn.plots.curves import lines, rung, schedules, similarity, table
 from sdlearn.plots.diagrams import mixture, tokens
 from sdlearn.plots.history import scoreboard, timeline
 from sdlearn.plots.ladder import blocks_of, ladder_marks, unet_ladder
@@ -8,6 +8,7 @@ from sdlearn.plots.look import DIVERGING, INK, LINES, PAPER, SEQUENTIAL, new_fig
 from sdlearn.plots.pictures import (
     beside_bars,
     denoising,
+    grid,
     heat_over,
     latent_channels,
     on_a_map,
@@ -27,11 +28,11 @@ __all__ = [
     "beside_bars",
     "blocks_of",
     "denoising",
+    "grid",
     "heat_over",
     "ladder_marks",
     "latent_channels",
     "lines",
-    "losses",
     "mixture",
     "new_figure",
     "on_a_map",

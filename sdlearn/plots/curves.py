@@ -1,4 +1,4 @@
-"""Curves and matrices: schedules, histograms, losses, similarities."""
+"""Curves and matrices: schedules, histograms, lines, similarities."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from PIL import Image
@@ -18,7 +19,7 @@ from torch import Tensor
 from sdlearn._support.checked import checked
 from sdlearn.images import to_pictures
 from sdlearn.noising import Schedule, add_noise
-from sdlearn.plots.look import DIVERGING, INK, LINES, SEQUENTIAL, new_figure
+from sdlearn.plots.look import DIVERGING, INK, LINES, PAPER, SEQUENTIAL, new_figure
 
 Values = Sequence[float] | Tensor
 Points = tuple[Values, Values]
@@ -48,9 +49,8 @@ def schedules(named: Mapping[str, Schedule]) -> Figure:
         (of_ratio, "SNR"),
     ):
         axes.set_title(title, fontsize=9, color=INK)
-        axes.set_xlabel("t / T", fontsize=8)
-        axes.tick_params(labelsize=8)
-        axes.grid(alpha=0.3)
+        axes.set_xlabel("t / T")
+        axes.grid(alpha=0.25)
     of_step.set_yscale("log")
     of_ratio.set_yscale("log")
     of_ratio.set_ylim(1e-4, 1e4)
@@ -82,11 +82,10 @@ def rung(
     )
     edges = np.linspace(-4, 4, 65)
     for values, colour, name in ((seen, LINES[0], "pixels"), (small, LINES[1], "latents")):
-        of_spread.hist(
-            values.flatten().cpu().numpy(), edges, density=True, color=colour, alpha=0.5, label=name
-        )
+        look = {"histtype": "stepfilled", "fc": to_rgba(colour, 0.12), "ec": colour, "lw": 1.6}
+        of_spread.hist(values.flatten().cpu().numpy(), edges, density=True, label=name, **look)
     of_spread.plot(
-        edges, np.exp(-(edges**2) / 2) / np.sqrt(2 * np.pi), color=INK, lw=1, label="normal"
+        edges, np.exp(-(edges**2) / 2) / np.sqrt(2 * np.pi), "--", color=INK, lw=1, label="normal"
     )
     of_spread.set(ylim=(0, 1.2), yticks=[])
     of_spread.legend(fontsize=8, frameon=False, loc="upper right")
@@ -137,10 +136,9 @@ def lines(
             else:
                 axes.axhline(points, linestyle="--", linewidth=1.2, **look)
         axes.set_title(title, fontsize=10, color=INK)
-        axes.set_xlabel(x, fontsize=9)
-        axes.set_ylabel(y, fontsize=9)
-        axes.tick_params(labelsize=8)
-        axes.grid(alpha=0.3)
+        axes.set_xlabel(x)
+        axes.set_ylabel(y)
+        axes.grid(alpha=0.25)
         if log:
             axes.set_yscale("log")
         told = [name for name in named if not name.startswith("_")]
@@ -174,7 +172,6 @@ def table(
         _fill(axes, numbers.float().cpu().numpy(), (0, 1))
         axes.set_xticks(range(len(columns)), columns, fontsize=9)
         axes.set_yticks(range(len(rows)), rows, fontsize=9)
-        axes.tick_params(length=0)
         axes.set_title(title, fontsize=10, color=INK)
     return figure
 
@@ -183,26 +180,14 @@ def _fill(axes: Axes, numbers: np.ndarray, limits: tuple[float, float]) -> None:
     """A coloured cell for every number, and the number in it."""
     axes.imshow(numbers, cmap=SEQUENTIAL, aspect="auto", vmin=limits[0], vmax=limits[1])
     for (row, column), value in np.ndenumerate(numbers):
-        # dark letters only on the bright end of the colours
-        ink = "white" if value < limits[0] + 0.62 * (limits[1] - limits[0]) else INK
-        axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=ink, fontsize=9)
-
-
-@checked
-def losses(steps: Sequence[float], values: Mapping[str, Sequence[float]]) -> Figure:
-    """Losses against training steps."""
-    for name, line in values.items():
-        if len(line) != len(steps):
-            raise ValueError(f"values: {len(steps)} for {name}, one a step, got {len(line)}")
-    figure = new_figure(2.8)
-    axes = figure.subplots()
-    for (name, line), colour in zip(values.items(), cycle(LINES), strict=False):
-        axes.plot(steps, line, color=colour, label=name)
-    axes.set_xlabel("training step", fontsize=9)
-    axes.set_ylabel("loss", fontsize=9)
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=8, frameon=False)
-    return figure
+        # light letters only on the dark end of the colours
+        ink = PAPER if value > limits[0] + 0.62 * (limits[1] - limits[0]) else INK
+        axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=ink, fontsize=10)
+    rows, columns = numbers.shape
+    axes.hlines(np.arange(rows - 1) + 0.5, -0.5, columns - 0.5, color=PAPER, lw=2.5)
+    axes.vlines(np.arange(columns - 1) + 0.5, -0.5, rows - 0.5, color=PAPER, lw=2.5)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
 
 
 @checked
@@ -223,17 +208,17 @@ def similarity(
             f"{'×'.join(map(str, matrix.shape))}"
         )
     rows, columns = matrix.shape
-    figure = new_figure(0.75 * rows + 1.5)
+    figure = new_figure(0.62 * rows + 1.1)
     axes = figure.subplots()
     numbers = torch.as_tensor(matrix).float().cpu().numpy()
     _fill(axes, numbers, limits)
     axes.set_xticks(
-        range(columns), [fill(caption, 84 // columns) for caption in captions], fontsize=8
+        range(columns), [fill(caption, 84 // columns) for caption in captions], fontsize=8.5
     )
     axes.xaxis.tick_top()
     axes.set_yticks(range(rows), [""] * rows)
     for row, picture in enumerate(pictures):
-        small = OffsetImage(np.asarray(picture.convert("RGB").resize((96, 96))), zoom=0.5)
+        small = OffsetImage(np.asarray(picture.convert("RGB").resize((112, 112))), zoom=0.36)
         axes.add_artist(
             AnnotationBbox(
                 small, (-0.5, row), xybox=(-32, 0), boxcoords="offset points", frameon=False

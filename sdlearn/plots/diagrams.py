@@ -9,8 +9,7 @@ from matplotlib.patches import Circle, FancyBboxPatch
 
 from sdlearn._support.arguments import whole_number
 from sdlearn._support.checked import checked
-from sdlearn.plots.look import INK, LINES, new_figure
-from sdlearn.plots.pipeline import STAGES
+from sdlearn.plots.look import AMBER, BLUE, GREY, INK, LINES, new_figure
 from sdlearn.text import Token
 
 
@@ -29,7 +28,7 @@ def tokens(read: Sequence[Token], per_row: int = 9) -> Figure:
     for index, token in enumerate(read):
         row, column = divmod(index, per_row)
         special = token.span[0] == token.span[1]
-        colour = "#e4e4e4" if special else (STAGES["text"][0], STAGES["unet"][0])[word % 2]
+        colour = GREY[0] if special else (AMBER[0], BLUE[0])[word % 2]
         axes.add_patch(
             FancyBboxPatch(
                 (column + 0.08, -row - 0.82), 0.84, 0.64, "round,pad=0.03", fc=colour, ec=INK
@@ -75,9 +74,9 @@ def mixture(values: Sequence[float], weights: Sequence[float]) -> Figure:
     for index, (value, weight) in enumerate(zip(values, weights, strict=True)):
         y = 0.85 * (count - index - 0.5) + 0.1
         axes.plot([2.7, end[0]], [y, end[1]], color=LINES[0], lw=1 + 20 * weight, zorder=0)
-        _ball(axes, (2.7, y), f"{value:g}", STAGES["unet"][0])
+        _ball(axes, (2.7, y), f"{value:g}", BLUE[0])
         axes.text(2.2, y, f"weight {weight:.2f}", ha="right", va="center", fontsize=10, color=INK)
-    _ball(axes, end, f"{mixed:.1f}", STAGES["clip"][0])
+    _ball(axes, end, f"{mixed:.1f}", AMBER[0])
     axes.text(end[0] + 0.5, end[1], "the mixture", va="center", fontsize=10, color=INK)
     return figure
 

@@ -1,4 +1,4 @@
-"""Pictures side by side, latents, and maps laid over pictures."""
+"""Pictures side by side and in rows, latents, and maps stretched over pictures."""
 
 from __future__ import annotations
 
@@ -53,6 +53,65 @@ def strip(
 
 
 @checked
+def grid(
+    rows: Mapping[str, Sequence[Image.Image | np.ndarray]],
+    columns: Sequence[str] = (),
+    notes: Mapping[str, Sequence[str]] | None = None,
+) -> Figure:
+    """Rows of pictures, the name of each row at its left, and a heading above every column.
+
+    A name may have several lines of its own; long ones are broken.
+
+    notes: for the rows that have them, a line below each picture.
+    """
+    if not rows:
+        raise ValueError("rows: at least one, got none")
+    notes, count = notes or {}, len(next(iter(rows.values())))
+    counts = {"rows": rows, "columns": {"columns": columns} if columns else {}, "notes": notes}
+    for argument, named in counts.items():
+        for name, values in named.items():
+            if len(values) != count or count == 0:
+                raise ValueError(
+                    f"{argument}: as many for {name!r} as pictures in the first row, {count or 1}, "
+                    f"got {len(values)}"
+                )
+    if unknown := set(notes) - set(rows):
+        raise ValueError(f"notes: names of rows, got {', '.join(map(repr, sorted(unknown)))}")
+    shapes = [np.shape(picture) for pictures in rows.values() for picture in pictures]
+    side = (WIDTH - LABEL) / count
+    tall = side * max(height / width for height, width, *_ in shapes)
+    figure = new_figure(len(rows) * tall + (len(notes) + bool(columns)) * LINE, layout=None)
+    width, height = figure.get_size_inches()
+    below = height - bool(columns) * LINE
+    for column, heading in enumerate(columns):
+        middle = (LABEL + (column + 0.5) * side) / width
+        figure.text(middle, (below + 0.09) / height, heading, ha="center", fontsize=10, color=INK)
+    said = {"ha": "right", "va": "center", "fontsize": 10, "color": INK}
+    for name, pictures in rows.items():
+        below -= tall
+        label = "\n".join(fill(line, 13) for line in name.split("\n"))
+        figure.text((LABEL - 0.1) / width, (below + tall / 2) / height, label, **said)
+        for column, picture in enumerate(pictures):
+            left = LABEL + column * side
+            box = (left + GAP, below + GAP, side - 2 * GAP, tall - 2 * GAP)
+            axes = figure.add_axes(np.divide(box, (width, height, width, height)))
+            axes.imshow(np.asarray(picture))
+            axes.axis("off")
+        if name in notes:
+            below -= LINE
+            for column, note in enumerate(notes[name]):
+                middle = (LABEL + (column + 0.5) * side) / width
+                figure.text(
+                    middle, (below + 0.1) / height, note, ha="center", fontsize=9, color=INK
+                )
+    return figure
+
+
+LABEL, LINE, GAP = 1.2, 0.3, 0.025
+"""Of a grid, in inches: the space for the names of rows, for a line of text, around a picture."""
+
+
+@checked
 def beside_bars(picture: Image.Image, values: Mapping[str, float], title: str = "") -> Figure:
     """A picture, and a bar from 0 to 1 for each named value beside it."""
     if not values:
@@ -68,8 +127,7 @@ def beside_bars(picture: Image.Image, values: Mapping[str, float], title: str = 
     right.set(xlim=(min(0, *values.values()), 1.1), xticks=())
     right.set_title(title, fontsize=10, color=INK)
     right.invert_yaxis()
-    for side in ("top", "right", "bottom"):
-        right.spines[side].set_visible(False)
+    right.spines["bottom"].set_visible(False)
     return figure
 
 
@@ -89,7 +147,7 @@ def on_a_map(
     axes = figure.subplots()
     where = points.float().cpu().numpy()
     axes.scatter(*where.T, s=0)  # sets the limits
-    axes.margins(0.06)
+    axes.margins(0.1)
     for picture, place in zip(pictures, where, strict=True):
         small = OffsetImage(np.asarray(picture.convert("RGB").resize((128, 128))), zoom=0.55)
         axes.add_artist(AnnotationBbox(small, place, frameon=False))
@@ -131,7 +189,8 @@ def latent_channels(
     limit: the number that has the strongest colour; by default the largest one.
     """
     channels, height, width = latents.shape
-    names = names or [f"channel {index}" for index in range(channels)]
+    if names is None:
+        names = [f"channel {index}" for index in range(channels)]
     if len(names) != channels:
         raise ValueError(f"names: one for each of the {channels} channels, got {len(names)}")
     figure = new_figure(WIDTH / channels * height / width + 0.6)

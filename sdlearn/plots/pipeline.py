@@ -8,19 +8,19 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from sdlearn._support.checked import checked
 from sdlearn.loading import Components
-from sdlearn.plots.look import INK, LIT, new_figure
+from sdlearn.plots.look import AMBER, ARROW, BLUE, GREEN, GREY, INK, PAPER, new_figure
 
 STAGES = {
-    "text": ("#fde9c9", "Text"),
-    "tokenizer": ("#fde9c9", "Tokenizer"),
-    "clip": ("#f9c784", "CLIP\ntext encoder"),
-    "unet": ("#9ecae9", "U-Net"),
-    "scheduler": ("#d7e3ee", "Scheduler"),
-    "noise": ("#e4e4e4", "Noise"),
-    "vae": ("#b5d6b2", "VAE decoder"),
-    "picture": ("#ddefdb", "Picture"),
-    "start": ("#ddefdb", "Your picture"),
-    "encoder": ("#b5d6b2", "VAE encoder"),
+    "text": (AMBER, "Text"),
+    "tokenizer": (AMBER, "Tokenizer"),
+    "clip": (AMBER, "CLIP\ntext encoder"),
+    "unet": (BLUE, "U-Net"),
+    "scheduler": (BLUE, "Scheduler"),
+    "noise": (GREY, "Noise"),
+    "vae": (GREEN, "VAE decoder"),
+    "picture": (GREEN, "Picture"),
+    "start": (GREEN, "Your picture"),
+    "encoder": (GREEN, "VAE encoder"),
 }
 
 
@@ -33,7 +33,7 @@ def pipeline(model: Components, lit: str | None = None, from_picture: bool = Fal
     count, width = model.tokenizer.model_max_length, model.unet.config.cross_attention_dim
     channels, side = model.unet.config.in_channels, model.side // model.factor
     latents, pixels = f"{channels}×{side}×{side}", f"3×{model.side}×{model.side}"
-    figure = new_figure(3.3, layout=None)
+    figure = new_figure(3.0, layout=None)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, 100), ylim=(0, 36))
     axes.axis("off")
@@ -52,8 +52,8 @@ def pipeline(model: Components, lit: str | None = None, from_picture: bool = Fal
         ("tokenizer", "clip", 0, 0),
         ("clip", "unet", 0, 0),
         ("noise", "unet", 0, 0),
-        ("unet", "scheduler", 3, 0.3),
-        ("scheduler", "unet", -3, 0.3),
+        ("unet", "scheduler", 5, 0.25),
+        ("scheduler", "unet", -5, 0.25),
         ("scheduler", "vae", 0, 0),
         ("vae", "picture", 0, 0),
     ]
@@ -65,9 +65,9 @@ def pipeline(model: Components, lit: str | None = None, from_picture: bool = Fal
         _box(axes, (COLUMNS[column], ROWS[row], *BOX), STAGES[stage], shape, lit=stage == lit)
     for start, end, aside, bend in ways:
         _arrow(axes, *(boxes[stage][:2] for stage in (start, end)), aside, bend)
-    centred = {"fontsize": 8, "color": INK, "va": "center", "style": "italic"}
-    axes.text(68.5, 18, "repeat for\nevery t", ha="center", **centred)
-    axes.text(80, 11.5, "after\nthe last", ha="center", **centred)
+    said = {"fontsize": 8.5, "color": INK, "ha": "center", "va": "center"}
+    axes.text(68.5, 18, "repeat for\nevery t", **said)
+    axes.text(80, 11.5, "after\nthe last", **said)
     return figure
 
 
@@ -87,7 +87,7 @@ def _arrow(axes, start: tuple[int, int], end: tuple[int, int], aside: float, ben
     else:
         step = np.array(reach) * np.sign((across, up))
         ends = np.array((x + aside, y)) + step, np.array((to_x + aside, to_y)) - step
-    arrow = FancyArrowPatch(*ends, arrowstyle="-|>", mutation_scale=13, color=INK, lw=1.4)
+    arrow = FancyArrowPatch(*ends, arrowstyle="-|>", mutation_scale=14, color=ARROW, lw=1.6)
     arrow.set_connectionstyle("arc3", rad=-bend)
     axes.add_patch(arrow)
 
@@ -95,14 +95,15 @@ def _arrow(axes, start: tuple[int, int], end: tuple[int, int], aside: float, ben
 def _box(
     axes,
     box: tuple[float, float, float, float],
-    stage: tuple[str, str],
+    stage: tuple[tuple[str, str], str],
     shape: str,
     lit: bool,
 ) -> None:
     x, y, w, h = box
-    colour, name = stage
-    edge = {"ec": LIT, "lw": 3.0} if lit else {"ec": INK, "lw": 1.0}
-    axes.add_patch(FancyBboxPatch((x, y), w, h, "round,pad=0.5", fc=colour, **edge))
-    centred = {"ha": "center", "va": "center", "color": INK}
-    axes.text(x + w / 2, y + h * 0.7, name, fontsize=10, weight="bold", **centred)
-    axes.text(x + w / 2, y + h * 0.25, shape, fontsize=8, **centred)
+    (pale, strong), name = stage
+    face, ink = (strong, PAPER) if lit else (pale, INK)
+    rounded = "round,pad=0.5,rounding_size=1.6"
+    axes.add_patch(FancyBboxPatch((x, y), w, h, rounded, fc=face, ec="none"))
+    centred = {"ha": "center", "va": "center", "color": ink}
+    axes.text(x + w / 2, y + h * 0.68, name, fontsize=11, weight="bold", **centred)
+    axes.text(x + w / 2, y + h * 0.22, shape, fontsize=8.5, **centred)

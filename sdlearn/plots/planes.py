@@ -88,6 +88,8 @@ def _draw_way(axes: Axes, way: Tensor, markersize: float, colour: str) -> None:
 
 
 def _draw(axes: Axes, points: Tensor, title: str) -> None:
+    axes.set_facecolor("#f6f8fa")
+    axes.spines[:].set_visible(False)
     axes.scatter(*points.T.tolist(), s=3, color="#9aa5ae")
     axes.set(xlim=(-REACH, REACH), ylim=(-REACH, REACH), aspect="equal", xticks=[], yticks=[])
     axes.set_title(title, fontsize=10, color=INK)

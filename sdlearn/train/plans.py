@@ -1,4 +1,7 @@
-"""How the U-Net is trained on a CPU and on a GPU. Only this module decides what differs."""
+"""The U-Net's stages: steps, batch and learning rate of each, on a CPU and on a GPU.
+
+Only this module decides what differs between the two.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Training the U-Net, which predicts the noise in noisy latents from a timestep and a text.
+"""Training the U-Net: its data and its loss; `plans` has the steps and the learning rates.
 
-The text is 77 states from the text encoder.
+It predicts the noise in noisy latents from a timestep and a text: 77 states from the encoder.
 
 The loss is the squared error of the predicted noise (Ho et al. 2020, Eq. 14), weighted by min-SNR-5
 (Hang et al. 2023, Eq. 8) and by 1/ᾱ, as the loss of v would weight it (Salimans and Ho 2022,
