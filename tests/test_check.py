@@ -220,6 +220,17 @@ def test_progress_is_kept_and_can_be_forgotten(home):
     assert not home.exists()
 
 
+def test_progress_shows_a_card_for_each_lesson(home):
+    check.alpha_bars(alpha_bars_by_hand)
+    card = check.progress("04")._repr_html_()
+    assert 'href="04_forward_noising.ipynb"><b>04</b> forward noising</a>' in card
+    assert "width: 20%" in card
+    assert "1 of 5 solved" in card
+    assert "✓ alpha_bars" in card
+    assert "· one_step" in card
+    assert check.progress()._repr_html_().count("<a href") == 11
+
+
 def test_a_damaged_progress_file_is_said_and_does_not_stop_the_lesson(home):
     home.write_text('{"solved": [')
     with pytest.warns(

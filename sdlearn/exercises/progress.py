@@ -11,6 +11,14 @@ from pathlib import Path
 from platformdirs import user_data_path
 
 BAR = 20
+CARD = (
+    "width: 170px; padding: 8px 12px; border-radius: 8px; "
+    "border: 1px solid var(--jp-border-color2, #c3cad1)"
+)
+TRACK = "height: 6px; margin: 6px 0; border-radius: 3px; background: rgba(127, 127, 127, 0.25)"
+FILLED = "height: 6px; border-radius: 3px; background: #2e7d3c"
+SMALL = "font-size: 90%; margin-top: 4px; opacity: 0.8"
+"""Styles that go with a light and with a dark page."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -21,12 +29,30 @@ class Progress:
     done: frozenset[str]
 
     def __repr__(self) -> str:
-        lessons = dict.fromkeys(lesson for lesson, _ in self.exercises)
-        lines = [
-            self._line(lesson, [name for of, name in self.exercises if of == lesson])
-            for lesson in lessons
-        ]
-        return "\n".join(lines)
+        return "\n".join(self._line(*of_lesson) for of_lesson in self._by_lesson().items())
+
+    def _repr_html_(self) -> str:
+        """A card for each lesson, which links to it."""
+        cards = "".join(self._card(*of_lesson) for of_lesson in self._by_lesson().items())
+        return f'<div style="display: flex; flex-wrap: wrap; gap: 10px">{cards}</div>'
+
+    def _by_lesson(self) -> dict[str, list[str]]:
+        named: dict[str, list[str]] = {}
+        for lesson, name in self.exercises:
+            named.setdefault(lesson, []).append(name)
+        return named
+
+    def _card(self, lesson: str, names: list[str]) -> str:
+        number, _, title = lesson.partition("_")
+        done = sum(name in self.done for name in names)
+        marked = "<br>".join(f"{'✓' if name in self.done else '·'} {name}" for name in names)
+        return (
+            f'<div style="{CARD}"><a href="{lesson}.ipynb"><b>{number}</b> '
+            f"{title.replace('_', ' ')}</a>"
+            f'<div style="{TRACK}"><div style="{FILLED}; width: {done / len(names):.0%}"></div>'
+            f"</div>{done} of {len(names)} solved"
+            f'<div style="{SMALL}">{marked}</div></div>'
+        )
 
     def _line(self, lesson: str, names: list[str]) -> str:
         done = [name for name in names if name in self.done]
@@ -45,6 +71,7 @@ class Record:
     """The first guess at each question: its name, and the option."""
 
     def with_solved(self, name: str) -> Record:
+        """The record with one more solved exercise."""
         return Record(self.solved | {name}, self.guesses)
 
     def with_guess(self, name: str, option: str) -> Record:
