@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,34 @@ QUIET += ["--disable-component-update", "--disable-sync"]
 NO_WINDOWING = '{"windowingMode": "none"}'
 
 
+@contextmanager
+def served(command: list[str], environment: dict[str, str], home: Path):
+    """A Jupyter server that keeps its settings in `home`: gives its address, and ends it."""
+    settings = home / "settings" / "@jupyterlab" / "notebook-extension"
+    settings.mkdir(parents=True)
+    (settings / "tracker.jupyterlab-settings").write_text(NO_WINDOWING)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    token = secrets.token_hex(8)
+    environment = environment | {
+        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
+        "SDLEARN_HOME": str(home / "progress"),
+    }
+    command = [*command, "--no-browser", "--ip=127.0.0.1", "--allow-root", f"--port={port}"]
+    command.append(f"--IdentityProvider.token={token}")
+    with (home / "log").open("w") as log:
+        server = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait_for(lambda: urllib.request.urlopen(f"{url}/api?token={token}"), 60)
+        yield lambda path: f"{url}{path}?token={token}&reset"
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
 @pytest.fixture(scope="module", params=["no subshells", "subshells"])
 def lab(request, tmp_path_factory):
     """JupyterLab on a copy of the notebooks.
@@ -49,38 +78,27 @@ def lab(request, tmp_path_factory):
     """
     home = tmp_path_factory.mktemp("lab")
     shutil.copytree(ROOT / "notebooks", home / "notebooks", ignore=shutil.ignore_patterns(".*"))
-    settings = home / "settings" / "@jupyterlab" / "notebook-extension"
-    settings.mkdir(parents=True)
-    (settings / "tracker.jupyterlab-settings").write_text(NO_WINDOWING)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    token = secrets.token_hex(8)
     environment = start.environment() if request.param == "no subshells" else dict(os.environ)
-    environment["JUPYTERLAB_SETTINGS_DIR"] = str(home / "settings")
-    environment["SDLEARN_HOME"] = str(home / "progress")
-    command = [
-        sys.executable,
-        "-m",
-        "jupyterlab",
-        "--no-browser",
-        "--ip=127.0.0.1",
-        f"--port={port}",
-    ]
-    command += [
-        f"--IdentityProvider.token={token}",
-        f"--notebook-dir={home / 'notebooks'}",
-        "--allow-root",
-    ]
-    with (home / "log").open("w") as log:
-        server = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        _wait_for(lambda: urllib.request.urlopen(f"{url}/api?token={token}"), 60)
-        yield lambda name: f"{url}/lab/tree/{name}?token={token}&reset"
-    finally:
-        server.terminate()
-        server.wait(20)
+    command = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={home / 'notebooks'}"]
+    with served(command, environment, home) as address:
+        yield lambda name: address(f"/lab/tree/{name}")
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch):
+    """The course as start.py opens it, in a copy of the folder."""
+    root = tmp_path / "course"
+    shutil.copytree(ROOT / "notebooks", root / "notebooks", ignore=shutil.ignore_patterns(".*"))
+    shutil.copytree(ROOT / ".jupyter", root / ".jupyter")
+    (root / "assets" / "tiny-sd").mkdir(parents=True)
+    shutil.copy(ROOT / "assets" / "tiny-sd" / "README.md", root / "assets" / "tiny-sd")
+    monkeypatch.setattr(start, "ROOT", root)
+    monkeypatch.setattr(start, "OWN", root / "my-lessons")
+    _, *rest = start.lab([])
+    home = tmp_path / "home"
+    home.mkdir()
+    with served([sys.executable, *rest], start.environment(), home) as address:
+        yield address
 
 
 def _wait_for(attempt, timeout):
@@ -218,6 +236,24 @@ def test_lesson_00_runs_and_a_typed_prompt_gives_a_new_picture(lab, page, tmp_pa
     stopped = shown(page)
     page.wait_for_timeout(1500)
     assert np.array_equal(shown(page), stopped)
+
+
+def test_an_own_copy_opens_with_nothing_spoiled_and_nothing_to_save(desk, page, tmp_path):
+    page.goto(desk("/"))
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell")
+    assert "/lab/tree/my-lessons/00_start_here.ipynb" in page.url
+    page.wait_for_selector("text=/ \\| Idle/")
+    assert page.locator(".jp-OutputArea-output").count() == 0
+    page.locator("a[href*='tiny-sd/README']").first.click()
+    playwright.expect(page.locator(".jp-MarkdownViewer")).to_contain_text(
+        "A complete, small", ignore_case=True
+    )
+    screenshot(page, "desk-card", tmp_path)
+    tab = page.locator(".lm-TabBar-tab", has_text="00_start_here").last
+    tab.click()
+    tab.locator(".lm-TabBar-tabCloseIcon").click()
+    playwright.expect(page.locator(".jp-Notebook")).to_have_count(0)
+    assert page.locator(".jp-Dialog").count() == 0
 
 
 ONE_STEP = """def one_step(before, beta, noise):
