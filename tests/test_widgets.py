@@ -12,6 +12,7 @@ import torch
 from matplotlib.patches import FancyArrowPatch
 from PIL import Image
 
+import sdlearn.widgets.live as live_work
 import sdlearn.widgets.painter as painter_module
 from sdlearn import plots
 from sdlearn.compression import decode, encode, scale
@@ -172,10 +173,11 @@ def test_the_pipeline_of_image_to_image_begins_at_a_picture(random_model):
 
 def test_a_lit_stage_stands_out(random_model):
     plain, lit = (
-        [patch.get_linewidth() for patch in plots.pipeline(random_model, stage).axes[0].patches]
+        [patch.get_facecolor() for patch in plots.pipeline(random_model, stage).axes[0].patches]
         for stage in (None, "unet")
     )
-    assert [b - a for a, b in zip(plain, lit, strict=True) if a != b] == [2]  # one thicker edge
+    ((before, after),) = [pair for pair in zip(plain, lit, strict=True) if pair[0] != pair[1]]
+    assert sum(after[:3]) < sum(before[:3]) / 2  # one dark box
 
 
 def test_a_strip_shows_every_picture_with_its_title():
@@ -338,10 +340,53 @@ def test_live_work_shows_its_latest_and_ends():
     live = Live(counted(5), 5)
     live.wait(10)
     assert (live.shown.done, live.progress.value, live.finished, live.error) == (5, 5, True, None)
-    assert live.said.value == "&lt;step&gt; 5"
+    assert live.said.value == "5 of 5: &lt;step&gt; 5"
     assert live.image.value == to_jpeg(live.shown.picture)
     assert live.stop_button.disabled
     assert live.go_button.disabled
+
+
+def test_live_work_moves_its_bar_at_every_step_and_keeps_the_latest_picture(monkeypatch):
+    now, said = [100.0], []
+    monkeypatch.setattr(live_work.time, "monotonic", lambda: now[0])
+
+    def steps():
+        for done in range(1, 5):
+            now[0] += 50
+            yield Shown(done, "", Image.new("RGB", (9, 9), "red") if done == 2 else None)
+            said.append((live.progress.value, live.said.value, bytes(live.image.value)))
+
+    live = Live(steps(), 4, start=False)
+    empty = bytes(live.image.value)
+    live.go_on()
+    live.wait(10)
+    assert [text for _, text, _ in said] == [
+        "1 of 4, about 2 min left",
+        "2 of 4, about 2 min left",
+        "3 of 4, about 50 s left",
+        "4 of 4",
+    ]
+    assert [value for value, _, _ in said] == [1, 2, 3, 4]
+    red = said[1][2]
+    assert [picture for _, _, picture in said] == [empty, red, red, red]
+    assert red != empty
+
+
+def test_the_time_left_counts_from_where_one_went_on(monkeypatch):
+    now, gate = [0.0], threading.Event()
+    monkeypatch.setattr(live_work.time, "monotonic", lambda: now[0])
+    live = Live(counted(4, gate), 4)
+    live.stop()
+    gate.set()
+    live.wait(10)
+    assert live.progress.value == 1
+    now[0], said = 1000.0, []
+    live.said.observe(lambda change: said.append(change["new"]), names="value")
+    live._steps = (step for step in list(live._steps) if not now.__setitem__(0, now[0] + 10))
+    live.go_on()
+    live.wait(10)
+    assert said[0] == "starting …"
+    assert said[1].startswith("2 of 4, about 20 s left")
 
 
 def test_live_work_stops_and_goes_on_where_it_was():
@@ -383,8 +428,10 @@ def test_an_interrupt_of_the_wait_stops_live_work(monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(live._work.thread, "join", interrupted)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt) as stopped:
             live.wait()
+    assert stopped.value._render_traceback_()[0].startswith("Stopped.")
+    assert not live.stop_button.waiting
     gate.set()
     live.wait(10)
     assert (live.shown.done, live.finished) == (1, False)

@@ -23,6 +23,7 @@ from sdlearn.loading import Components
 from sdlearn.pipeline import or_defaults
 from sdlearn.widgets.latest import DrawingBox, Latest
 from sdlearn.widgets.point_picker import PointPicker
+from sdlearn.widgets.stop_button import StopButton
 
 SIDE = 376
 """The side of each of the two pictures, in pixels."""
@@ -109,7 +110,7 @@ class AttentionExplorer(DrawingBox):
         self.draw_button = ipywidgets.Button(
             description="Draw", icon="paint-brush", button_style="primary"
         )
-        self.stop_button = ipywidgets.Button(description="Stop", icon="stop", disabled=True)
+        self.stop_button = StopButton(self.stop)
         self.progress = ipywidgets.IntProgress(0, 0, self.steps, layout={"width": "250px"})
         self.step_slider = ipywidgets.IntSlider(
             0, 0, 0, description="Step", readout=False, layout=wide
@@ -140,7 +141,6 @@ class AttentionExplorer(DrawingBox):
         )
         self.text.observe(lambda _: self.draw(), names="value")
         self.draw_button.on_click(lambda _: self.draw())
-        self.stop_button.on_click(lambda _: self.stop())
         for control in (self.step_slider, self.word_choice, self.head_choice):
             control.observe(lambda _: self._show(), names="value")
         self.layer_choice.observe(lambda _: self._offer_heads(), names="value")

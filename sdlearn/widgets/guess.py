@@ -52,7 +52,7 @@ class Guess(ipywidgets.VBox):
         asked = ipywidgets.HTMLMath(f"<b>Your guess.</b> {question}")
         super().__init__([asked, *self.buttons.values(), self.comment, self.hidden])
         self.add_class("sdlearn-guess")
-        if chosen in comments:  # not so if the options are other ones by now
+        if chosen in comments:  # the options may have changed since
             self.remember = lambda option: None
             self.choose(chosen)
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import html
 import threading
+import time
 from collections.abc import Callable, Iterable
 
-import ipywidgets
-
 from sdlearn.widgets.static import PictureBox
+from sdlearn.widgets.stop_button import StopButton
 
 
 class Latest:
     """Runs the latest work it was given; any earlier work is abandoned at its next step.
 
     Work is an iterable of functions without arguments. Iterating does the work, on the thread, and
-    each function shows a result. Once the work was stopped, none of its functions is called.
+    each function shows a result. Once the work is stopped, none of its functions is called.
 
     Args:
         failed: called with the exception that ended the work, unless newer work has begun.
@@ -43,13 +43,14 @@ class Latest:
             self.thread.start()
 
     def stop(self) -> None:
-        """Give up the work at its next step."""
+        """Abandon the work at its next step."""
         self._stop.set()
 
     def wait(self, timeout: float | None = None) -> None:
         """Wait until the work has ended."""
-        if self.thread:
-            self.thread.join(timeout)
+        end = None if timeout is None else time.monotonic() + timeout
+        while self.running and (end is None or time.monotonic() < end):
+            self.thread.join(0.1)  # in short pieces: Windows cannot interrupt a long one
 
     def _run(self, work: Iterable[Callable[[], None]], stop: threading.Event) -> None:
         try:
@@ -67,11 +68,18 @@ class Latest:
                 self._busy(False)
 
 
+class Stopped(KeyboardInterrupt):
+    """The work that a cell waited for was stopped: the cell ends, in one line."""
+
+    def _render_traceback_(self) -> list[str]:
+        return ["Stopped. The cells below need what was not finished: go on, or run it again."]
+
+
 class DrawingBox(PictureBox):
     """A widget that draws on a thread, with a button that stops the drawing."""
 
     _work: Latest
-    stop_button: ipywidgets.Button
+    stop_button: StopButton
     error: Exception | None
     """The exception that ended the latest drawing, or None."""
 
@@ -86,13 +94,17 @@ class DrawingBox(PictureBox):
     def wait(self, timeout: float | None = None) -> None:
         """Wait until the drawing has ended.
 
-        A kernel that is waiting does not notice clicks: to stop the drawing, interrupt the kernel.
+        Raises:
+            Stopped: the wait was interrupted, by Stop or from the kernel; so was the drawing.
         """
+        self.stop_button.waiting = True
         try:
             self._work.wait(timeout)
         except KeyboardInterrupt:
             self.stop()
-            raise
+            raise Stopped from None
+        finally:
+            self.stop_button.waiting = False
 
     def _failed(self, error: Exception) -> None:
         self.error = error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -15,16 +16,20 @@ from sdlearn._support.arguments import whole_number
 from sdlearn._support.checked import checked
 from sdlearn.images import figure_to_picture, to_jpeg
 from sdlearn.widgets.latest import DrawingBox, Latest
+from sdlearn.widgets.stop_button import StopButton
 
 
 @checked
 @dataclass(frozen=True, repr=False)
 class Shown:
-    """What long work has to show: the number of steps done, a line of text, a picture or Figure."""
+    """What long work has to show: how much is done, a line of text, and a new picture or Figure.
+
+    Without a picture, the one before stays.
+    """
 
     done: int
-    text: str
-    picture: Image.Image | Figure
+    text: str = ""
+    picture: Image.Image | Figure | None = None
 
     def __repr__(self) -> str:
         return f"Shown after {self.done}: {self.text}"
@@ -34,10 +39,11 @@ class Shown:
 class Live(DrawingBox):
     """Runs a generator of `Shown` on its own thread, so that the notebook stays free.
 
-    Stop ends the work after the next `Shown`, and Go on continues from there. Only one `Live` runs
-    at a time: when one starts, it stops the one before, so running a cell twice does not train the
-    same network on two threads. `shown` is the latest `Shown`, and `error` the exception that ended
-    the work, if any. `wait()` blocks until the work has ended or was stopped.
+    A bar and the time left follow every `Shown`. Stop ends the work after the next one, and Go on
+    continues from there. Only one `Live` runs at a time: when one starts, it stops the one before,
+    so running a cell twice does not train the same network on two threads. `shown` is the latest
+    `Shown`, and `error` the exception that ended the work, if any. `wait()` blocks until the work
+    has ended or was stopped.
     """
 
     _latest: ClassVar[Live | None] = None
@@ -49,13 +55,13 @@ class Live(DrawingBox):
         self.shown: Shown | None = None
         self.error: Exception | None = None
         self.finished = False
+        self._began = (0.0, 0)
         self.progress = ipywidgets.IntProgress(0, 0, total, layout=ipywidgets.Layout(width="512px"))
         self.go_button = ipywidgets.Button(description="Go on", icon="play", disabled=True)
-        self.stop_button = ipywidgets.Button(description="Stop", icon="stop", disabled=True)
+        self.stop_button = StopButton(self.stop)
         self.said = ipywidgets.HTML()
         self.image = ipywidgets.Image(format="jpeg", value=to_jpeg(_before()))
         self.go_button.on_click(lambda _: self.go_on())
-        self.stop_button.on_click(lambda _: self.stop())
         buttons = ipywidgets.HBox([self.go_button, self.stop_button])
         super().__init__([self.progress, buttons, self.said, self.image])
         if start:
@@ -66,6 +72,8 @@ class Live(DrawingBox):
         if self.running or self.finished:
             return
         before, Live._latest = Live._latest, self
+        self._began = time.monotonic(), self.progress.value
+        self._say("starting …")
         self._work.start(self._go_on_after(before))
 
     def _go_on_after(self, before: Live | None) -> Iterator[Callable[[], None]]:
@@ -86,16 +94,35 @@ class Live(DrawingBox):
         self.go_button.disabled = busy or self.finished
 
     def _show(self, shown: Shown) -> None:
+        self.shown = shown
+        self.progress.value = shown.done
+        self._say(html.escape(self._how_far(shown)))
         picture = shown.picture
         if isinstance(picture, Figure):
             picture = figure_to_picture(picture)
-        self.shown = shown
-        self.progress.value = shown.done
-        self._say(html.escape(shown.text))
-        self.image.value = to_jpeg(picture.convert("RGB"))
+        if picture is not None:
+            self.image.value = to_jpeg(picture.convert("RGB"))
+
+    def _how_far(self, shown: Shown) -> str:
+        """The line under the bar, such as "37 of 600, about 40 s left: loss 0.12"."""
+        then, before = self._began
+        pace = (time.monotonic() - then) / max(shown.done - before, 1)
+        left = time_left(pace * (self.progress.max - shown.done))
+        return f"{shown.done} of {self.progress.max}{left}" + (
+            f": {shown.text}" if shown.text else ""
+        )
 
     def __repr__(self) -> str:
         return f"Live({self.progress.value} of {self.progress.max})"
+
+
+def time_left(seconds: float) -> str:
+    """What is said of the time that is left: nothing of less than half a second."""
+    if seconds < 0.5:
+        return ""
+    return (
+        f", about {seconds:.0f} s left" if seconds < 90 else f", about {seconds / 60:.0f} min left"
+    )
 
 
 def _rest() -> None:

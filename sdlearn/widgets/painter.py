@@ -16,6 +16,7 @@ from sdlearn.loading import Components
 from sdlearn.pipeline import latents_to_images, or_defaults, text_to_latents
 from sdlearn.text import split_words
 from sdlearn.widgets.latest import DrawingBox, Latest
+from sdlearn.widgets.stop_button import StopButton
 
 
 @checked
@@ -54,14 +55,13 @@ class Painter(DrawingBox):
         self.draw_button = ipywidgets.Button(
             description="Draw", icon="paint-brush", button_style="primary"
         )
-        self.stop_button = ipywidgets.Button(description="Stop", icon="stop", disabled=True)
+        self.stop_button = StopButton(self.stop)
         self.progress = ipywidgets.IntProgress(0, 0, self.steps, layout=full)
         self.said = ipywidgets.HTML()
         self.image = ipywidgets.Image(
             format="jpeg", width=512, height=512, value=_jpeg_or_grey(picture, model.side)
         )
         self.draw_button.on_click(lambda _: self.draw())
-        self.stop_button.on_click(lambda _: self.stop())
         self.text.observe(lambda _: self.draw(), names="value")
         controls = ipywidgets.HBox([self.seed, self.guidance])
         buttons = ipywidgets.HBox([self.draw_button, self.stop_button])

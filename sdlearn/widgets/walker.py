@@ -23,7 +23,7 @@ PIXELS = 450
 
 @checked
 class Walker(PictureBox):
-    """Click anywhere in the plane: a noisy point is dropped there, and its way back is drawn.
+    """Click anywhere in the plane: a noisy point is dropped there, and its path back is drawn.
 
     You can read `walk` (the points of the way), and set `point`.
 
