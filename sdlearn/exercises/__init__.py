@@ -1,8 +1,7 @@
-"""The exercises of every lesson, one module a lesson: what is asked for and which mistakes are
-known.
+"""The exercises, one module per lesson: what each asks for, and which mistakes it knows.
 
-A module that holds a `lesson` is one; lessons stand in the order of their numbers, and exercises in
-the order of their declarations.
+Every module with a `lesson` in it is found by itself. Lessons are ordered by name, exercises by
+their place in the module.
 """
 
 from __future__ import annotations

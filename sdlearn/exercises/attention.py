@@ -408,7 +408,7 @@ PAGES = tuple(range(3000, 3012))
 T = 950
 POINTING = 0.6
 BETTER = 0.003
-"""How much more than the average of all layers the learner's maps have to cover, in IoU."""
+"""By how much the IoU of the learner's maps must exceed that of the average of all layers."""
 
 
 def _pages() -> Iterator[tuple[Scene, Maps, Tensor]]:

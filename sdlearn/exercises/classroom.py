@@ -1,9 +1,9 @@
-"""For instructors: `python -m sdlearn.exercises.classroom FOLDER` makes a course folder for
-nbgrader of the lessons.
+"""For instructors: make an nbgrader course folder of the lessons.
 
-Every exercise becomes a cell to be solved and a check worth one point. The instructor's version in
-`source` holds the solutions between nbgrader's marks; `nbgrader generate_assignment LESSON`, run in
-the folder, makes the students' version without them in `release`.
+`python -m sdlearn.exercises.classroom FOLDER` writes it. Every exercise becomes a cell to be solved
+and a check worth one point. The instructor's version in `source` holds the solutions between
+nbgrader's marks; `nbgrader generate_assignment LESSON`, run in the folder, makes the students'
+version without them in `release`.
 """
 
 from __future__ import annotations
@@ -29,8 +29,7 @@ c.ExecutePreprocessor.timeout = 900
 
 
 def make(folder: Path, notebooks: Path = NOTEBOOKS) -> list[str]:
-    """Write the course folder; returns the names of its assignments, one for each lesson with
-    exercises.
+    """Write the course folder, and return the names of its assignments.
 
     Raises:
         FileExistsError: there is something in the folder already, perhaps somebody's grades.
@@ -75,9 +74,7 @@ def _for_class(cell: NotebookNode, text: str) -> Iterator[NotebookNode]:
 
 
 def solved(stub: str, solution: str) -> str:
-    """The stub with the solution's body, between nbgrader's marks, where it raises
-    NotImplementedError.
-    """
+    """The stub, with the solution between nbgrader's marks in place of `raise`."""
     raised = ast.parse(stub).body[-1].body[-1]
     (function,) = [node for node in ast.parse(solution).body if isinstance(node, ast.FunctionDef)]
     body = solution.splitlines()[function.body[0].lineno - 1 : function.end_lineno]
@@ -87,9 +84,7 @@ def solved(stub: str, solution: str) -> str:
 
 
 def _graded(source: str, name: str, solution: bool) -> NotebookNode:
-    """A cell with nbgrader's metadata, in its schema 3: to be solved, or to be graded with one
-    point.
-    """
+    """A cell with nbgrader's metadata (schema 3): to be solved, or worth one point."""
     told = {
         "grade_id": name,
         "schema_version": 3,
@@ -102,6 +97,7 @@ def _graded(source: str, name: str, solution: bool) -> NotebookNode:
 
 
 def main() -> None:
+    """The command line."""
     parser = argparse.ArgumentParser(
         prog="python -m sdlearn.exercises.classroom",
         description=__doc__,

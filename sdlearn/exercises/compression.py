@@ -191,7 +191,7 @@ def _draw_divergence(answer: Callable) -> Figure:
     },
 )
 def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL to the standard normal distribution, a number for each picture of the batch."""
+    """KL divergence from the standard normal distribution, one number for each picture."""
     return _kl(mean, log_variance).sum(dim=1)
 
 

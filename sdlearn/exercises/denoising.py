@@ -55,7 +55,7 @@ def _clean(noisy: Tensor, predicted: Tensor, alpha_bar: float) -> Tensor:
 
 
 def _down(step: Callable, stride: int = 100) -> Tensor:
-    """From the top of the ladder to its end with any step function, some rungs at a time."""
+    """Denoise from the top of the ladder with any step function, `stride` timesteps at a time."""
     rungs = list(range(999, 0, -stride))
     alpha_bars = [*Schedule.of(tiny().scheduler).alpha_bars[rungs].tolist(), 1.0]
     latents = _start()
@@ -127,8 +127,10 @@ def _loop(
     fed: Callable = lambda latents, noise: latents,
     bars: Callable = lambda schedule: schedule.alpha_bars,
 ) -> Callable:
-    """The loop with something wrong in it: which ᾱ comes next, what a step does, what the
-    prediction is fed, or what is taken for ᾱ.
+    """The loop with one thing wrong in it.
+
+    following: gives the next ᾱ. step: goes there. fed: gives what `predict` gets. bars: gives what
+    is used as ᾱ.
     """
 
     def run(predict: Predict, schedule: Schedule, noise: Tensor, timesteps: list[int]) -> Tensor:
@@ -381,21 +383,19 @@ guided.mistakes(
 
 WEAK, STRONG, GLARING = 3.0, 12.0, 30.0
 TOWARDS = 0.05
-"""How much more the result has to point along (conditional - unconditional), as a cosine."""
+"""By how much the cosine with (conditional - unconditional) has to grow."""
 LEAST, MOST = 0.85, 1.15
-"""How many times the conditional prediction's spread the result has to have."""
+"""The allowed spread of the result, as multiples of the conditional prediction's."""
 
 
 def _predictions() -> tuple[Tensor, Tensor]:
-    """What the small model predicts without and with a sentence, at t = 800, made to
-    differ more.
-    """
+    """The small model's two predictions at t = 800, with their difference enlarged."""
     empty, caption = (predictor(tiny(), text)(_start(5), 800) for text in ("", PROMPT))
     return empty, empty + 4 * (caption - empty)
 
 
 def _drawn_strongly(combine: Callable) -> Figure:
-    """What plain guidance and the learner's draw, from the same noise."""
+    """Pictures by plain guidance and by the learner's, from the same noise."""
     scales = (WEAK, STRONG, GLARING)
     yours = [picture_of(_guided_down(combine, scale)) for scale in scales]
     titles = [f"{whose}, scale {scale:g}" for whose in ("plain", "yours") for scale in scales]

@@ -1,4 +1,4 @@
-"""What a wrong result gives away, where it is no known mistake, and the case to redo on paper."""
+"""What a wrong result reveals when it matches no known mistake, and the case to redo on paper."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 SMALL = 12
-"""So many numbers are written out; of more, only the shape."""
+"""Tensors of at most this many numbers are written out; of larger ones, only the shape."""
 
 Pair = tuple[Tensor, Tensor]
 """A learner's result and the right one, both float64."""
@@ -28,7 +28,7 @@ def relation(pairs: list[Pair]) -> str | None:
     if not any(right.numel() > 1 for _, right in pairs) and len(pairs) < 2:
         return None  # any two numbers are multiples of each other
     if all(close(mine, right) for mine, right in pairs):
-        return None  # asked for is more than these numbers, or fewer digits
+        return None  # right as numbers, but not as what the exercise compares
     for said, turned in _turned(max(right.ndim for _, right in pairs)):
         if all(_turns_into(mine, right, turned) for mine, right in pairs):
             return said
@@ -153,14 +153,14 @@ def _rounded(pairs: list[Pair]) -> str | None:
 # --- where they part ------------------------------------------------------------------------------
 
 FEW = 4
-"""So many numbers of a result are said in the line itself; more are folded beneath it."""
+"""Results of at most this many numbers are shown in the message; larger ones, only in the case."""
 
 Call = dict[str, Tensor]
 """The arguments of one call, by name."""
 
 
 def difference(mine: Tensor, right: Tensor) -> str:
-    """A wrong result and the right one, or of many numbers the first that differs."""
+    """A wrong result and the right one; of many numbers, only the first that differs."""
     if right.numel() <= FEW:
         return f"{written(right)} was expected, got {written(mine)}"
     apart = ~torch.isclose(mine, right, rtol=1e-4, atol=1e-5)
@@ -186,7 +186,7 @@ def calls(answer: Callable, case: tuple) -> list[Call]:
 
 
 def asked_wrongly(mine: list[Call], right: list[Call]) -> str:
-    """The first call of a network that differs from the right way's."""
+    """The first call of the network that differs from the right one, in words."""
     if len(mine) > 2 * len(right):
         return f"The network is called {len(mine)} times, where {len(right)} were expected"
     for number, (asked, expected) in enumerate(zip(mine, right, strict=False), 1):
@@ -219,14 +219,14 @@ def _instead(got: Tensor, expected: Tensor) -> str:
 def redone(
     names: Iterable[str], case: tuple, steps: Mapping[str, object], mine: Tensor, right: Tensor
 ) -> str:
-    """The arguments of one case, the steps of doing it by hand, what was expected and what came."""
+    """The arguments of one case, the steps by hand, what was expected and what was returned."""
     by_hand = f"\n\nby hand:\n{listed(steps, tuple(steps.values()))}\n" if steps else ""
     results = f"expected: {written(right)}\ngot:      {written(mine)}"
     return f"{listed(names, case)}{by_hand}\n{results}{_parting(mine, right)}"
 
 
 def listed(names: Iterable[str], case: tuple) -> str:
-    """The arguments of one case, a line each."""
+    """The arguments of one case, one per line."""
     return "\n".join(f"{name} = {written(value)}" for name, value in zip(names, case, strict=False))
 
 
@@ -246,9 +246,7 @@ def _parting(mine: Tensor, right: Tensor) -> str:
 
 
 def written(value: Any) -> str:
-    """A value in short: small tensors as numbers, large ones by their shape, functions by what
-    their docstring says first.
-    """
+    """A value in short: small tensors as numbers, large ones by shape, functions by docstring."""
     if isinstance(value, Tensor):
         if value.numel() > SMALL:
             return f"tensor {shape_of(value)}"
@@ -270,4 +268,5 @@ def _numbers(value: Any) -> str:
 
 
 def shape_of(value: Tensor) -> str:
+    """A shape as text, such as 3×64×64."""
     return "×".join(map(str, value.shape)) or "()"

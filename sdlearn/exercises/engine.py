@@ -1,7 +1,7 @@
 """How an exercise is declared, and how an answer to it is graded.
 
 An exercise is the course's own function with cases to compare on; its mistakes are known wrong
-ways, in pairs of what to say and what was done:
+functions, each after the text that a learner reads:
 
     lesson = Lesson("04_forward_noising")
 
@@ -60,7 +60,7 @@ CUT_OFF = (
     "`.item()`, `.detach()`, `float()`, `torch.tensor()` or `torch.no_grad()`"
 )
 LONG = 90
-"""A case of more letters is not said in the line itself; it stands beneath it."""
+"""A case that takes more characters than this is shown beneath the message, not in it."""
 
 
 class Lesson:
@@ -84,11 +84,12 @@ class Lesson:
         Args:
             cases: gives the arguments to try, the smallest first.
             picture: draws the learner's function at work, beside the right one.
-            near: is a result as good as the right one? By default, equal to within rounding.
+            near: decides whether a result is as good as the right one; by default, equality to
+                within rounding.
             learns: for a function that networks are trained with, a case and a tensor in it that
                 the gradient of the result has to reach.
             by_hand: the intermediate results of a case, by name, to redo it on paper.
-            asks: what a way asks a network in a case, call by call.
+            asks: the calls that a function makes to the network of a case, in order.
         """
         near = near or equal
         return lambda right: self._add(
@@ -145,7 +146,10 @@ class AnyExercise(ABC):
 
 @dataclass(frozen=True, eq=False)
 class Exercise(AnyExercise):
-    """What is asked for, how it is recognised, and how it goes wrong. Called, it is the answer."""
+    """What is asked for, how a right answer is recognised, and how wrong ones go wrong.
+
+    Calling it runs the course's own function.
+    """
 
     lesson: str
     right: Callable
@@ -156,10 +160,11 @@ class Exercise(AnyExercise):
     by_hand: Callable[..., dict[str, object]] | None = None
     asks: Callable[[Callable, Case], list[Call]] | None = None
     known: dict[str, Callable] = field(default_factory=dict)
-    """Known mistakes: for each, what to say and the wrong way."""
+    """Known mistakes: the wrong functions, by the text that a learner reads."""
 
     @property
     def name(self) -> str:
+        """The function's own name."""
         return self.right.__name__
 
     @cached_property
@@ -172,7 +177,7 @@ class Exercise(AnyExercise):
         return {}
 
     def result(self, way: Callable, case: Case) -> object:
-        """What one of the exercise's own ways gives for one of its cases, worked out once."""
+        """What one of the exercise's own functions returns for a case, computed once."""
         key = id(way), id(case)
         if key not in self._results:
             self._results[key] = way(*copied(case))
@@ -182,7 +187,7 @@ class Exercise(AnyExercise):
         return self.right(*arguments, **named)
 
     def mistakes(self, *pairs: str | Callable) -> None:
-        """Add known mistakes in pairs: what to say, and the wrong way. They are tried in order.
+        """Add known mistakes in pairs: a text, and a wrong function. They are tried in order.
 
         Raises:
             TypeError: something other than a text and a function, in turn.
@@ -217,7 +222,7 @@ class Exercise(AnyExercise):
         return Grade(self.name, False, message, picture, self._redone(case, result))
 
     def _tried(self, answer: Callable) -> tuple[list[tuple[Case, object]], Grade | None]:
-        """The cases and their results, up to the first that raises, and what is said of that."""
+        """The cases and their results, up to the first that raises, and the grade for that."""
         pairs = []
         for case in self.tried:
             try:
@@ -230,7 +235,7 @@ class Exercise(AnyExercise):
         return pairs, None
 
     def _try(self, answer: Callable, case: Case) -> object:
-        """The answer's result for a case; its arguments have to be as they were."""
+        """The answer's result for a case; raise Unmet if it changed its arguments."""
         given = copied(case)
         result = answer(*given)
         for name, before, after in zip(self._names(), case, given, strict=False):
@@ -263,8 +268,8 @@ class Exercise(AnyExercise):
         return gradient
 
     def _check_own_dice(self, answer: Callable) -> None:
-        """The global random numbers have to be as they were: later cells use them, too."""
-        torch.manual_seed(2**31 - 1)  # where no learner begins
+        """Raise Unmet if the answer changed torch's global random state, which later cells use."""
+        torch.manual_seed(2**31 - 1)  # a seed that no learner would choose
         before = torch.random.get_rng_state()
         answer(*copied(self.tried[0]))
         if not torch.equal(before, torch.random.get_rng_state()):
@@ -275,7 +280,7 @@ class Exercise(AnyExercise):
             )
 
     def _draw(self, answer: Callable) -> Figure | None:
-        """The picture, for which results of any kind become tensors."""
+        """The picture; it gets every result as a tensor, whatever kind the answer returns."""
 
         @wraps(answer)
         def drawable(*arguments, **named):
@@ -286,7 +291,7 @@ class Exercise(AnyExercise):
     def _draw_if_possible(self, answer: Callable) -> Figure | None:
         try:
             return self._draw(answer)
-        except Exception:  # a wrong answer may give what cannot be drawn
+        except Exception:  # a wrong answer may return something that cannot be drawn
             return None
 
     def _mistake(self, pairs: list[tuple[Case, object]]) -> str | None:
@@ -302,7 +307,7 @@ class Exercise(AnyExercise):
                 if all(self.near(result, self.result(way, case)) for case, result in pairs):
                     return says
             except (ArithmeticError, RuntimeError, IndexError, ValueError):
-                continue  # a wrong way may fail where the learner's does not
+                continue  # a wrong function may fail where the learner's does not
         return None
 
     def _difference(self, answer: Callable, pairs: list, wrong: list) -> str:
@@ -324,7 +329,7 @@ class Exercise(AnyExercise):
     def _relation(self, pairs: list) -> str | None:
         try:
             return relation([self._compared(*pair) for pair in pairs])
-        except (TypeError, ValueError, RuntimeError):  # a result in another case is no tensor
+        except (TypeError, ValueError, RuntimeError):  # the result of another case is not a tensor
             return None
 
     def _compared(self, case: Case, result: object) -> tuple[Tensor, Tensor]:
@@ -335,7 +340,7 @@ class Exercise(AnyExercise):
         )
 
     def _on_the_way(self, answer: Callable, case: Case) -> str:
-        """Where the answer parts from the right way, in what it asks a network."""
+        """The first call to the network that differs from the right one, as a sentence."""
         if self.asks is None:
             return ""
         return ". " + asked_wrongly(*(self.asks(way, case) for way in (answer, self.right)))
@@ -366,6 +371,7 @@ class OpenExercise(AnyExercise):
 
     @property
     def name(self) -> str:
+        """The function's own name."""
         return self.attempt.__name__
 
     def _grade(self, answer: object) -> Grade:

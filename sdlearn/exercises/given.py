@@ -38,7 +38,7 @@ def pixels_of(scene: Scene, size: int) -> Tensor:
 
 
 def latents_of(pixels: Tensor) -> Tensor:
-    """What the small model's encoder makes of pixels, scaled."""
+    """The small model's scaled latents of pixels."""
     return scale(tiny().vae, encode(tiny().vae, pixels).mean)
 
 

@@ -20,7 +20,7 @@ class Grade:
     message: str
     draw: Callable[[], Figure | None] = lambda: None
     case: str = ""
-    """A case that went wrong, to redo: what went in, what was expected and what came."""
+    """A case that went wrong, to redo: the arguments, what was expected and what was returned."""
 
     @cached_property
     def picture(self) -> Figure | None:
@@ -29,6 +29,7 @@ class Grade:
 
     @property
     def mark(self) -> str:
+        """✓, ✗, or · for not attempted."""
         return {True: "✓", False: "✗", None: "·"}[self.passed]
 
     def __repr__(self) -> str:

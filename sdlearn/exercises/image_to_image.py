@@ -279,7 +279,7 @@ def _mask() -> Tensor:
 def kept_outside(
     drawn: Tensor, clean: Tensor, noise: Tensor, mask: Tensor, alpha_bar: float
 ) -> Tensor:
-    """What was drawn inside the mask, and the original, noised alike, outside."""
+    """What was drawn inside the mask; outside it the original, noised to the same level."""
     original = alpha_bar**0.5 * clean + (1 - alpha_bar) ** 0.5 * noise
     return mask * drawn + (1 - mask) * original
 
@@ -331,7 +331,7 @@ def _climb(
     into: Callable = lambda x0, e, x, bar: bar**0.5 * x0 + (1 - bar) ** 0.5 * e,
     asked: list[int] | None = None,
 ) -> Tensor:
-    """The way up with something wrong in it: other ᾱ, another way to step, or other t asked."""
+    """The loop upwards with one thing wrong: other ᾱ, another step, or other t for the network."""
     latents = clean
     alpha_bars = alpha_bars or [1.0, *schedule.alpha_bars[timesteps].tolist()]
     for t, alpha_bar, following in zip(
@@ -408,7 +408,7 @@ KEPT = 20.0
 
 
 FLAT = 0.1
-"""The spread that the colours of a world have at least, in [-1, 1]."""
+"""The least spread that the colours of the new world must have, with pixels in [-1, 1]."""
 
 
 def _as_picture(edited: object) -> Image.Image:

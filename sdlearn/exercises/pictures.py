@@ -52,7 +52,7 @@ def histograms(named: Mapping[str, torch.Tensor]) -> Figure:
 
 
 def heats(named: Mapping[str, object], **options) -> Figure:
-    """Matrices as maps beside each other. options: of matplotlib's `imshow`."""
+    """Matrices as maps beside each other. options: passed on to `imshow`."""
     figure = plots.new_figure(2.8)
     for axes, (name, values) in zip(figure.subplots(1, len(named)), named.items(), strict=True):
         shown = torch.as_tensor(values).detach().float().numpy()

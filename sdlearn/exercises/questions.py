@@ -12,7 +12,7 @@ FILE = Path(__file__).with_suffix(".toml")
 
 @dataclass(frozen=True)
 class Question:
-    """A question, and for each option what is said of it."""
+    """A question, and a comment on each option."""
 
     lesson: str
     name: str

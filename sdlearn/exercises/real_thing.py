@@ -196,9 +196,7 @@ def _with_v(of_v: Callable) -> Callable:
 
 @torch.no_grad()
 def _two_ways(answer: Callable) -> Figure:
-    """The small model's prediction for a noised page, as it is and made into v: the same picture
-    has to follow.
-    """
+    """x̂₀ of a noised page from the small model's noise, and from the same prediction as v."""
     model, t = tiny(), 600
     schedule = Schedule.of(model.scheduler)
     scene = compose([("red", "house")], "meadow", rng=4)
@@ -285,7 +283,7 @@ def _to_ring(x: Tensor, t: float) -> Tensor:
 
     It is E[ε - x₀ | x_t] = (x_t - E[x₀ | x_t]) / t.
     """
-    t = max(t, 1e-2)  # a wrong answer may ask at 0
+    t = max(t, 1e-2)  # a wrong answer may pass t = 0
     angles = torch.linspace(0, 2 * torch.pi, 41)[:-1]
     data = torch.stack([angles.cos(), angles.sin()], dim=1)
     share = (-torch.cdist(x, (1 - t) * data).square() / (2 * t**2)).softmax(dim=1)
@@ -338,9 +336,9 @@ def _walked(
     asked: float = 0.0,
     length: float | None = None,
 ) -> Tensor:
-    """The walk over some of the steps, with something wrong in it.
+    """The walk over some of the steps, with one thing wrong in it.
 
-    asked: how many steps further down the velocity is asked. length: of a step.
+    asked: by how many steps too late the velocity is evaluated. length: of a step.
     """
     x = noise
     for step in walked:
@@ -406,7 +404,7 @@ class Claim:
     how: str
     """How to find the right one, without saying it."""
     slips: dict[float, str]
-    """Other numbers that come out, and why."""
+    """Wrong numbers that people arrive at, and why."""
 
 
 CLAIMS = {

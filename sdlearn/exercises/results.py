@@ -26,7 +26,7 @@ def tensor_of(result: object, shape: tuple[int, ...] | None = None, where: str =
     where: how the message begins, such as "at scale 3: ".
 
     Raises:
-        Unmet: naming what came instead.
+        Unmet: naming what was returned instead.
     """
     if result is None:
         raise Unmet(f"{where}{RETURNED_NONE}")
@@ -51,7 +51,7 @@ def tensor_of(result: object, shape: tuple[int, ...] | None = None, where: str =
 
 
 def unlike(value: float, bound: float, digits: int = 2) -> tuple[str, str]:
-    """Two numbers in the fewest digits after the point, at least these, that tell them apart."""
+    """Two numbers with as few decimals as tell them apart, but at least `digits`."""
     for more in range(digits, digits + 6):
         first, second = f"{value:.{more}f}", f"{bound:.{more}f}"
         if first != second:
@@ -86,17 +86,19 @@ def plain(result: object) -> object:
 
 
 def same(before: object, after: object) -> bool:
-    """Is an argument as it was? Only tensors and lists are easily written to by mistake."""
+    """True if an argument is unchanged. Only tensors and lists are easily changed by mistake."""
     if isinstance(before, Tensor):
         return before.shape == after.shape and torch.equal(before.nan_to_num(), after.nan_to_num())
     return not isinstance(before, list) or before == after
 
 
 def is_finite(value: object) -> bool:
+    """True for a tensor without NaN or infinity."""
     return isinstance(value, Tensor) and bool(value.isfinite().all())
 
 
 def is_real(value: object) -> bool:
+    """True for a tensor that is not complex."""
     return isinstance(value, Tensor) and not value.is_complex()
 
 

@@ -311,7 +311,7 @@ def _of_many_lengths(seed: int) -> Tensor:
     by_hand=lambda picture, captions: {"cosines": F.cosine_similarity(picture[None], captions)},
 )
 def best_caption(picture: Tensor, captions: Tensor) -> int:
-    """The index of the caption whose vector points most the picture's way."""
+    """The index of the caption whose vector is closest in direction to the picture's."""
     return int(similarity.cosine_similarity(picture[None], captions)[0].argmax())
 
 
@@ -346,7 +346,7 @@ SENTENCE = re.compile(
 
 
 def _says(caption: str) -> tuple[str, tuple]:
-    """What a caption says: how its things stand, and which they are, alike for other wordings."""
+    """What a caption says, the same for every wording: the relation, and the things."""
     things = tuple(re.findall(THING, caption))
     relation = next((name for name in RELATIONS if f" {name} " in caption), "and")
     if relation in ("right of", "below"):
@@ -368,7 +368,7 @@ def _draw_pair(measured: tuple[list[str], float]) -> Figure:
 
 @lesson.open_exercise(picture=_draw_pair)
 def confused_pair(answer: Callable[[], tuple[str, str]]) -> tuple[list[str], float]:
-    """Two captions of different pictures, with the same words, that CLIP takes for one."""
+    """Two captions of different pictures, with the same words, that CLIP can hardly tell apart."""
     texts = answer()
     if texts is None:
         raise Unmet(RETURNED_NONE)

@@ -215,7 +215,7 @@ def _drawn(
     zeros: bool = False,
     offset: float = 0.0,
 ) -> Tensor:
-    """The pipeline, or one with something wrong in it."""
+    """The pipeline, or one with one thing wrong in it."""
     scheduler = type(model.scheduler).from_config(model.scheduler.config)
     scheduler.set_timesteps(steps)
     states, empty = (encode_text(model.tokenizer, model.text_encoder, x) for x in (prompt, ""))
@@ -253,7 +253,7 @@ def _about_equal(value: object, expected: Tensor) -> bool:
 
 
 def _unet_calls(way: Callable, case: Case) -> list[Call]:
-    """At which t, and with which latents, the U-Net is asked; its two runs of a step count once."""
+    """The t and the latents of each call of the U-Net; the two calls of one step count once."""
     heard = []
 
     def hear(unet, args, kwargs) -> None:

@@ -238,7 +238,7 @@ min_snr.mistakes(
 def _averaged(
     history: Tensor, decay: float, share: float | None = None, first: float = 1.0
 ) -> Tensor:
-    """The average after the last step, with the share of new weights, and of the first ones."""
+    """The average after the last step, given the share of new weights and the first's factor."""
     average = first * history[0]
     for weights in history[1:]:
         average = decay * average + (1 - decay if share is None else share) * weights
@@ -472,9 +472,7 @@ class _Watched:
             )
 
     def _taken_apart(self, count: int, latents: Tensor, t: Tensor) -> tuple[Tensor, ...]:
-        """The clean latents of a step, the noise that is in what the network was shown, and this
-        noise as it was mixed in.
-        """
+        """A step's clean latents, and the noise in the network's input: itself, and as mixed in."""
         clean, _ = self._batch(count)
         signal, sigma = self.schedule.rates(t.long().clamp(0, 999), latents)
         scaled = latents - signal * clean
@@ -500,7 +498,7 @@ class _Watched:
             )
 
     def _batch(self, count: int) -> tuple[Tensor, Tensor]:
-        """What the loop had asked for last, when so many batches had been asked for."""
+        """The last batch that the loop had requested after `count` requests."""
         return list(self.batches.values())[count - 1]
 
 

@@ -23,7 +23,7 @@ lesson = Lesson("05_unet")
 
 
 def _two_maps(answer: Callable, target: Callable, case: Case, what: str) -> Figure:
-    """What both make of one case, as maps; more dimensions than two are laid in rows."""
+    """The two results for one case, as maps; leading dimensions become rows."""
     shown = {f"yours: {what}": answer(*case), "target": target(*case)}
     flat = {name: torch.as_tensor(x).squeeze(0).flatten(1) for name, x in shown.items()}
     return pictures.heats(flat, aspect="auto")
