@@ -1,7 +1,6 @@
-"""`python benchmarks/everything.py`: every benchmark, one after the other, into
-`benchmarks/RESULTS.md`.
+"""`python benchmarks/everything.py`: every benchmark, one by one, into `benchmarks/RESULTS.md`.
 
-On a machine that does nothing else. Those whose needs are not met here say so in their place.
+Run it on an idle machine. A benchmark that cannot run here says so in its section.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ COMMANDS = (
 
 
 def section(command: str) -> str:
-    """What a script says of itself, and what it prints."""
+    """The first line of a script's docstring, and what the script prints."""
     name, *options = command.split()
     script = HERE / f"{name}.py"
     about = script.read_text(encoding="utf-8").split('"""')[1].split(": ", 1)[1].split("\n\n")[0]

@@ -1,5 +1,4 @@
-"""`python benchmarks/full_size.py`: does everything run at Stable Diffusion 1.5's size, and what
-does it cost?
+"""`python benchmarks/full_size.py`: what everything costs at Stable Diffusion 1.5's size.
 
 Builds its true configuration, with random weights, into a folder in diffusers' layout; loads it as
 a learner would; runs every stage, recording, text to image, image to image and inpainting; and
@@ -46,9 +45,7 @@ VISION = dict(
 
 @torch.no_grad()
 def build(folder: Path) -> None:
-    """Stable Diffusion 1.5 but for its weights, and for its tokenizer, which is the
-    small model's.
-    """
+    """Stable Diffusion 1.5 with random weights and the small model's tokenizer."""
     torch.manual_seed(0)
     tokenizer = sdlearn.load("tiny", device="cpu").tokenizer
     clip = CLIPModel(CLIPConfig(text_config=TEXT, vision_config=VISION, projection_dim=768)).half()
@@ -122,7 +119,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--folder", type=Path, help="where to keep the model; by default it is built anew"
+        "--folder", type=Path, help="where to keep the model; by default it is built each time"
     )
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--steps", type=int, default=20)

@@ -1,8 +1,7 @@
-"""`python benchmarks/lessons.py`: every lesson from top to bottom, how long it takes and how much
-memory its kernel.
+"""`python benchmarks/lessons.py`: the time and memory that each lesson takes.
 
-Through papermill, with `--model` as its parameter (a name or a folder that sdlearn.load takes);
-`--out` keeps the executed notebooks. Live training is shortened to `--steps`.
+Runs them by papermill, with `--model` as their parameter (a name or a folder that sdlearn.load
+takes); `--out` keeps the executed notebooks. Live training is shortened to `--steps`.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ print(json.dumps([peak / 1e9, of_gpu]))
 
 
 def run(lesson: Path, out: Path, model: str, steps: int) -> tuple[float, float, float | None]:
-    """Seconds, GB of the kernel at its highest, and GB on the GPU."""
+    """Seconds, and peak GB of the kernel and of the GPU."""
     offered = papermill.inspect_notebook(str(lesson))
     chosen = {"MODEL": model, **({"STEPS": steps} if "STEPS" in offered else {})}
     notebook = nbformat.read(lesson, 4)

@@ -1,9 +1,8 @@
-"""`python benchmarks/memory.py`: what each learner more costs in memory, when several share a
-machine (Linux).
+"""`python benchmarks/memory.py`: the memory of each additional learner on a Linux machine.
 
 Every process is a learner: it loads the small model, draws a picture and waits. Its proportional
-share (Pss) counts a page that n processes share as an n-th for each: weights that are mapped from
-their file are in memory once.
+share (Pss) divides a page that n processes share by n: weights that are mapped from their file are
+in memory once.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ MACHINE_GB = 24
 
 
 def shares(learners: int) -> list[float]:
-    """The proportional share of every learner's memory in GB, while all of them are there."""
+    """The proportional share of every learner's memory in GB, while all of them run."""
     running = [
         subprocess.Popen(
             [sys.executable, "-c", LEARNER],

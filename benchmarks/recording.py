@@ -1,7 +1,7 @@
 """`python benchmarks/recording.py`: what recording attention costs, as ratios of one run.
 
-Beside it the other way to see probabilities: the plain attention processor, its
-`get_attention_scores` wrapped. `--sd15` builds Stable Diffusion 1.5's true configuration with
+It is compared with the usual way: the plain attention processor, with `get_attention_scores`
+wrapped. `--sd15` builds Stable Diffusion 1.5's true configuration with
 random weights; give it a GPU, or patience.
 """
 
@@ -18,7 +18,7 @@ import sdlearn
 from sdlearn.attention import record
 
 WORDS = (3, 6)
-"""The positions of two words, as a lesson asks for."""
+"""The positions of two words, as a lesson does."""
 
 
 def plain(unet, latents, states) -> torch.Tensor:
@@ -36,9 +36,7 @@ def with_points(unet, latents, states) -> torch.Tensor:
 
 
 def eager(unet, latents, states) -> torch.Tensor:
-    """The other way: swap the processor in, keep every cross-attention's probabilities of the two
-    words.
-    """
+    """The usual way: a plain processor, from whose cross-attention the two words are kept."""
     kept, original = [], Attention.get_attention_scores
 
     def keep(self, query, key, attention_mask=None):

@@ -1,5 +1,4 @@
-"""`python benchmarks/speed.py`: how long the small model takes, as times and as ratios taken in one
-run.
+"""`python benchmarks/speed.py`: how long the small model takes, in seconds and as ratios.
 
 Times vary with the machine and with what else it does; ratios much less. No test depends on either.
 """

@@ -24,7 +24,7 @@ def seconds(work: Callable[[], object], repeat: int = 3) -> float:
 
 
 def taking_turns(ways: Sequence[Callable[[], object]], repeat: int) -> list[float]:
-    """The median of every way; they take turns, so that a busy moment hits them alike."""
+    """The median of every way; they take turns, so that a busy moment affects all of them."""
     for way in ways:
         way()
     turns = [[once(way) for way in ways] for _ in range(repeat)]

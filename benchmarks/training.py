@@ -1,10 +1,9 @@
-"""`python benchmarks/training.py`: how many latents a second the U-Net is trained on, on whatever
-device there is.
+"""`python benchmarks/training.py`: the latents a second that the U-Net is trained on.
 
-Whole steps, as `python -m sdlearn.train unet` takes them on this kind of machine, optimizer
-included: on a GPU a compiled graph for each size; on a CPU one process of one thread. There also
-one step with each kind of attention, forward and backward; ratios are to the library's plain
-attention, in this run. bfloat16 by autocast.
+It takes whole steps, optimizer included, as `python -m sdlearn.train unet` does on this kind of
+machine: on a GPU with a compiled graph for each size, on a CPU in one process of one thread. On a
+CPU it also takes one step with each kind of attention, forward and backward; ratios are to the
+library's plain attention, in this run. The type is bfloat16, by autocast.
 """
 
 from __future__ import annotations
@@ -37,15 +36,13 @@ def step(unet: UNet2DConditionModel, side: int, batch: int) -> None:
 
 
 def matrix_peak() -> float:
-    """Multiplications and additions a second in a large bfloat16 matrix product: what this thread
-    could do at most.
-    """
+    """Operations a second in a large bfloat16 matrix product: the most this thread can do."""
     a, b = torch.randn(2, 2048, 2048, dtype=torch.bfloat16)
     return 2 * 2048**3 / min(once(lambda: a @ b) for _ in range(8))
 
 
 def compare_attention() -> None:
-    """One thread of a CPU."""
+    """One step with each kind of attention, on one thread of a CPU."""
     unet = make(WIDTH).to(memory_format=torch.channels_last)
     suit_bfloat16(unet)
     peak = matrix_peak()
@@ -58,7 +55,7 @@ def compare_attention() -> None:
         of_sample = {}
         for name, kind in KINDS.items():
             unet.set_attn_processor(kind())
-            if name == "plain":  # the counter does not see into the fused kind: the same work
+            if name == "plain":  # the counter cannot see into fused attention: the same work
                 with FlopCounterMode(display=False) as counted:
                     step(unet, side, batch)
             took = seconds(partial(step, unet, side, batch), 4)
@@ -71,9 +68,7 @@ def compare_attention() -> None:
 
 
 def whole_steps(device: torch.device, count: int = 6) -> None:
-    """Latents a second, by the recipe of this kind of machine; the first two steps of each size are
-    not counted.
-    """
+    """Latents a second, by this kind of machine's recipe, without the first two steps of a size."""
     plan = plan_for(device)
     recipe = plan.stages[512]
     unet = make(WIDTH)

@@ -1,5 +1,4 @@
-"""`python benchmarks/two_kernels.py`: one guided U-Net step alone, and beside a second process
-doing the same.
+"""`python benchmarks/two_kernels.py`: a guided U-Net step alone, and beside a second process.
 
 Shows why `sdlearn._support.threads` tells OpenMP's threads to sleep while they wait.
 """
@@ -33,12 +32,11 @@ print(1000 * statistics.median(times))
 
 
 def milliseconds(settings: dict[str, str], processes: int, lasting: float = 12) -> float:
-    """The slowest process's median milliseconds a step, with so many processes at once."""
+    """The slowest process's median milliseconds a step, with this many processes at once."""
     known = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "OMP_NUM_THREADS")
     environment = {name: value for name, value in os.environ.items() if name not in known}
-    environment |= settings or {
-        "KMP_BLOCKTIME": "200"
-    }  # something said, so that sdlearn sets nothing
+    # one of them is set, so that sdlearn sets none
+    environment |= settings or {"KMP_BLOCKTIME": "200"}
     command = [sys.executable, "-c", STEP, str(lasting)]
     running = [
         subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)

@@ -1,8 +1,8 @@
-"""`python benchmarks/widgets.py`: from a key press to the new picture on screen, in JupyterLab in
-headless Chromium.
+"""`python benchmarks/widgets.py`: from a key press to the new picture on screen.
 
-Three ways, in one run: the scrubber, whose pictures are in the browser; the live mixer; and what
-most notebooks do, `interact` with pyplot. Needs Playwright and a Chromium on the PATH.
+It is measured in JupyterLab in headless Chromium, for three ways in one run: the scrubber,
+whose pictures are in the browser; the live mixer; and what most notebooks do, `interact` with
+pyplot. Needs Playwright and a Chromium on the PATH.
 """
 
 from __future__ import annotations
