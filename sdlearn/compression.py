@@ -19,15 +19,15 @@ from sdlearn._support.checked import checked
 @checked
 @torch.no_grad()
 def encode(vae: AutoencoderKL, pixels: Float[Tensor, "n 3 H W"]) -> DiagonalGaussianDistribution:
-    """q(z | x), not scaled yet: its `mean`, its `logvar`, and `sample(generator)` to draw a z.
+    """The posterior q(z | x), unscaled: its `mean`, its `logvar`, and `sample(generator)` for a z.
 
     There is one mean and one log-variance for each latent number. Pixels are in [-1, 1]. If the
     pictures are too large for the memory, call `vae.enable_tiling()` first.
 
     Raises:
-        ValueError: the pixels are not pictures, or the encoder cannot halve their sides often
-            enough.
-        FloatingPointError: NaN or infinity came out, because the numbers are too narrow.
+        ValueError: the pixels are not in [-1, 1], or their sides are not multiples of the encoder's
+            factor.
+        FloatingPointError: NaN or infinity in the output, because the dtype's range is too small.
     """
     # the encoder halves the sides at every level but the last
     factor = 2 ** (len(vae.config.block_out_channels) - 1)
@@ -61,7 +61,7 @@ def decode(vae: AutoencoderKL, latents: Float[Tensor, "n c h w"]) -> Float[Tenso
 
     Raises:
         ValueError: the latents have another shape, or are not finite.
-        FloatingPointError: NaN or infinity came out, because the numbers are too narrow.
+        FloatingPointError: NaN or infinity in the output, because the dtype's range is too small.
     """
     channels = vae.config.latent_channels
     if latents.shape[1] != channels:
@@ -75,5 +75,5 @@ def decode(vae: AutoencoderKL, latents: Float[Tensor, "n c h w"]) -> Float[Tenso
 
 @checked
 def compression_ratio(pixels: Real[Tensor, "*pixels"], latents: Real[Tensor, "*latents"]) -> float:
-    """How many times more numbers the pixels hold than the latents, found by counting both."""
+    """How many numbers the pixels hold for each number in the latents."""
     return pixels.numel() / latents.numel()

@@ -36,9 +36,9 @@ class Step:
     unconditional: Tensor | None
     conditional: Tensor
     noise: Tensor
-    """The guided noise. The two above are noise as well, also if the U-Net predicts v or x̂₀."""
+    """The guided noise. This and the two above are noise even if the U-Net predicts v or x̂₀."""
     clean: Tensor
-    """x̂₀: what the clean latents would be if the prediction were exact, as the scheduler says."""
+    """x̂₀: the clean latents if the prediction were exact, as the scheduler computes them."""
 
     def __repr__(self) -> str:
         shape = "×".join(map(str, self.latents.shape))
@@ -61,7 +61,7 @@ def check_denoising(
 
 
 def seeded(seed: int) -> torch.Generator:
-    """A generator on the CPU: a seed gives the same numbers whatever the device."""
+    """A generator on the CPU, so that a seed gives the same numbers on every device."""
     return torch.Generator().manual_seed(whole_number("seed", seed, 0, 2**63 - 1))
 
 
@@ -81,7 +81,7 @@ def draw_noise(shape: tuple[int, ...], seed: int | torch.Generator, like: Tensor
 def slerp(
     first: Float[Tensor, "*shape"], second: Float[Tensor, "*shape"], share: float
 ) -> Float[Tensor, "*shape"]:
-    """Go from one noise to another along an arc, so that the size of the noise is kept on the way.
+    """Interpolate between two noises along an arc, so that the result has the size of noise.
 
     Each noise is treated as one long vector. Share 0 gives the first noise, 1 the second (Shoemake
     1985).
@@ -113,11 +113,12 @@ def guided(
     prediction.
     """
     _check_factor("guidance", guidance, unconditional)
+    # ε̂ = ε_u + s (ε_c - ε_u), where s is the guidance
     return unconditional + guidance * (conditional - unconditional)
 
 
 def _check_factor(name: str, factor: float | Tensor, like: Tensor) -> None:
-    """A ValueError unless the factor is a number, or a tensor that multiplies `like` as it is."""
+    """Raise ValueError unless the factor is a number, or a tensor that broadcasts to `like`."""
     if not isinstance(factor, Tensor):
         return
     sides = (1,) * (like.ndim - factor.ndim) + tuple(factor.shape)
@@ -208,7 +209,8 @@ def denoise(
 
     Args:
         states: the prompts' states, from `sdlearn.text.encode_text`.
-        negative_states: those of what to steer away from: the empty text, or a negative prompt.
+        negative_states: the states of what to steer away from: the empty text, or a negative
+            prompt.
         start: scaled latents of a picture.
         strength: the part of the steps that is run from `start` (Meng et al. 2022); 1 is all steps.
         mask: 1 where to draw; elsewhere `start` is put back after every step.
@@ -223,7 +225,7 @@ def denoise(
     tensors = {"noise": noise, "states": states, "negative_states": negative_states}
     _check_tensors(unet, {**tensors, "start": start, "mask": mask})
     if mask is not None and scheduler.config.get("skip_prk_steps") is False:
-        # as diffusers' inpainting does: Runge and Kutta's steps would need the mask inside a step
+        # as diffusers' inpainting does: Runge-Kutta steps would have to apply the mask within one
         scheduler = type(scheduler).from_config(scheduler.config, skip_prk_steps=True)
     scheduler, timesteps = ladder(
         scheduler, steps, strength if start is not None else 1.0, noise.device
@@ -260,7 +262,7 @@ def denoise(
 def ladder(
     scheduler: SchedulerMixin, steps: int, strength: float = 1.0, device: torch.device | str = "cpu"
 ) -> tuple[SchedulerMixin, Real[Tensor, "count"]]:
-    """A fresh scheduler of the same kind and its timesteps; only the last ones below strength 1."""
+    """A new scheduler of the same class, and its timesteps: below strength 1, only the last."""
     check_scheduler(scheduler)
     check_denoising(scheduler, steps, 1.0, strength)
     fresh = type(scheduler).from_config(scheduler.config)
@@ -293,9 +295,9 @@ def _predict(unet, seen, t, states, negative_states, guidance) -> tuple[Tensor |
 
 
 def _check_tensors(unet: UNet2DConditionModel, given: dict[str, Tensor | None]) -> None:
-    """Raise ValueError unless all are finite, and of the U-Net's channels, width, place and type.
+    """Raise ValueError unless all are finite and fit the U-Net's channels, width, device and dtype.
 
-    That their sizes fit together is said by the annotations.
+    The annotations check that their sizes agree.
     """
     given = {name: tensor for name, tensor in given.items() if tensor is not None}
     channels, width = unet.config.in_channels, unet.config.cross_attention_dim
@@ -335,7 +337,7 @@ def noise_from(
 
 
 def _rates(scheduler: SchedulerMixin, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
-    """The factors of picture and noise in what the U-Net sees at this step, as the scheduler mixes.
+    """The factors of picture and noise in the U-Net's input at this step, as the scheduler mixes.
 
     Some schedulers choose levels of noise between those of the schedule.
     """
@@ -371,13 +373,13 @@ def _clean(
     rates: tuple[Tensor, Tensor],
     predicted: Tensor,
 ) -> Tensor:
-    """x̂₀ as the scheduler has just computed it, thresholds included; or else by its formula."""
+    """x̂₀ as the scheduler has just computed it, with its thresholding; else from the formula."""
     told = getattr(stepped, "pred_original_sample", None)
     if told is not None:
         return told.to(seen)
     config, (signal, sigma) = scheduler.config, rates
     kept = getattr(scheduler, "model_outputs", None)
-    # solvers of several steps keep x̂₀, or the noise, of the last ones
+    # multistep solvers remember x̂₀, or the noise, of their last steps
     if kept and (config.get("predict_x0") or "++" in config.get("algorithm_type", "")):
         return kept[-1]
     noise = kept[-1] if kept else noise_from(config.prediction_type, seen, *rates, predicted)

@@ -123,7 +123,7 @@ def _of_one_size(pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 64 64"]
 
 
 class InOneGo(Family):
-    """What the GAN and the VAE share: the artist turns a code into a picture in one run."""
+    """The GAN and the VAE alike: the artist turns a code into a picture in one forward pass."""
 
     def prepare(self, pixels: Float[Tensor, "n 3 h w"]) -> Tensor:
         return _of_one_size(pixels)
@@ -162,7 +162,7 @@ class GAN(InOneGo):
 
 
 class VAE(InOneGo):
-    """Turns a picture into a cloud of codes, and any such code back (Kingma and Welling 2013)."""
+    """Encodes a picture as a cloud of codes, and decodes codes (Kingma and Welling 2013)."""
 
     def __init__(self, kl_weight: float = KL_WEIGHT):
         super().__init__()
@@ -183,7 +183,7 @@ class VAE(InOneGo):
     @torch.no_grad()
     @in_float32()
     def repainted(self, pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 64 64"]:
-        """Each picture through the encoder and back, from the middle of its cloud."""
+        """Each picture, encoded and decoded again from the mean of its cloud."""
         return self.decoder(self.encoder(self.prepare(pixels))[:, :CODE])
 
     @property
@@ -235,7 +235,7 @@ class Diffusion(Family):
     @torch.no_grad()
     @in_float32()
     def drawn_from(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 3 H W"]:
-        """The pictures that lie under this noise."""
+        """The pictures that denoising makes of this noise."""
         self.scheduler.set_timesteps(DRAW_STEPS)
         for t in self.scheduler.timesteps:
             x = self.scheduler.step(self.artist(x, t).sample, t, x).prev_sample
@@ -250,7 +250,7 @@ class Diffusion(Family):
 
 
 class MendedDiffusion(Diffusion):
-    """Pixel diffusion that ends in nothing but noise (Lin et al. 2023, Sections 3.1 and 3.2).
+    """Pixel diffusion whose noising ends in pure noise (Lin et al. 2023, Sections 3.1 and 3.2).
 
     It draws with an average of the last hundred or so sets of weights.
     """
@@ -269,7 +269,7 @@ class MendedDiffusion(Diffusion):
     def learn(self, clean: Float[Tensor, "n c h w"]) -> dict[str, float]:
         t, noise = torch.randint(len(self._schedule), (len(clean),)), torch.randn_like(clean)
         noisy = add_noise(self._schedule, clean, t, noise)
-        # v = √ᾱ ε − √(1 − ᾱ) x₀: at the top, where nothing of the page is left, that is −x₀
+        # v = √ᾱ ε − √(1 − ᾱ) x₀: at the last t, where nothing of the page is left, this is −x₀
         velocity = self.scheduler.get_velocity(clean, noise, t)
         loss = (self.unet(noisy, t).sample - velocity).square().mean()
         _descend(self._optimizer, loss)
@@ -334,7 +334,7 @@ def train(
 def untrained(vae: AutoencoderKL) -> dict[str, Family]:
     """One of each family, untrained; the latent diffusion uses the autoencoder.
 
-    The pixel diffusion is there twice: as it was published, and with its schedule mended.
+    Pixel diffusion appears twice: as published, and with its schedule corrected.
     """
     return {
         "GAN": GAN(),
@@ -366,7 +366,7 @@ def trained(vae: AutoencoderKL, folder: Path = FAMILIES) -> dict[str, Family]:
 
 @checked
 def film(name: str, folder: Path = FAMILIES) -> tuple[list[Image.Image], list[float]]:
-    """What a family drew while it was trained, six pictures side by side, and after which steps.
+    """What a family drew during training, six pictures side by side, and after which steps.
 
     The six pictures come from the same random numbers at every moment. The film `KL weights` has
     a frame for each weight instead of each moment: above, six pages repainted by a VAE that was
@@ -385,6 +385,7 @@ def film(name: str, folder: Path = FAMILIES) -> tuple[list[Image.Image], list[fl
 
 
 def file_name(family: str) -> str:
+    """The name of the file that holds a family's weights."""
     return f"{family.replace(' ', '_')}.safetensors"
 
 

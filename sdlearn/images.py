@@ -77,11 +77,11 @@ def to_rgb(name: str, picture: Image.Image | np.ndarray, behind: str = "white") 
 
 
 def _upright(picture: Image.Image) -> Image.Image:
-    """The picture, turned as its EXIF data says, if they can be read."""
+    """The picture, turned as its EXIF data says, if that can be read."""
     picture.load()
     try:
         return ImageOps.exif_transpose(picture)
-    except Exception:  # damaged EXIF data can go wrong in any way; the picture itself is whole
+    except Exception:  # damaged EXIF data can raise anything; the picture itself is intact
         return picture
 
 
@@ -100,7 +100,7 @@ def _from_array(name: str, array: np.ndarray) -> Image.Image:
 
 
 def _eight_bits(name: str, array: np.ndarray) -> UInt8[np.ndarray, "*shape"]:
-    """The numbers as 8 bits. A range that fits another kind of number is refused, not guessed."""
+    """The numbers as 8 bits. A range that suggests another kind of number is refused."""
     kind = array.dtype
     if kind == np.uint8:
         return array
@@ -159,7 +159,7 @@ def contact_sheet(
 
 @checked
 def to_jpeg(picture: Image.Image, quality: int = 90) -> bytes:
-    """A picture as JPEG, for looking at only: JPEG changes the numbers."""
+    """A picture as JPEG, only for display: JPEG changes its values."""
     file = io.BytesIO()
     quality = whole_number("quality", quality, 1, 100)
     to_rgb("picture", picture).save(file, "JPEG", quality=quality)
@@ -169,5 +169,6 @@ def to_jpeg(picture: Image.Image, quality: int = 90) -> bytes:
 @checked
 def psnr(first: Float[Tensor, "n 3 h w"], second: Float[Tensor, "n 3 h w"]) -> float:
     """Mean peak signal-to-noise ratio in dB, pixels in [-1, 1]; infinite for equal pictures."""
+    # 10 log₁₀(1 / MSE), where halving moves the values to a range of 1
     error = ((first.clamp(-1, 1) - second) / 2).square().mean(dim=(1, 2, 3))
     return (-10 * error.log10()).mean().item()

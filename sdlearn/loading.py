@@ -29,7 +29,7 @@ from sdlearn._support.reading import (
 DEFAULTS = "defaults.json"
 """A file beside `model_index.json`: the steps and guidance that the model draws best with.
 
-Its card has the measurements.
+The model card has the measurements.
 """
 
 
@@ -179,7 +179,7 @@ def best_device() -> torch.device:
 
 
 def _has_mps() -> bool:
-    """True if MPS works: some virtual Macs report it but cannot put anything there."""
+    """True if MPS works: some virtual Macs report it but cannot allocate memory on it."""
     if not torch.backends.mps.is_available():
         return False
     try:

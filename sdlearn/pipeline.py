@@ -222,7 +222,11 @@ def latents_to_images(model: Components, latents) -> list[Image.Image]:
 
 @checked
 def picture_size(model: Components, size: Size | None) -> tuple[int, int]:
-    """The requested height and width, or the model's own; the U-Net halves them several times."""
+    """The requested height and width, or the model's own.
+
+    Raises:
+        ValueError: the U-Net cannot halve such a side often enough.
+    """
     if size is None:
         return model.side, model.side
     sides = (size, size) if isinstance(size, Integral) else tuple(size)

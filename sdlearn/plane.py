@@ -54,15 +54,16 @@ def shapes(count: int = 200) -> dict[str, Float[Tensor, "n 2"]]:
 def average_clean(
     points: Float[Tensor, "n 2"], noisy: Float[Tensor, "m 2"], alpha_bar: float | Float[Tensor, ""]
 ) -> Float[Tensor, "m 2"]:
-    """E[x₀ | x_t]: what was there on average, if every point of the set is equally likely.
+    """E[x₀ | x_t]: the average clean point, if every point of the set is equally likely.
 
     A point counts more the nearer its noised mean √ᾱ x₀ is to the noisy point: its weight is the
-    normal curve of x_t - √ᾱ x₀, with variance 1 - ᾱ.
+    density at x_t of a normal distribution with mean √ᾱ x₀ and variance 1 - ᾱ.
 
     Args:
         alpha_bar: ᾱ of the noise step, at least 0 and less than 1.
     """
     share = number("alpha_bar", float(alpha_bar), 0, 1 - 1e-7)
+    # the weights are ∝ exp(-‖x_t - √ᾱ x₀‖² / (2 (1 - ᾱ)))
     squared = torch.cdist(noisy, share**0.5 * points).square()
     return (-squared / (2 * (1 - share))).softmax(dim=1) @ points
 
@@ -81,7 +82,7 @@ def predicted_noise(
 def ddim(
     points: Float[Tensor, "n 2"], start: Float[Tensor, "m 2"], schedule: Schedule, steps: int
 ) -> Iterator[Float[Tensor, "m 2"]]:
-    """Walk from noise to the set with the perfect denoiser; yields the start and every step.
+    """Walk from noise to the set with the perfect denoiser; yield the start and every step.
 
     Song et al. 2020, *Denoising Diffusion Implicit Models*, Eq. 12 with σ = 0.
     """
@@ -100,7 +101,7 @@ def ddim(
 def flow(
     points: Float[Tensor, "n 2"], start: Float[Tensor, "m 2"], steps: int
 ) -> Iterator[Float[Tensor, "m 2"]]:
-    """Walk from noise to the set along the perfect velocity; yields the start and every step.
+    """Walk from noise to the set along the perfect velocity; yield the start and every step.
 
     Lipman et al. 2022, *Flow Matching for Generative Modeling*; here with noise at t = 1, so that
     x_t = (1 - t) x₀ + t ε and the velocity is E[ε - x₀ | x_t].

@@ -48,7 +48,7 @@ def image_vectors(
 def pixel_vectors(
     image_processor: CLIPImageProcessorPil, clip: CLIPModel, pixels: Float[Tensor, "n 3 h w"]
 ) -> Float[Tensor, "n d"]:
-    """The vectors of pixels in [-1, 1], in such a way that gradients flow back to the pixels."""
+    """The vectors of pixels in [-1, 1], computed so that gradients flow back to them."""
     side = clip.config.vision_config.image_size
     mean, spread = (
         torch.tensor(values, device=clip.device).view(3, 1, 1)
@@ -91,4 +91,5 @@ def contrastive_loss(
         raise ValueError(f"temperature: a number above 0, got {temperature}")
     logits = similarity / temperature
     pairs = torch.arange(len(logits), device=logits.device)  # column i is the match of row i
+    # half the mean of -log softmax(row i)_i, plus half that of the columns
     return (F.cross_entropy(logits, pairs) + F.cross_entropy(logits.T, pairs)) / 2

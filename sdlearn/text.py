@@ -58,7 +58,8 @@ _ONE_READER = threading.Lock()
 def _read(tokenizer: CLIPTokenizer, text: str | list[str], **options) -> BatchEncoding:
     """What the tokenizer makes of a text.
 
-    A tokenizer keeps the options of a call until the next, so two threads must not share them.
+    A tokenizer keeps its options from one call to the next, so only one thread at a time may use
+    it.
     """
     with _ONE_READER:
         return tokenizer(text, **options)
@@ -108,8 +109,8 @@ def pieces(tokenizer: CLIPTokenizer, text: str) -> list[Token]:
 def positions_of(tokenizer: CLIPTokenizer, text: str, word: str) -> list[int]:
     """The positions of all pieces of a word, or of several words in a row, wherever it occurs.
 
-    Capitals do not matter, nor how accents are stored, nor how wide a gap between two words is. In
-    a script without gaps between words, such as Chinese or Thai, any part of the text is found.
+    Case, the encoding of accents and the width of gaps make no difference. In a script without gaps
+    between words, such as Chinese or Thai, any part of the text matches.
 
     Raises:
         ValueError: the word is not in the text, or was cut off because the text is too long.
@@ -133,7 +134,7 @@ def positions_of(tokenizer: CLIPTokenizer, text: str, word: str) -> list[int]:
 
 @checked
 def words_in(text: str) -> list[str]:
-    """The different words of a text, in small letters; a run of Chinese or Thai is one word."""
+    """The different words of a text, in lower case; a run of Chinese or Thai is one word."""
     return list(dict.fromkeys(_runs(text, _is_letter)))
 
 
@@ -164,9 +165,9 @@ def _is_letter(character: str) -> bool:
 
 
 def _runs(text: str, belongs: Callable[[str], bool]) -> list[str]:
-    """The longest parts of a text whose characters all belong, in small letters."""
+    """The longest parts of a text whose characters all belong, in lower case."""
     groups = itertools.groupby(_composed(text)[0], belongs)
-    # a few letters, such as İ, would become two: they stay
+    # lower() would make two characters of a few letters, such as İ: these stay
     return [
         "".join(c.lower() if len(c.lower()) == 1 else c for c in run)
         for good, run in groups
@@ -189,7 +190,7 @@ def _spans_of(word: str, text: str) -> list[tuple[int, int]]:
 
 
 def _is_inside(text: str, place: int) -> bool:
-    """Is this place between two characters of one word?"""
+    """True if the offset is between two characters of one word."""
     if not 0 < place < len(text):
         return False
     before, after = text[place - 1], text[place]
@@ -207,14 +208,14 @@ def _composed(text: str) -> tuple[str, list[int]]:
     composed, origins, start = "", [], 0
     while start < len(text):
         end = start + 1
-        # as long as another character melts into this one
+        # while the next character combines with these
         while end < len(text) and len(_nfc(text[start : end + 1])) <= len(_nfc(text[start:end])):
             end += 1
         while end < len(text) and unicodedata.combining(text[end]):
             end += 1
-        melted = _nfc(text[start:end])
-        composed += melted
-        origins += [start] * len(melted)
+        joined = _nfc(text[start:end])
+        composed += joined
+        origins += [start] * len(joined)
         start = end
     return composed, [*origins, len(text)]
 

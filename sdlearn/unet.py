@@ -1,4 +1,4 @@
-"""A look inside the U-Net: its time embedding, the shapes on the way, where its parameters are."""
+"""Inside the U-Net: its time embedding, the shapes along the way, where its parameters are."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def time_embedding(
 
     Every ResNet block gets the same vector.
     """
-    sinusoids = unet.time_proj(t.to(unet.device)).to(unet.dtype)
+    sinusoids = unet.time_proj(t.to(unet.device)).to(unet.dtype)  # [n, the first block's channels]
     with torch.no_grad():
-        return sinusoids, unet.time_embedding(sinusoids)
+        return sinusoids, unet.time_embedding(sinusoids)  # [n, width of the embedding]
 
 
 @checked

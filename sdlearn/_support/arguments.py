@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 def single(value: object) -> object:
-    """The number in a tensor or an array of no axis; anything else as it is."""
+    """The number in a zero-dimensional tensor or array; anything else unchanged."""
     is_single = isinstance(value, Tensor | np.ndarray) and value.ndim == 0
     return value.item() if is_single and not getattr(value, "is_meta", False) else value
 

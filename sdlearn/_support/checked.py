@@ -1,6 +1,6 @@
-"""A function's annotations as its check: what they do not allow is refused before any work.
+"""Check a function's arguments against its annotations, before any work starts.
 
-The error names the argument, says what would fit, and shows what came.
+The error names the argument, says what would fit, and shows what was given.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 
 Checked = TypeVar("Checked", bound=Callable)
 Sizes = dict[str, int | tuple[int, ...]]
-"""The sizes that names in annotations stand for in one call, as far as they are known."""
+"""The sizes that the names in annotations stand for, as far as one call has shown."""
 
 WORDS = {
     str: "a text",
@@ -37,7 +37,7 @@ WORDS = {
     "Scene": "a Scene from sdlearn.compose",
     "CLIPImageProcessorPil": "CLIP's image processor",
 }
-"""How to name what fits, by class or by the name of a class."""
+"""How errors describe what fits, by class or by class name."""
 PLURALS = {
     str: "texts",
     int: "whole numbers",
@@ -74,7 +74,7 @@ def checked(target: Checked) -> Checked:
         try:
             given = signature.bind(*args, **kwargs)
         except TypeError:
-            return target(*args, **kwargs)  # for Python's own words
+            return target(*args, **kwargs)  # Python's own message is clear enough
         known = {name: hints()[name] for name in given.arguments if name in hints()}
         check_arguments({name: (hint, given.arguments[name]) for name, hint in known.items()})
         for name, hint in known.items():
@@ -86,7 +86,7 @@ def checked(target: Checked) -> Checked:
 
 
 def _as_number(value: Any, hint: Any) -> Any:
-    """A number out of an array, or a tensor, without an axis, where only numbers are expected."""
+    """The number in a zero-dimensional array or tensor, where only numbers are expected."""
     if not isinstance(value, torch.Tensor | np.ndarray) or value.ndim:
         return value
     as_tensor = any(_is_array(part) for part in _parts(hint)) and isinstance(value, torch.Tensor)
@@ -158,7 +158,7 @@ _SEVERAL = {
     collections.abc.Collection: collections.abc.Collection,
     collections.abc.Iterable: collections.abc.Iterable,
 }
-"""For annotations that hold several values: what may come. A tuple does where a list is usual."""
+"""What is accepted for annotations of several values: a tuple, say, where a list is usual."""
 
 
 def _is_several(value: Any, kind: Any) -> bool:
@@ -196,7 +196,7 @@ def _is_a(value: Any, kind: Any) -> bool:
 
 
 def _is_number(value: Any, whole: bool) -> bool:
-    """True for a number, also in a tensor or an array of no axis."""
+    """True for a number, also in a zero-dimensional tensor or array."""
     if isinstance(value, torch.Tensor | np.ndarray):
         kinds = ("int",) if whole else ("int", "float")
         return value.ndim == 0 and any(kind in str(value.dtype) for kind in kinds)
@@ -242,7 +242,7 @@ def _fits_shape(shape: tuple[int, ...], hint: Any, sizes: Sizes) -> bool:
     return True
 
 
-# --- what is said ---------------------------------------------------------------------------------
+# --- the message ----------------------------------------------------------------------------------
 
 
 def _said(hint: Any, sizes: Sizes) -> str:
@@ -299,7 +299,7 @@ def _shape_said(hint: Any, numbers: str, sizes: Sizes) -> str:
 
 
 def _got(value: Any, hint: Any, sizes: Sizes) -> str:
-    """What came; of several values, the first that does not fit; and how to make it fit."""
+    """What was given (of several values, the first that does not fit), and how to make it fit."""
     several = [part for part in _parts(hint) if typing.get_origin(part) in (*_SEVERAL, Mapping)]
     for part in several:
         kind = typing.get_origin(part)
@@ -325,7 +325,7 @@ def _shown(value: Any) -> str:
 
 
 def _way_out(value: Any, hint: Any) -> str:
-    """How to make something that fits of what came, if it is a usual slip."""
+    """How to turn what was given into what fits, for common mistakes."""
     parts, kind = _parts(hint), type(value).__name__
     names = {getattr(part, "__name__", "") for part in parts}
     arrays = {part.array_type for part in parts if _is_array(part)}

@@ -11,7 +11,7 @@ FORMULA = re.compile(r"\$\$(.+?)\$\$|\$(?! )([^$\n]+?)(?<! )\$", re.DOTALL)
 
 
 def formulas(text: str) -> list[str]:
-    """The LaTeX between dollar signs, in order, without what stands in code."""
+    """The LaTeX between dollar signs, in order, outside of code."""
     prose = CODE.split(text)[::2]
     return [block or inline for part in prose for block, inline in FORMULA.findall(part)]
 
@@ -31,7 +31,7 @@ def _mathml(found: re.Match) -> str:
 
 
 class Formulas(Preprocessor):
-    """nbconvert calls it for every cell."""
+    """A preprocessor, which nbconvert calls for every cell."""
 
     def preprocess_cell(self, cell, resources, index: int) -> tuple:
         if cell.cell_type == "markdown":

@@ -1,8 +1,8 @@
 """Read the parts of a Stable Diffusion from a folder in diffusers' layout, or say what is wrong.
 
-Folders that other people made hold other models, other years' configurations and incomplete
-weights. A part is either understood as diffusers' own pipeline understands it, or refused by an
-OSError that names it. Only safetensors are read.
+Folders from elsewhere may hold other models, outdated configurations or incomplete weights. A part
+is either read as diffusers' own pipeline would read it, or refused by an OSError that names it.
+Only safetensors are read.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ SCHEDULERS = {kind.name for kind in KarrasDiffusionSchedulers} - {"EDMEulerSched
     "SASolverScheduler",
     "TCDScheduler",
 }
-"""Schedulers that go down a ladder of β; those for other kinds of noise are refused."""
+"""Schedulers that use a β schedule; those for other kinds of noise are refused."""
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
 
 EXTRA_INPUTS = {
@@ -57,7 +57,7 @@ EXTRA_INPUTS = {
     "time_cond_proj_dim": "the guidance as an input, as latent consistency models do",
     "encoder_hid_dim_type": "a projection of what it reads",
 }
-"""U-Net settings that stand for an input besides latents, t and states."""
+"""Settings of U-Nets that need inputs besides latents, t and states."""
 
 
 def check_layout(folder: Path) -> None:
@@ -130,7 +130,7 @@ def _unreadable(part: str, where: Path, error: Exception) -> OSError:
 def read_part(part: str, folder: Path, dtype: torch.dtype, variant: str | None) -> Any:
     """One part from its folder, without the network.
 
-    Weights are taken in the variant that is wanted ("fp16" or None), else in any that is there.
+    Weights are read in the wanted variant ("fp16" or None), or else in any variant there is.
 
     Raises:
         OSError: naming the part, if it cannot be read, or if a tensor is missing or has another
@@ -144,7 +144,7 @@ def read_part(part: str, folder: Path, dtype: torch.dtype, variant: str | None) 
     try:
         with _quietly():
             read = CLASSES[part].from_pretrained(folder, **options)
-    except Exception as error:  # other people's files can go wrong in any way
+    except Exception as error:  # files from elsewhere can raise anything
         raise _unreadable(part, folder, error) from error
     if "output_loading_info" not in options:
         return read
@@ -159,7 +159,7 @@ def read_part(part: str, folder: Path, dtype: torch.dtype, variant: str | None) 
 
 
 def _check_files(part: str, folder: Path) -> None:
-    """Without its vocabulary a tokenizer would be read as one that knows no words."""
+    """Raise if a tokenizer's vocabulary is missing: it would be read as one that knows no words."""
     ways = [("tokenizer.json",), ("vocab.json", "merges.txt")]
     if part == "tokenizer" and not any(all((folder / f).exists() for f in way) for way in ways):
         raise FileNotFoundError(
@@ -205,7 +205,7 @@ def _check_tensors(part: str, folder: Path, found: dict) -> None:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """No progress bars and no warnings about tensors, which are told as errors here."""
+    """No progress bars and no warnings about tensors, which are raised as errors here."""
     levels = transformers_logging.get_verbosity(), diffusers_logging.get_verbosity()
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
@@ -225,7 +225,7 @@ def read_scheduler(folder: Path) -> SchedulerMixin:
         name = _json("model_index.json", folder / "model_index.json")["scheduler"][1]
         kind = getattr(diffusers, name) if name in SCHEDULERS else None
         scheduler = kind and kind.from_pretrained(folder / "scheduler", local_files_only=True)
-    except Exception as error:  # other people's files can go wrong in any way
+    except Exception as error:  # files from elsewhere can raise anything
         raise OSError(
             f"scheduler: {folder} does not say which, or it cannot be read: {error}"
         ) from error
@@ -237,7 +237,7 @@ def read_scheduler(folder: Path) -> SchedulerMixin:
 
 
 def check_scheduler(scheduler: SchedulerMixin) -> None:
-    """Raise ValueError unless the scheduler goes down a ladder of β, as Stable Diffusion's do."""
+    """Raise ValueError unless the scheduler uses a β schedule, as Stable Diffusion's do."""
     kinds = type(scheduler).__mro__
     own = not kinds[0].__module__.startswith("diffusers.") and hasattr(scheduler, "betas")
     if not (own or any(kind.__name__ in SCHEDULERS for kind in kinds)):
@@ -259,7 +259,7 @@ def _unfit(scheduler: str) -> str:
 
 
 def _corrected(scheduler: SchedulerMixin) -> SchedulerMixin:
-    """What diffusers' pipeline changes in configurations of 2022, which left these to defaults."""
+    """What diffusers' pipeline changes in configurations from 2022, which left it at defaults."""
     config = scheduler.config
     changes = {
         "steps_offset": 1 if config.get("steps_offset", 1) != 1 else None,
@@ -330,7 +330,7 @@ def make_fit(parts: dict[str, Any]) -> None:
         try:
             _check_clip(**{part: parts[part] for part in ("tokenizer", *OF_CLIP)})
         except OSError as error:
-            # as after a new word was taught: drawing does not need CLIP
+            # this happens after textual inversion; drawing does not need CLIP
             warnings.warn(f"clip: left out, because it does not fit. {error}", stacklevel=3)
             parts.update(dict.fromkeys(OF_CLIP))
 

@@ -118,6 +118,7 @@ class Maps:
             raise ValueError("positions: at least one position of the text, got none")
         maps = self.select(kind=CROSS).maps
         columns = [self._column(position) for position in positions]
+        # [n, heads, positions, h, w] → [n, heads, h, w]
         return _merge([m.values[:, :, columns].sum(dim=2) for m in maps], head)
 
     @checked
@@ -150,5 +151,6 @@ def _merge(maps: list[Float[Tensor, "n _ _ _"]], head: int | None) -> Float[Tens
         for m in maps
     ]
     size = max((m.shape[-2:] for m in chosen), key=lambda s: s[0] * s[1])
+    # [n, h, w] → [n, 1, h, w] for the resizing, and back
     enlarged = [F.interpolate(m[:, None].float(), size, mode="bilinear")[:, 0] for m in chosen]
     return torch.stack(enlarged).mean(dim=0)

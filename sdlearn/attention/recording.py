@@ -134,7 +134,7 @@ def _check_layers(layers: Collection[str] | None, known: list) -> None:
 
 
 def check_batch(latents: Float[Tensor, "batch c h w"], pictures: int) -> None:
-    """Raise ValueError unless this is a batch of so many pictures, or of their two halves."""
+    """Raise ValueError unless a batch has this many pictures, or with guidance twice as many."""
     count = len(latents)
     if count not in (pictures, 2 * pictures):
         raise ValueError(
@@ -212,10 +212,11 @@ class _Watcher:
             queries = queries[:, [self._row(x, y) for x, y in self.maps.points]]
         # in float32, because half precision overflows
         queries, keys = (_heads(states.float(), module.heads) for states in (queries, keys))
+        # Q Kᵀ / √d, because the scale is 1 / √d
         scores = queries * module.scale @ keys.transpose(-1, -2)
         if mask is not None:
             scores = scores + self._conditional(mask)[:, None]
-        self._store(layer, scores.softmax(dim=-1))
+        self._store(layer, scores.softmax(dim=-1))  # [n, heads, queries, keys]; rows sum to 1
 
     def _conditional(
         self, states: Float[Tensor, "batch positions width"]

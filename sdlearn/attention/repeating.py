@@ -1,4 +1,4 @@
-"""Let a drawing look where an earlier one looked: Prompt-to-Prompt's exchange of a word."""
+"""Make a drawing attend where an earlier one did: Prompt-to-Prompt's word swap."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sdlearn.attention.maps import CROSS, SELF
 from sdlearn.attention.recording import find_attentions
 
 Looks = dict[str, list[Tensor]]
-"""For every layer's queries and keys, by name, what they were at each run of the U-Net."""
+"""The queries and keys of every layer, by name: one tensor for each run of the U-Net."""
 KINDS = (CROSS, SELF)
 
 
@@ -51,9 +51,9 @@ def repeat_looks(
     new text. (Hertz et al. 2022, *Prompt-to-Prompt*, "Word Swap" in Section 3.2.)
 
     Args:
-        looks: of `remember_looks`, for one drawing of the same size and number of steps, with
-            guidance if this one has.
-        steps: in how many runs of the U-Net; from then on it looks for itself.
+        looks: from `remember_looks`, for one drawing of the same size and number of steps, with
+            guidance if this one has it.
+        steps: for how many runs of the U-Net; after them the drawing uses its own attention.
 
     Raises:
         ValueError: naming the argument; if sizes differ, when the U-Net runs.

@@ -42,6 +42,7 @@ def reweight(
     number("factor", factor, 0, 1e6)
     whole_number("pictures", pictures, 1, 10_000)
     chosen = [whole_number("positions", position, 0, 10_000) for position in positions]
+    # exp(s + log f) = f exp(s): the weight is multiplied before each row is divided by its sum
     bias = math.log(factor) if factor else -math.inf
 
     def add(module, args, kwargs) -> tuple[tuple, dict]:

@@ -46,7 +46,7 @@ def draw_samples(model: Components, file: Path) -> None:
 
 
 def _picture_file(name: str) -> Path:
-    """A file that a picture can be saved in, or an error now rather than after minutes of work."""
+    """The path of a picture to write; a mistake is reported now, not after minutes of work."""
     file = Path(name)
     if file.suffix.lower() not in (".jpg", ".png"):
         raise argparse.ArgumentTypeError(f"{name!r} should end in .jpg or .png")

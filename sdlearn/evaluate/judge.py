@@ -103,6 +103,7 @@ class Judge(nn.Module):
 
 @checked
 def shrink(pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 128 128"]:
+    """Pictures averaged down to the size that the judge reads."""
     return F.adaptive_avg_pool2d(pixels, SIDE)
 
 
@@ -186,7 +187,7 @@ def save(judge: Judge, folder: Path) -> None:
 
 @checked
 def in_words(scene: Scene, verdict: Verdict) -> str:
-    """`✓ right`, or what is wrong: things missing or in another colour, the setting, the place."""
+    """`✓ right`, or what is wrong: missing things, other colours, the setting, the relation."""
     parts = zip(scene.things, verdict.kinds, verdict.colours, strict=True)
     wrong = [
         f"{thing.colour} {thing.kind}" for thing, kind, colour in parts if not (kind and colour)

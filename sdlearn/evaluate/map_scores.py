@@ -24,7 +24,7 @@ from sdlearn.picturebook.scenes import Scene
 from sdlearn.text import encode_text, positions_of
 
 T = 250
-"""The timestep that a page is noised to: two thirds of the variance is still the page's."""
+"""The timestep that a page is noised to: two thirds of the variance still come from the page."""
 
 
 @checked

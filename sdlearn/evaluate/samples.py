@@ -23,7 +23,7 @@ from sdlearn.pipeline import text_to_latents
 AT_ONCE = 4
 """How many pictures are drawn in one batch."""
 SKY = 0.045
-"""The top part of a page's height that no cloud, sun, moon or star of a backdrop reaches."""
+"""The fraction of a page, from the top, that no cloud, sun, moon or star of a backdrop reaches."""
 
 
 def unseen_scenes(count: int, held_out: bool) -> list[Scene]:
@@ -37,6 +37,7 @@ def drawn(scenes: Iterable[Scene], size: int) -> torch.Tensor:
 
 
 def captions(scenes: Iterable[Scene]) -> list[str]:
+    """The captions of the scenes, in the same order."""
     return [scene.caption for scene in scenes]
 
 
@@ -81,7 +82,7 @@ def generate_by_diffusers(model: Components, prompts: list[str], seed: int) -> t
 
 
 def verdicts(judge: Judge, scenes: list[Scene], pixels: torch.Tensor) -> list[Verdict]:
-    """What is right in each picture, by the judge's reading."""
+    """What is right in each picture, as the judge reads it."""
     read = [reading for piece in pixels.split(16) for reading in judge.read(piece)]
     return [judge_picture(scene, *reading) for scene, reading in zip(scenes, read, strict=True)]
 
@@ -118,6 +119,7 @@ class Share:
 
 
 def share_of(answers: Iterable[bool]) -> Share:
+    """How many of the answers are True."""
     listed = list(answers)
     return Share(sum(listed), len(listed))
 

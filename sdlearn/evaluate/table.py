@@ -149,7 +149,7 @@ def rows_of_other_settings(model: Components, judge: Judge, scenes: list[Scene])
 
 
 def rows_of_attention(model: Components, scenes: list[Scene]) -> list[Row]:
-    """Pointing accuracy and IoU of every group of layers; the aim is meant for the best group."""
+    """Pointing accuracy and IoU of every group of layers; the aim applies to the best group."""
     words = sum(len(scene.things) for scene in of_different_kinds(scenes))
     return [
         (

@@ -150,7 +150,7 @@ def _layer(thing: Thing, size: int) -> tuple[np.ndarray, int, int]:
     pen = renderer.new_gc()
     pen.set_linewidth(0.022 * side)
     pen.set_joinstyle("round")
-    pen.set_snap(False)  # otherwise the boxes in small drawings move to whole pixels
+    pen.set_snap(False)  # otherwise boxes in small drawings are snapped to whole pixels
     transform = Affine2D().scale(side).translate(cx - left, bottom - cy)
     for path, paint in _parts(thing.kind):
         fill = _paint(paint, thing.colour)
@@ -223,7 +223,7 @@ def _mix(first: np.ndarray, second: np.ndarray, amount: np.ndarray) -> np.ndarra
 
 
 def _fill_below(canvas: np.ndarray, line: np.ndarray, colour_by_row: np.ndarray) -> None:
-    """Fill all below the line [size] with one colour for each row [size, 3], edges anti-aliased."""
+    """Fill everything below the line [size], one colour per row [size, 3], edges anti-aliased."""
     size = len(canvas)
     first = max(0, int(line.min() * size) - 1)
     coverage = np.clip((np.arange(first, size, dtype=np.float32)[:, None] + 1) - line * size, 0, 1)[

@@ -40,7 +40,7 @@ TRAIN, JUDGE, TEST, TWIN = 1, 2, 3, 4
 def scene_at(page: int, book: int = TRAIN, held_out: bool = False) -> Scene:
     """One page of a book; the same numbers always give the same scene.
 
-    held_out: a scene that the model was never trained on. Twins have none.
+    held_out: give a scene that the model was never trained on; there are none in `TWIN`.
     """
     for name, number in (("page", page), ("book", book)):
         whole_number(name, number, 0, 2**63 - 1)

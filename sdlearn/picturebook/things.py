@@ -31,6 +31,7 @@ def polygon(*points: tuple[float, float]) -> Path:
 
 
 def box(left: float, bottom: float, right: float, top: float) -> Path:
+    """A rectangle by its sides."""
     return polygon((left, bottom), (right, bottom), (right, top), (left, top))
 
 
@@ -44,6 +45,7 @@ def smooth(*points: tuple[float, float]) -> Path:
 
 
 def house() -> Iterator[Part]:
+    """A house with a chimney, a roof, a door and two windows."""
     yield box(0.18, 0.20, 0.30, 0.48), BROWN
     yield box(-0.40, -0.50, 0.40, 0.08), "main"
     yield polygon((-0.50, 0.05), (0.50, 0.05), (0.0, 0.50)), "dark"
@@ -53,6 +55,7 @@ def house() -> Iterator[Part]:
 
 
 def tree() -> Iterator[Part]:
+    """A tree of three triangles on a trunk."""
     yield box(-0.08, -0.50, 0.08, -0.20), BROWN
     yield polygon((-0.42, -0.26), (0.42, -0.26), (0.0, 0.14)), "main"
     yield polygon((-0.34, -0.02), (0.34, -0.02), (0.0, 0.34)), "main"
@@ -60,6 +63,7 @@ def tree() -> Iterator[Part]:
 
 
 def car() -> Iterator[Part]:
+    """A car with two windows and two wheels."""
     yield smooth((-0.28, -0.12), (-0.2, 0.15), (0.12, 0.15), (0.26, -0.12)), "main"
     yield polygon((-0.20, -0.10), (-0.15, 0.08), (-0.03, 0.08), (-0.03, -0.10)), GLASS
     yield polygon((0.03, -0.10), (0.03, 0.08), (0.11, 0.08), (0.19, -0.10)), GLASS
@@ -80,6 +84,7 @@ def car() -> Iterator[Part]:
 
 
 def cat() -> Iterator[Part]:
+    """A sitting cat with its tail at the right."""
     yield (
         smooth(
             (0.2, -0.46),
@@ -108,6 +113,7 @@ def cat() -> Iterator[Part]:
 
 
 def mushroom() -> Iterator[Part]:
+    """A mushroom with three spots."""
     yield (
         smooth(
             (-0.13, -0.49), (-0.12, -0.1), (-0.12, 0.1), (0.12, 0.1), (0.12, -0.1), (0.13, -0.49)
@@ -123,6 +129,7 @@ def mushroom() -> Iterator[Part]:
 
 
 def boat() -> Iterator[Part]:
+    """A boat with two sails."""
     yield box(-0.03, -0.15, 0.03, 0.50), BROWN
     yield polygon((0.05, -0.08), (0.40, -0.08), (0.05, 0.46)), CREAM
     yield polygon((-0.06, -0.08), (-0.34, -0.08), (-0.06, 0.36)), CREAM
@@ -140,6 +147,7 @@ def boat() -> Iterator[Part]:
 
 
 def fish() -> Iterator[Part]:
+    """A fish that swims to the left."""
     yield polygon((0.20, 0.0), (0.50, 0.26), (0.42, 0.0), (0.50, -0.26)), "dark"
     yield smooth((-0.08, 0.22), (0.08, 0.36), (0.2, 0.16)), "dark"
     yield (
@@ -160,6 +168,7 @@ def fish() -> Iterator[Part]:
 
 
 def flower() -> Iterator[Part]:
+    """A flower with six petals and two leaves."""
     yield box(-0.03, -0.50, 0.03, 0.10), LEAF
     yield ellipse(0.16, -0.30, 0.16, 0.065, 30), LEAF
     yield ellipse(-0.16, -0.34, 0.16, 0.065, -30), LEAF
@@ -173,6 +182,7 @@ def flower() -> Iterator[Part]:
 
 
 def star() -> Iterator[Part]:
+    """A star with five points."""
     corners = [(np.sin(np.pi * k / 5), np.cos(np.pi * k / 5)) for k in range(10)]
     yield (
         polygon(
@@ -186,6 +196,7 @@ def star() -> Iterator[Part]:
 
 
 def heart() -> Iterator[Part]:
+    """A heart with a highlight."""
     t = np.linspace(0, 2 * np.pi, 24, endpoint=False)
     x = 0.49 * np.sin(t) ** 3
     y = 0.031 * (13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t)) + 0.06
@@ -194,6 +205,7 @@ def heart() -> Iterator[Part]:
 
 
 def balloon() -> Iterator[Part]:
+    """A hot-air balloon with its basket."""
     yield polygon((-0.20, -0.10), (-0.10, -0.34), (0.10, -0.34), (0.20, -0.10)), CREAM
     yield (
         smooth(
@@ -214,6 +226,7 @@ def balloon() -> Iterator[Part]:
 
 
 def kite() -> Iterator[Part]:
+    """A kite with its tail."""
     yield (
         smooth(
             (0.0, -0.2),

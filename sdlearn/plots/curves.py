@@ -24,7 +24,7 @@ from sdlearn.plots.look import DIVERGING, INK, LINES, PAPER, SEQUENTIAL, new_fig
 Values = Sequence[float] | Tensor
 Points = tuple[Values, Values]
 FEW = 30
-"""So many points of a line are marked each."""
+"""Lines of at most this many points get a marker at each point."""
 
 
 @checked
@@ -107,10 +107,10 @@ def lines(
 ) -> Figure:
     """Lines in one panel or several, side by side; one name has one colour in all of them.
 
-    panels: for every title, for every name, the x and the y of the points, or a single number: a
-    dashed line at that height. A name that begins with "_" stays out of the legend.
-    log: the y axis is logarithmic.
-    joined: without it the points stay single dots.
+    panels: the lines of each title, by name: x and y of the points, or one number for a dashed line
+    at that height. Names that begin with "_" are left out of the legend.
+    log: make the y axis logarithmic.
+    joined: if False, draw separate dots.
     """
     if not panels:
         raise ValueError("panels: at least one, got none")

@@ -76,7 +76,7 @@ def timeline() -> Figure:
 
 
 def _along(year: float) -> float:
-    """The place of a year: two units a year from 2021 on, 0.7 before."""
+    """The x of a year: two units per year from 2021 on, 0.7 before."""
     return 0.7 * (year - 2015) if year < 2021 else 0.7 * 6 + 2 * (year - 2021)
 
 
@@ -88,7 +88,7 @@ SCORES = {
     "SD 3, 8 billion": (0.94, 0.72, 0.89, 0.33, 0.60, 0.74),
 }
 """Shares of right pictures, from github.com/djghosh13/geneval (Ghosh et al. 2023); SD 3 from arXiv
-2403.03206, Table 5 (Esser et al. 2024): depth 38, tuned on preferences, at 1024².
+2403.03206, Table 5 (Esser et al. 2024): depth 38, fine-tuned on preferences, at 1024².
 """
 
 

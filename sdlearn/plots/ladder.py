@@ -26,7 +26,7 @@ PART_COLOURS = {
 
 
 BLOCKS, PALE = ("ResnetBlock2D", "Transformer2DModel"), 0.35
-"""The kinds of block that are full in colour; single layers are pale."""
+"""The blocks drawn in full colour; single layers are pale."""
 
 
 @checked
@@ -34,11 +34,10 @@ def unet_ladder(stops: Sequence[Stop], lit: int | None = None) -> Figure:
     """The way through the U-Net: a bar for each block, taller for a larger side.
 
     The number of channels is given wherever it changes. Dashed lines are skip connections, one for
-    each height. Below each block are its parameters, and its parameters times positions: about the
-    number of multiplications that the block costs, not counting attention's own products; the
-    numbers there are the shares of a whole height. Stops
-    without a side (the time embedding) are left out. The block `lit`, an index among the bars,
-    stands out and is named in the title.
+    each height. Below each block are its parameters, and parameters × positions, which is about its
+    number of multiplications (without attention's own products); the percentages are the shares of
+    all blocks of one height. Stops without a side (the time embedding) are left out. The block
+    `lit`, an index among the bars, stands out and is named in the title.
     """
     shown = blocks_of(stops)
     if not shown:

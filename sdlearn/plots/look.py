@@ -15,14 +15,14 @@ from sdlearn._support.checked import checked
 
 WIDTH = 9.0
 INK, PAPER, LIT, FAINT = "#24303c", "#ffffff", "#c0392b", "#c3cad1"
-"""Of lines and letters, of the page, of what stands out, and of frames and ticks."""
+"""The colours of lines and letters, of the page, of what stands out, and of frames and ticks."""
 AMBER, BLUE, GREY, GREEN = (
     ("#fdebd0", "#b9650f"),
     ("#d6e6f5", "#1f5f9e"),
     ("#e9ecef", "#4a5662"),
     ("#dcefdc", "#2e7d3c"),
 )
-"""Of the stages: a pale colour for each, and a strong one where a lesson is about it."""
+"""A pale colour for each of the stages, and a strong one where a lesson is about it."""
 ARROW = "#7b8794"
 Layout = Literal["constrained", "compressed", "tight", "none"] | None
 LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")

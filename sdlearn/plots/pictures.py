@@ -19,7 +19,7 @@ from sdlearn.denoising import Step
 from sdlearn.plots.look import DIVERGING, INK, LINES, WIDTH, new_figure
 
 HEAT, FAINTEST, STRONGEST = "plasma", 0.1, 0.95
-"""A map's colours over its picture, and their share, from its lowest value to its highest."""
+"""The colour map laid over a picture, and its opacity at the map's lowest and highest value."""
 PALETTE = np.float32(colormaps[HEAT](np.arange(256))[:, :3] * 255)
 SHARES = np.linspace(FAINTEST, STRONGEST, 256, dtype=np.float32)
 DARKEST, BRIGHTEST = 75, 195

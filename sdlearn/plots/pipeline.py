@@ -76,7 +76,7 @@ COLUMNS, ROWS, BOX = (1, 21, 41, 61, 84), (2.5, 22.5), (15, 11)
 
 
 def _arrow(axes, start: tuple[int, int], end: tuple[int, int], aside: float, bend: float) -> None:
-    """From the edge of one box to that of the next, in its row, its column or the next of both."""
+    """An arrow between the edges of two boxes: along a row, along a column, or diagonally."""
     (x, y), (to_x, to_y) = (
         (COLUMNS[c] + BOX[0] / 2, ROWS[r] + BOX[1] / 2) for c, r in (start, end)
     )

@@ -51,7 +51,7 @@ def paths(
     walks: Mapping[str, Sequence[Float[Tensor, "m 2"]]],
     columns: int = 2,
 ) -> Figure:
-    """A plane for each walk: the way of m points, step by step, from a ring to a large dot."""
+    """A plane for each walk: the paths of m points, from a ring (start) to a large dot (end)."""
     if not walks:
         raise ValueError("walks: at least one, got none")
     columns = min(whole_number("columns", columns, 1, 100), len(walks))
@@ -72,7 +72,7 @@ def paths(
 
 @checked
 def one_path(points: Float[Tensor, "n 2"], way: Float[Tensor, "steps 2"]) -> Figure:
-    """The way of one point over the whole figure, without margins."""
+    """The path of one point, filling the whole figure."""
     figure = Figure(figsize=(4.5, 4.5), dpi=100, facecolor=PAPER)
     axes = figure.add_axes((0, 0, 1, 1))
     _draw(axes, points, "")

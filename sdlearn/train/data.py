@@ -20,6 +20,7 @@ IN_ORDER = ("left of", "right of")
 
 @cache
 def captions(count: int, book: int = TRAIN) -> list[str]:
+    """The captions of a book's first pages."""
     return [scene_at(page, book).caption for page in range(count)]
 
 

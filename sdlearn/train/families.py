@@ -25,7 +25,7 @@ STEPS = {
     "latent diffusion": 12_000,
 }
 KL_WEIGHTS = (0.01, 0.1, 1, 10, 100)
-"""For the film of lesson 03: what a VAE's second term costs and what it is good for."""
+"""For the film of lesson 03: what the KL term of a VAE costs, and what it is good for."""
 PAGES = 2000
 MOMENTS = (1 / 64, 1 / 32, 1 / 16, *(part / 8 for part in range(1, 9)))
 """When a frame of a film is taken, as shares of the training."""

@@ -26,7 +26,7 @@ Batch = dict[str, torch.Tensor]
 
 
 FEWEST = 4
-"""AdamW trains kernels with at most this many input or output channels: as many as a latent has."""
+"""AdamW trains kernels with at most this many input or output channels: those of a latent."""
 
 
 @dataclass(frozen=True)
