@@ -39,16 +39,28 @@ def tokenize(tokenizer: CLIPTokenizer, prompts: str | list[str]) -> Int[Tensor, 
     """
     listed = [_with_all_vectors(tokenizer, text) for text in texts("prompts", prompts)]
     for text in listed:
-        pieces = _read(tokenizer, text, truncation=False, verbose=False).input_ids[1:-1]
-        room = tokenizer.model_max_length - 2  # the start and end tokens need two positions
-        if len(pieces) > room:
-            cut = pieces[:-room] if tokenizer.truncation_side == "left" else pieces[room:]
+        if lost := _too_much(tokenizer, text):
+            room = tokenizer.model_max_length - 2
             warnings.warn(
-                f"the prompt has {len(pieces)} tokens, but only {room} fit; cut off: "
-                f"{tokenizer.decode(cut)!r}",
+                f"the prompt has {room + len(lost)} tokens, but only {room} fit; cut off: "
+                f"{tokenizer.decode(lost)!r}",
                 stacklevel=3,
             )
     return _read(tokenizer, listed, **FULL, return_tensors="pt").input_ids
+
+
+def _too_much(tokenizer: CLIPTokenizer, text: str) -> list[int]:
+    """The tokens of a text that do not fit; the start and end tokens need two positions."""
+    numbers = _read(tokenizer, text, truncation=False, verbose=False).input_ids[1:-1]
+    room = tokenizer.model_max_length - 2
+    if len(numbers) <= room:
+        return []
+    return numbers[:-room] if tokenizer.truncation_side == "left" else numbers[room:]
+
+
+def cut_off(tokenizer: CLIPTokenizer, text: str) -> str:
+    """The part of a text that no position is left for: empty if the text fits."""
+    return tokenizer.decode(_too_much(tokenizer, _with_all_vectors(tokenizer, text)))
 
 
 FULL = {"padding": "max_length", "truncation": True}
@@ -181,19 +193,19 @@ def _spans_of(word: str, text: str) -> list[tuple[int, int]]:
     parts = _composed(word)[0].split()
     if not parts:
         return []
-    found = re.finditer(r"\s+".join(map(re.escape, parts)), composed, re.IGNORECASE)
+    matches = re.finditer(r"\s+".join(map(re.escape, parts)), composed, re.IGNORECASE)
     return [
         (origins[match.start()], origins[match.end()])
-        for match in found
+        for match in matches
         if not (_is_inside(composed, match.start()) or _is_inside(composed, match.end()))
     ]
 
 
-def _is_inside(text: str, place: int) -> bool:
+def _is_inside(text: str, offset: int) -> bool:
     """True if the offset is between two characters of one word."""
-    if not 0 < place < len(text):
+    if not 0 < offset < len(text):
         return False
-    before, after = text[place - 1], text[place]
+    before, after = text[offset - 1], text[offset]
     if _is_mark(after):
         return True
     no_gaps = WITHOUT_GAPS.match(before) or WITHOUT_GAPS.match(after)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 import torch
+from conftest import small_unet
 from matplotlib.patches import FancyArrowPatch
 from PIL import Image
 
@@ -54,6 +55,50 @@ def test_entering_a_prompt_draws_it(painter):
     assert painter.picture is not None
 
 
+@pytest.fixture
+def asked(monkeypatch):
+    """The drawings that a painter asked for: what, how large and in how many steps."""
+    drawn, steps = [], painter_module.text_to_latents
+
+    def noted(model, prompt, size=None, steps_of=steps, **kwargs):
+        drawn.append((prompt, size, kwargs["steps"]))
+        return steps_of(model, prompt, size=size, **kwargs)
+
+    monkeypatch.setattr(painter_module, "text_to_latents", noted)
+    return drawn
+
+
+def test_typing_draws_sketches_and_a_pause_the_picture(painter, random_model, asked, monkeypatch):
+    monkeypatch.setattr(painter_module, "PAUSE", 0.2)
+    pictures, small = [], random_model.side // 2
+    painter.image.observe(lambda change: pictures.append(bytes(change["new"])), names="value")
+    painter.text.value = "a blue"
+    painter.text.value = "a blue tree"
+    painter.wait(30)
+    assert asked[-2:] == [("a blue tree", small, 4), ("a blue tree", None, 4)]
+    assert ("a blue", None, 4) not in asked
+    sketch, whole = pictures[-2:]
+    expected = text_to_image(random_model, "a blue tree", size=small, steps=4, guidance=7.5, seed=0)
+    assert sketch == to_jpeg(expected)
+    assert whole == to_jpeg(painter.picture)
+    assert painter.picture.size == (random_model.side, random_model.side)
+
+
+def test_where_sketches_would_take_too_long_enter_draws(random_model, asked, monkeypatch):
+    monkeypatch.setattr(painter_module, "LIGHT", 10)
+    large = Painter(random_model, "", steps=2)
+    assert not large.text.continuous_update
+    large.text.value = PROMPT
+    large.wait(30)
+    assert asked == [(PROMPT, None, 2)]
+
+
+def test_a_side_whose_half_does_not_fit_is_sketched_whole(random_model, monkeypatch):
+    assert painter_module._half(random_model) == random_model.side // 2
+    small = replace(random_model, unet=small_unet(sample_size=2))
+    assert painter_module._half(small) == small.side
+
+
 def test_clicking_draw_draws_and_stop_stops(painter, monkeypatch):
     reached, go = threading.Event(), threading.Event()
     steps = painter_module.text_to_latents
@@ -75,6 +120,7 @@ def test_clicking_draw_draws_and_stop_stops(painter, monkeypatch):
     assert not painter.running
     assert painter.progress.value == 1
     assert painter.picture is None
+    assert painter.said.value == "Stopped: this picture is not finished."
     assert painter.stop_button.disabled
 
 
@@ -109,6 +155,19 @@ def test_unknown_words_are_said_and_escaped(painter):
     painter.text.value = "a red house"
     painter.wait(30)
     assert painter.said.value == ""
+
+
+@pytest.mark.filterwarnings("ignore:the prompt has 85 tokens")
+def test_what_was_cut_off_and_an_empty_prompt_are_said(painter):
+    painter.text.value = "house " * 80 + "<end>"
+    painter.draw()
+    painter.wait(30)
+    assert "Too long, so this was cut off: <b>house house" in painter.said.value
+    assert "&lt; end &gt;</b>" in painter.said.value
+    painter.text.value = " "
+    painter.draw()
+    painter.wait(30)
+    assert painter.said.value == "Without a prompt, the model draws whatever it likes."
 
 
 def test_an_error_is_shown_and_kept(painter, monkeypatch):

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import html
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
 import ipywidgets
 from PIL import Image
+from transformers import CLIPTokenizer
 
 from sdlearn._support.checked import checked
 from sdlearn.denoising import Step
 from sdlearn.images import to_jpeg
 from sdlearn.loading import Components
-from sdlearn.pipeline import latents_to_images, or_defaults, text_to_latents
-from sdlearn.text import split_words
+from sdlearn.pipeline import latents_to_images, or_defaults, picture_size, text_to_latents
+from sdlearn.text import cut_off, split_words
 from sdlearn.widgets.latest import DrawingBox, Latest
 from sdlearn.widgets.stop_button import StopButton
+
+LIGHT = 2e7
+"""A U-Net of at most this many parameters draws quickly enough to follow what is typed."""
+SKETCH, PAUSE = 8, 0.7
+"""The steps of a sketch, and the seconds without a key press after which the picture is drawn."""
 
 
 @checked
@@ -26,6 +33,11 @@ class Painter(DrawingBox):
     Drawing runs on its own thread, so Stop works at once and the notebook stays free. A new drawing
     stops the one before it. `picture` is the last finished picture, `prompt` the text in the box,
     and `error` the exception that ended the latest drawing, if any.
+
+    Args:
+        every: show the growing picture after so many steps.
+        live: while one types, draw sketches of half the size, and the picture itself in a pause; by
+            default, if the model is small or on a GPU. Otherwise Enter draws.
     """
 
     def __init__(
@@ -37,14 +49,18 @@ class Painter(DrawingBox):
         every: int = 3,
         guidance: float | None = None,
         seed: int = 0,
+        live: bool | None = None,
     ):
         self.model, self.picture, self.error = model, picture, None
         self.every = every
         self.steps, guidance = or_defaults(model, steps, guidance)
+        if live is None:
+            live = model.unet.num_parameters() <= LIGHT or model.device.type == "cuda"
         self._work = Latest(self._failed, self._busy)
-        full = ipywidgets.Layout(width="512px")
+        self._about, self._finished = "", True
+        full = ipywidgets.Layout(width="512px", max_width="100%")
         self.text = ipywidgets.Text(
-            prompt, description="Prompt", continuous_update=False, layout=full
+            prompt, description="Prompt", continuous_update=live, layout=full
         )
         self.seed = ipywidgets.BoundedIntText(
             seed, 0, 2**31 - 1, description="Seed", layout={"width": "170px"}
@@ -62,8 +78,8 @@ class Painter(DrawingBox):
             format="jpeg", width=512, height=512, value=_jpeg_or_grey(picture, model.side)
         )
         self.draw_button.on_click(lambda _: self.draw())
-        self.text.observe(lambda _: self.draw(), names="value")
-        controls = ipywidgets.HBox([self.seed, self.guidance])
+        self.text.observe(lambda _: self._sketch() if live else self.draw(), names="value")
+        controls = ipywidgets.HBox([self.seed, self.guidance], layout={"flex_flow": "row wrap"})
         buttons = ipywidgets.HBox([self.draw_button, self.stop_button])
         super().__init__([self.text, controls, buttons, self.progress, self.said, self.image])
 
@@ -73,25 +89,59 @@ class Painter(DrawingBox):
 
     def draw(self) -> None:
         """Start drawing the prompt in the text box; an unfinished drawing is abandoned."""
-        wanted = {"prompt": self.prompt, "guidance": self.guidance.value, "seed": self.seed.value}
-        self.error = None
-        self._work.start(self._draw(wanted))
+        self._start(self._drawn)
 
-    def _draw(self, wanted: dict) -> Iterator[Callable[[], None]]:
-        about = _about_words(split_words(self.model.tokenizer, wanted["prompt"]))
-        yield lambda: self._say(about)
+    def _sketch(self) -> None:
+        self._start(self._sketched)
+
+    def _start(self, work: Callable[[dict], Iterator[Callable[[], None]]]) -> None:
+        wanted = {"prompt": self.prompt, "guidance": self.guidance.value, "seed": self.seed.value}
+        self.error, self._finished = None, False
+        self._work.start(work(wanted))
+
+    def _sketched(self, wanted: dict) -> Iterator[Callable[[], None]]:
+        """A small picture of few steps, and after a pause the whole one."""
+        yield partial(self._say_about, wanted["prompt"])
+        steps = min(SKETCH, self.steps)
+        for step in text_to_latents(self.model, size=_half(self.model), steps=steps, **wanted):
+            if step.index + 1 < step.count:
+                yield _nothing
+            else:
+                yield partial(self._show_sketch, latents_to_images(self.model, step.latents)[0])
+        for _ in range(round(PAUSE / 0.05)):
+            time.sleep(0.05)
+            yield _nothing
+        yield from self._drawn(wanted, growing=False)
+
+    def _drawn(self, wanted: dict, growing: bool = True) -> Iterator[Callable[[], None]]:
+        yield partial(self._say_about, wanted["prompt"])
         for step in text_to_latents(self.model, steps=self.steps, **wanted):
             last = step.index + 1 == step.count
-            due = last or step.index % self.every == 0
+            due = last or (growing and step.index % self.every == 0)
             picture = latents_to_images(self.model, step.latents)[0] if due else None
             yield partial(self._show, step, picture, last)
+
+    def _say_about(self, prompt: str) -> None:
+        self._about = about(self.model.tokenizer, prompt)
+        self._say(self._about)
+
+    def _show_sketch(self, sketch: Image.Image) -> None:
+        self.progress.value = 0
+        self.image.value = to_jpeg(sketch)
+        self._say(f"{self._about} A sketch; the picture follows when you pause.".strip())
 
     def _show(self, step: Step, picture: Image.Image | None, last: bool) -> None:
         self.progress.max, self.progress.value = step.count, step.index + 1
         if picture:
             self.image.value = to_jpeg(picture)
         if last:
-            self.picture = picture
+            self.picture, self._finished = picture, True
+            self._say(self._about)
+
+    def _busy(self, busy: bool) -> None:
+        super()._busy(busy)
+        if not busy and not self._finished and self.error is None:
+            self._say(f"{self._about} Stopped: this picture is not finished.".strip())
 
     def __repr__(self) -> str:
         return f"Painter({self.prompt!r}, seed={self.seed.value}, guidance={self.guidance.value:g})"
@@ -101,11 +151,30 @@ def _jpeg_or_grey(picture: Image.Image | None, side: int) -> bytes:
     return to_jpeg(picture or Image.new("RGB", (side, side), "#8c8c8c"))
 
 
-def _about_words(split: list[str]) -> str:
-    if not split:
-        return ""
-    words = ", ".join(html.escape(word) for word in split)
-    return (
-        f"Known only in pieces: <b>{words}</b>. The model has rarely or never seen this as a "
-        "whole word."
-    )
+def _nothing() -> None:
+    """Show nothing: newer work or a stop takes effect here, between two steps."""
+
+
+def _half(model: Components) -> int:
+    """Half the model's side where its U-Net can halve that often enough, or else the whole side."""
+    try:
+        picture_size(model, model.side // 2)
+    except ValueError:
+        return model.side
+    return model.side // 2
+
+
+def about(tokenizer: CLIPTokenizer, prompt: str) -> str:
+    """What to know about a prompt, as HTML: unknown words, words cut off, or that it is empty."""
+    if not prompt.strip():
+        return "Without a prompt, the model draws whatever it likes."
+    said = []
+    if lost := cut_off(tokenizer, prompt):
+        said.append(f"Too long, so this was cut off: <b>{html.escape(lost)}</b>.")
+    if split := split_words(tokenizer, prompt):
+        words = ", ".join(html.escape(word) for word in split)
+        said.append(
+            f"Known only in pieces: <b>{words}</b>. The model has rarely or never seen this as a "
+            "whole word."
+        )
+    return " ".join(said)
