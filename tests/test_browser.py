@@ -375,7 +375,7 @@ def test_lesson_04_scrubs_mixes_and_checks(lab, page, tmp_path):
     screenshot(page, "04-mixer", tmp_path)
     Image.new("RGB", (300, 200), (0, 160, 0)).save(tmp_path / "green.png")
     with page.expect_file_chooser() as chooser:
-        page.locator("button.widget-upload").click()
+        page.get_by_role("button", name="Your picture …").click()
     chooser.value.set_files(tmp_path / "green.png")
     mine = wait_until_changed(page, other)
     assert mine[..., 1].mean() > mine[..., 0].mean() + 20
@@ -477,11 +477,47 @@ def test_lesson_03_takes_a_picture_of_ones_own(lab, page, tmp_path):
     before = shown(page)
     Image.new("RGB", (300, 200), (0, 160, 0)).save(tmp_path / "green.png")
     with page.expect_file_chooser() as chooser:
-        page.locator("button.widget-upload").first.click()
+        page.get_by_role("button", name="Your picture …").first.click()
     chooser.value.set_files(tmp_path / "green.png")
     after = wait_until_changed(page, before)
     assert after[..., 1].mean() > after[..., 0].mean() + 20
     screenshot(page, "03-round-trip", tmp_path)
+
+
+def upload(page, file: Path) -> None:
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Your picture …").first.click()
+    chooser.value.set_files(file)
+
+
+def test_any_photo_comes_through_and_what_is_no_photo_is_said(lab, page, tmp_path):
+    opened(lab, page, "03_vae.ipynb")
+    page.locator(".widget-image").first.scroll_into_view_if_needed()
+    before = shown(page)
+    grain = np.random.default_rng(0).integers(0, 60, (6000, 8000, 3), dtype=np.uint8)
+    grain[:, :4000, 0] += 180  # red on the left: above, once it is turned as its data says
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    photo = tmp_path / "photo.jpg"
+    Image.fromarray(grain).save(photo, quality=95, exif=turned)
+    assert photo.stat().st_size > 20e6
+    upload(page, photo)
+    after = wait_until_changed(page, before)
+    height, width, _ = after.shape
+    left = after[:, : width // 4]
+    assert (
+        left[height // 8 : height // 3, :, 0].mean()
+        > left[-height // 3 : -height // 8, :, 0].mean() + 60
+    )
+    for name, why in (
+        ("photo.heic", "as JPEG"),
+        ("lines.svg", "as PNG"),
+        ("notes.txt", "not a picture"),
+    ):
+        (tmp_path / name).write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+        upload(page, tmp_path / name)
+        page.wait_for_selector(f"text=/{name}.* cannot be shown: .*{why}/")
+    assert np.array_equal(shown(page), after)
 
 
 def test_lesson_05_goes_to_the_block_that_is_clicked(lab, page, tmp_path):

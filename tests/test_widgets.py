@@ -4,7 +4,6 @@ import base64
 import io
 import threading
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -332,8 +331,9 @@ def test_the_mixer_shows_the_closed_form(mixer):
 
 
 def uploaded(mixer, content: bytes, name="mine.png"):
-    file = {"name": name, "type": "image/png", "size": len(content), "content": memoryview(content)}
-    mixer.upload.value = ({**file, "last_modified": datetime.now(UTC)},)
+    """What the browser sends when a file was chosen."""
+    chosen = mixer.upload.chosen + 1
+    mixer.upload.set_state({"name": name, "content": memoryview(content), "chosen": chosen})
 
 
 def test_the_mixer_takes_a_picture_of_ones_own(mixer):
@@ -363,9 +363,25 @@ def test_a_file_that_is_no_picture_is_said_and_the_old_one_stays(mixer):
     uploaded(mixer, b"not a picture", "<b>x.png")
     assert np.array_equal(mixer.noisy, before)
     assert mixer.said.value == (
-        "<b>&lt;b&gt;x.png</b> cannot be shown: it is not a picture, or it is too large."
+        "<b>&lt;b&gt;x.png</b> cannot be shown: it is not a picture that the browser can read."
     )
     assert mixer.upload.failure is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("photo.HEIC", "export the photo as JPEG"),
+        ("drawing.svg", "not pixels; export it as PNG"),
+        ("notes.txt", "not a picture that the browser can read"),
+    ],
+)
+def test_a_file_that_the_browser_could_not_read_is_explained(mixer, name, why):
+    uploaded(mixer, b"", name)
+    assert mixer.said.value.startswith(f"<b>{name}</b> cannot be shown: ")
+    assert why in mixer.said.value
+    uploaded(mixer, b"", name)
+    assert why in mixer.said.value
 
 
 # --- there and back -------------------------------------------------------------------------------
