@@ -575,6 +575,31 @@ def test_lesson_06_looks_into_a_drawing(lab, page, tmp_path):
     screenshot(page, "06-prompt", tmp_path)
 
 
+def test_the_explorer_keeps_its_two_pictures_equal_at_every_width(lab, page, tmp_path):
+    opened(lab, page, "06_attention_maps.ipynb")
+    left, right = (
+        page.locator("[aria-label='chosen point'] img"),
+        page.locator(".widget-image").first,
+    )
+    for width, beside in ((1280, True), (1024, None), (768, None)):
+        page.set_viewport_size({"width": width, "height": 1000})
+        left.scroll_into_view_if_needed()
+        page.wait_for_timeout(500)
+        first, second = left.bounding_box(), right.bounding_box()
+        assert first["width"] == pytest.approx(second["width"], abs=4)
+        assert first["width"] > 200
+        assert first["height"] == pytest.approx(second["height"], abs=4)
+        if beside:
+            assert first["y"] == pytest.approx(second["y"], abs=6)
+        for box in page.locator(".widget-dropdown select").all()[:2]:
+            assert box.evaluate("e => e.selectedOptions[0].text") == "all"
+            assert box.bounding_box()["width"] > 60
+        for name in ("Draw", "Stop"):
+            button = page.locator("button", has_text=name).first
+            assert button.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
+        screenshot(page, f"06-explorer-{width}", tmp_path)
+
+
 @pytest.mark.parametrize("lesson", ["09_text_to_image", "11_the_real_thing"])
 def test_a_lesson_draws_with_another_seed_and_guidance(lab, page, tmp_path, lesson):
     opened(lab, page, f"{lesson}.ipynb")

@@ -117,7 +117,8 @@ def test_every_control_shows_another_map(explorer, control, value):
 
 def test_a_head_is_one_of_the_layers(explorer):
     explorer.layer_choice.value = "down.1.0"
-    assert list(explorer.head_choice.options.values()) == [None, 0, 1]
+    assert explorer.head_choice.options == {"all": "all", "0": 0, "1": 1}
+    assert (explorer.head_choice.label, explorer.head) == ("all", None)
     explorer.head_choice.value = 1
     assert_close(explorer.heat, explorer.watched[-1].heat("house", "down.1.0", 1))
 

@@ -28,6 +28,7 @@ from sdlearn.widgets.stop_button import StopButton
 SIDE = 376
 """The side of each of the two pictures, in pixels."""
 ALL = "all"
+"""The choice of every layer or head. (None, as a value, is shown as no choice at all.)"""
 POINT_VIEW = (900, 320, 28, 130)
 """The view of a point, in pixels: width, height, height of its titles, and width of its words."""
 
@@ -100,7 +101,9 @@ class AttentionExplorer(DrawingBox):
         self.error: Exception | None = None
         self._lock, self._quiet = threading.RLock(), False
         self._work = Latest(self._failed, self._busy)
-        wide = ipywidgets.Layout(width="640px")
+        wide = ipywidgets.Layout(width="640px", max_width="100%")
+        row = ipywidgets.Layout(flex_flow="row wrap")
+        beside = ipywidgets.Layout(width=f"{SIDE}px", max_width="100%", flex="0 0 auto")
         self.text = ipywidgets.Text(
             prompt, description="Prompt", continuous_update=False, layout=wide
         )
@@ -123,19 +126,24 @@ class AttentionExplorer(DrawingBox):
         self.said = ipywidgets.HTML()
         grey = Image.new("RGB", (SIDE, SIDE), "#8c8c8c")
         self.picker = PointPicker(grey, SIDE)
-        self.image = ipywidgets.Image(format="jpeg", width=SIDE, height=SIDE, value=to_jpeg(grey))
+        self.image = ipywidgets.Image(format="jpeg", value=to_jpeg(grey), layout=beside)
+        self.picker.layout = beside
         self.point_image = ipywidgets.Image(
-            format="jpeg", value=to_jpeg(Image.new("RGB", POINT_VIEW[:2], "#eeeeee"))
+            format="jpeg",
+            value=to_jpeg(Image.new("RGB", POINT_VIEW[:2], "#eeeeee")),
+            layout={"max_width": "100%", "object_fit": "contain"},
         )
         super().__init__(
             [
                 self.text,
-                ipywidgets.HBox([self.seed, self.draw_button, self.stop_button, self.progress]),
+                ipywidgets.HBox(
+                    [self.seed, self.draw_button, self.stop_button, self.progress], layout=row
+                ),
                 self.step_slider,
                 self.word_choice,
-                ipywidgets.HBox([self.layer_choice, self.head_choice]),
+                ipywidgets.HBox([self.layer_choice, self.head_choice], layout=row),
                 self.said,
-                ipywidgets.HBox([self.picker, self.image]),
+                ipywidgets.HBox([self.picker, self.image], layout=row),
                 self.point_image,
             ]
         )
@@ -156,11 +164,13 @@ class AttentionExplorer(DrawingBox):
 
     @property
     def layer(self) -> str | None:
-        return self.layer_choice.value
+        """The name of the chosen layer; None means all of them."""
+        return None if self.layer_choice.value == ALL else self.layer_choice.value
 
     @property
     def head(self) -> int | None:
-        return self.head_choice.value
+        """The number of the chosen head; None means all of them."""
+        return None if self.head_choice.value == ALL else self.head_choice.value
 
     @property
     def point(self) -> tuple[float, float]:
@@ -208,7 +218,8 @@ class AttentionExplorer(DrawingBox):
             self.step_slider.max = self.step_slider.value = len(watched) - 1
             self.word_choice.options = list(last.words)
             self.word_choice.value = word if word in last.words else max(last.words, key=_telling)
-            self.layer_choice.options = {ALL: None, **sizes}
+            self.layer_choice.options = {ALL: ALL, **sizes}
+            self.layer_choice.value = ALL
             self._offer_heads()
 
     def _offer_heads(self) -> None:
@@ -219,7 +230,8 @@ class AttentionExplorer(DrawingBox):
             layer.heads for layer, _ in self.watched[-1].layers if self.layer in (None, layer.name)
         )
         with self._changing():
-            self.head_choice.options = {ALL: None, **{str(head): head for head in range(heads)}}
+            self.head_choice.options = {ALL: ALL, **{str(head): head for head in range(heads)}}
+            self.head_choice.value = ALL
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
