@@ -174,19 +174,6 @@ def velocity(
     return signal * noise - sigma * clean
 
 
-@checked
-def clean_from_velocity(
-    schedule: Schedule,
-    noisy: Float[Tensor, "n *rest"],
-    t: Time,
-    predicted: Float[Tensor, "n *rest"],
-) -> Float[Tensor, "n *rest"]:
-    """x̂₀ from x_t and v (the same source)."""
-    signal, sigma = schedule.rates(t, noisy)
-    # x̂₀ = √ᾱ_t x_t - √(1 - ᾱ_t) v; the noise cancels, which leaves (ᾱ_t + 1 - ᾱ_t) x_0 = x_0
-    return signal * noisy - sigma * predicted
-
-
 def _divisor(share: Tensor, what: str, t: Time) -> Tensor:
     if not share.all():
         raise ValueError(f"t: with this schedule there is no {what} at all in x_t, got {t!r}")

@@ -12,7 +12,7 @@ from torch.testing import assert_close
 from sdlearn._support.paths import ASSETS
 from sdlearn.evaluate import __main__ as command
 from sdlearn.evaluate import samples
-from sdlearn.evaluate.judge import Seen, in_words, judge_picture, load_judge
+from sdlearn.evaluate.judge import Seen, in_words, load_judge, verdict_on
 from sdlearn.evaluate.samples import (
     Share,
     drawn,
@@ -36,7 +36,7 @@ HOUSE, TREE = Seen("house", "red", 0.3, 0.7), Seen("tree", "blue", 0.7, 0.7)
 
 
 def test_a_right_picture_is_right():
-    verdict = judge_picture(SCENE, "snow", [TREE, HOUSE])
+    verdict = verdict_on(SCENE, "snow", [TREE, HOUSE])
     assert verdict.whole
     assert verdict.kinds == verdict.colours == (True, True)
 
@@ -54,7 +54,7 @@ def test_a_right_picture_is_right():
     ],
 )
 def test_a_verdict_in_words_names_what_is_wrong(setting, seen, said):
-    assert in_words(SCENE, judge_picture(SCENE, setting, seen)) == said
+    assert in_words(SCENE, verdict_on(SCENE, setting, seen)) == said
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_verdict_in_words_names_what_is_wrong(setting, seen, said):
     ],
 )
 def test_each_mistake_is_found_and_only_that_one(setting, seen, wrong):
-    verdict = judge_picture(SCENE, setting, seen)
+    verdict = verdict_on(SCENE, setting, seen)
     assert not verdict.whole
     right = {
         "setting": verdict.setting,
@@ -99,18 +99,18 @@ def test_each_mistake_is_found_and_only_that_one(setting, seen, wrong):
 def test_relations_are_directions(relation, first, second, right):
     scene = compose([("red", "star"), ("blue", "house")], "snow", relation, rng=0)
     seen = [Seen("star", "red", *first), Seen("house", "blue", *second)]
-    assert judge_picture(scene, "snow", seen).relation is right
+    assert verdict_on(scene, "snow", seen).relation is right
 
 
 def test_two_things_of_a_kind_are_told_apart_by_colour():
     scene = compose([("red", "house"), ("blue", "house")], "snow", "left of", rng=0)
     seen = [Seen("house", "blue", 0.7, 0.7), Seen("house", "red", 0.3, 0.7)]
-    assert judge_picture(scene, "snow", seen).whole
-    assert judge_picture(scene, "snow", seen[:1]).colours == (False, True)
+    assert verdict_on(scene, "snow", seen).whole
+    assert verdict_on(scene, "snow", seen[:1]).colours == (False, True)
 
 
 def test_shares_count_what_they_say():
-    found = [judge_picture(SCENE, "snow", [HOUSE, TREE]), judge_picture(SCENE, "night", [HOUSE])]
+    found = [verdict_on(SCENE, "snow", [HOUSE, TREE]), verdict_on(SCENE, "night", [HOUSE])]
     assert {name: (share.right, share.of) for name, share in shares(found).items()} == {
         "setting": (1, 2),
         "kind": (3, 4),
@@ -120,11 +120,11 @@ def test_shares_count_what_they_say():
         "whole": (1, 2),
     }
     assert math.isnan(
-        shares([judge_picture(compose([("red", "car")], "snow"), "snow", [])])["relation"].value
+        shares([verdict_on(compose([("red", "car")], "snow"), "snow", [])])["relation"].value
     )
     one = compose([("red", "car")], "snow")
     by_count = whole_by_count(
-        [SCENE, SCENE, one], [*found, judge_picture(one, "snow", [Seen("car", "red", 0.5, 0.7)])]
+        [SCENE, SCENE, one], [*found, verdict_on(one, "snow", [Seen("car", "red", 0.5, 0.7)])]
     )
     assert [(share.right, share.of) for share in by_count.values()] == [(1, 1), (1, 2), (0, 0)]
 

@@ -129,7 +129,7 @@ def _decode(kinds: Tensor, colours: Tensor, settings: Tensor) -> tuple[str, list
 
 
 @checked
-def judge_picture(scene: Scene, setting: str, seen: list[Seen]) -> Verdict:
+def verdict_on(scene: Scene, setting: str, seen: list[Seen]) -> Verdict:
     """Compare what was seen with what the scene asks for; each thing seen counts only once."""
     left = list(seen)
     matches: list[Seen | None] = [None] * len(scene.things)
@@ -187,7 +187,7 @@ def save(judge: Judge, folder: Path) -> None:
 
 @checked
 def in_words(scene: Scene, verdict: Verdict) -> str:
-    """`✓ right`, or what is wrong: missing things, other colours, the setting, the relation."""
+    """`✓ right`, or what is wrong: missing things, other colours, the setting, or the place."""
     parts = zip(scene.things, verdict.kinds, verdict.colours, strict=True)
     wrong = [
         f"{thing.colour} {thing.kind}" for thing, kind, colour in parts if not (kind and colour)

@@ -12,7 +12,7 @@ from diffusers import StableDiffusionPipeline
 from tqdm.auto import tqdm
 
 from sdlearn.compression import decode
-from sdlearn.evaluate.judge import Judge, Verdict, judge_picture
+from sdlearn.evaluate.judge import Judge, Verdict, verdict_on
 from sdlearn.images import to_pixels
 from sdlearn.loading import Components
 from sdlearn.picturebook.drawing import draw_array
@@ -84,7 +84,7 @@ def generate_by_diffusers(model: Components, prompts: list[str], seed: int) -> t
 def verdicts(judge: Judge, scenes: list[Scene], pixels: torch.Tensor) -> list[Verdict]:
     """What is right in each picture, as the judge reads it."""
     read = [reading for piece in pixels.split(16) for reading in judge.read(piece)]
-    return [judge_picture(scene, *reading) for scene, reading in zip(scenes, read, strict=True)]
+    return [verdict_on(scene, *reading) for scene, reading in zip(scenes, read, strict=True)]
 
 
 # --- figures --------------------------------------------------------------------------------------
@@ -113,7 +113,7 @@ class Share:
 
     def __str__(self) -> str:
         if not self.of:
-            return "none to judge"
+            return "none"
         low, high = self.interval
         return f"{100 * self.value:.1f} % ({100 * low:.0f}–{100 * high:.0f})"
 

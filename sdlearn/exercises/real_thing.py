@@ -14,7 +14,7 @@ from sdlearn import plots
 from sdlearn.exercises.diagnosis import calls
 from sdlearn.exercises.engine import Lesson
 from sdlearn.exercises.given import latents_of, numbers, picture_of, pixels_of, several, tiny
-from sdlearn.exercises.results import Unmet
+from sdlearn.exercises.results import RETURNED_NONE, Unmet
 from sdlearn.noising import Schedule, add_noise, clean_from_noise, velocity
 from sdlearn.picturebook.scenes import compose
 from sdlearn.text import encode_text
@@ -240,17 +240,17 @@ def clean_estimate(
 
 clean_estimate.mistakes(
     "v is taken for the noise; where it says v_prediction, another formula is needed",
-    _with_v(lambda x, v, kept, added: (x - added * v) / kept),
+    _with_v(lambda x, v, signal, sigma: (x - sigma * v) / signal),
     "√ᾱ and √(1 - ᾱ) are exchanged for v",
-    _with_v(lambda x, v, kept, added: added * x - kept * v),
+    _with_v(lambda x, v, signal, sigma: sigma * x - signal * v),
     "for v the sign is wrong: v points away from x₀",
-    _with_v(lambda x, v, kept, added: kept * x + added * v),
+    _with_v(lambda x, v, signal, sigma: signal * x + sigma * v),
     "this is the noise that follows from v; x̂₀ was asked for",
-    _with_v(lambda x, v, kept, added: kept * v + added * x),
+    _with_v(lambda x, v, signal, sigma: signal * v + sigma * x),
     "this v is that of flow matching; Stable Diffusion 2's is √ᾱ·ε - √(1-ᾱ)·x₀",
-    _with_v(lambda x, v, kept, added: x - added * v),
+    _with_v(lambda x, v, signal, sigma: x - sigma * v),
     "for v there is one division too many: √ᾱ times √ᾱ and √(1-ᾱ) times √(1-ᾱ) add up to 1 already",
-    _with_v(lambda x, v, kept, added: (kept * x - added * v) / kept),
+    _with_v(lambda x, v, signal, sigma: (signal * x - sigma * v) / signal),
     "right for v; where the configuration says epsilon the network predicts the noise",
     lambda x, e, bar, kind: clean_estimate(x, e, bar, "v_prediction"),
     "for the noise: multiplied by √ᾱ; divide by it",
@@ -471,11 +471,11 @@ def _near(number: float, other: float) -> bool:
     return abs(number - other) <= NEAR * abs(other)
 
 
-def _claims_table(found: dict[str, float]) -> Figure:
+def _claims_table(right: dict[str, float]) -> Figure:
     figure = plots.new_figure(2.4)
     axes = figure.subplots()
     axes.axis("off")
-    rows = [[name, f"{CLAIMS[name].said:g}", f"{number:.3g}"] for name, number in found.items()]
+    rows = [[name, f"{CLAIMS[name].said:g}", f"{number:.3g}"] for name, number in right.items()]
     table = axes.table(rows, colLabels=["", "as told", "as it is"], loc="center", cellLoc="left")
     table.scale(1, 1.4)
     return figure
@@ -484,23 +484,22 @@ def _claims_table(found: dict[str, float]) -> Figure:
 @lesson.open_exercise(picture=_claims_table)
 def claims(answer: Callable[[], dict[str, float]]) -> dict[str, float]:
     """The right number for every claim; each may be rounded."""
-    found = answer()
-    if not isinstance(found, dict):
-        raise Unmet(
-            f"a dict with {', '.join(CLAIMS)} was expected, your function returned "
-            f"{type(found).__name__ if found is not None else None}"
-        )
-    if missing := [name for name in CLAIMS if name not in found]:
+    answered = answer()
+    if answered is None:
+        raise Unmet(RETURNED_NONE)
+    if not isinstance(answered, dict):
+        raise Unmet(f"a dict with {', '.join(CLAIMS)} was expected, got {type(answered).__name__}")
+    if missing := [name for name in CLAIMS if name not in answered]:
         raise Unmet(f"there is no number yet for {', '.join(missing)}")
-    if odd := [name for name in CLAIMS if not _is_number(found[name])]:
-        raise Unmet(f"{odd[0]}: a number was expected, got {type(found[odd[0]]).__name__}")
-    wrong = {name: said for name in CLAIMS if (said := _slip(CLAIMS[name], found[name]))}
+    if odd := [name for name in CLAIMS if not _is_number(answered[name])]:
+        raise Unmet(f"{odd[0]}: a number was expected, got {type(answered[odd[0]]).__name__}")
+    wrong = {name: said for name in CLAIMS if (said := _slip(CLAIMS[name], answered[name]))}
     if wrong:
         name, said = next(iter(wrong.items()))
         right = len(CLAIMS) - len(wrong)
         others = f" ({right} of {len(CLAIMS)} are right)" if right else ""
         raise Unmet(f"{name}: {said}{others}")
-    return {name: float(found[name]) for name in CLAIMS}
+    return {name: float(answered[name]) for name in CLAIMS}
 
 
 def _is_number(value: object) -> bool:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sdlearn import denoising, pipeline, plots
 from sdlearn.compression import decode
-from sdlearn.evaluate.judge import Verdict, judge_picture, load_judge
+from sdlearn.evaluate.judge import Verdict, load_judge, verdict_on
 from sdlearn.exercises import pictures
 from sdlearn.exercises.diagnosis import Call
 from sdlearn.exercises.engine import Lesson
@@ -31,9 +31,8 @@ PROMPT = "a red house in a meadow"
 # --- exercise 1: the noise to start from ----------------------------------------------------------
 
 
-@cache
 def _with_euler() -> Components:
-    """The small model with a scheduler that begins with larger noise."""
+    """The small model with a scheduler that starts from larger noise, and scales the latents."""
     euler = EulerDiscreteScheduler.from_config(tiny().scheduler.config)
     return replace(tiny(), scheduler=euler)
 
@@ -218,13 +217,13 @@ def _drawn(
     """The pipeline, or one with one thing wrong in it."""
     scheduler = type(model.scheduler).from_config(model.scheduler.config)
     scheduler.set_timesteps(steps)
-    states, empty = (encode_text(model.tokenizer, model.text_encoder, x) for x in (prompt, ""))
-    empty = torch.zeros_like(empty) if zeros else empty
+    states, negative = (encode_text(model.tokenizer, model.text_encoder, x) for x in (prompt, ""))
+    negative = torch.zeros_like(negative) if zeros else negative
     latents = noise * scheduler.init_noise_sigma if sized else noise
     for t in scheduler.timesteps:
         seen = scheduler.scale_model_input(latents, t) if scaled else latents
         with torch.no_grad():
-            conditional, unconditional = (model.unet(seen, t, c).sample for c in (states, empty))
+            conditional, unconditional = (model.unet(seen, t, c).sample for c in (states, negative))
         if swapped:
             conditional, unconditional = unconditional, conditional
         predicted = conditional
@@ -232,12 +231,6 @@ def _drawn(
             predicted = denoising.guided(unconditional, conditional, guidance + offset)
         latents = scheduler.step(predicted, t, seen if overwritten else latents).prev_sample
     return latents
-
-
-@cache
-def _other_scheduler() -> Components:
-    """The small model with a scheduler that scales what the U-Net sees."""
-    return replace(tiny(), scheduler=EulerDiscreteScheduler.from_config(tiny().scheduler.config))
 
 
 def _wrong(**what) -> Callable:
@@ -288,7 +281,7 @@ def _target() -> np.ndarray:
 @lesson.exercise(
     cases=lambda: [
         (tiny(), PROMPT, numbers(1, 4, 8, 16), 2, 3.0),
-        (_other_scheduler(), "a blue fish on the beach", numbers(1, 4, 16, 8, seed=1), 3, 5.0),
+        (_with_euler(), "a blue fish on the beach", numbers(1, 4, 16, 8, seed=1), 3, 5.0),
     ],
     picture=_both_drawn,
     near=_about_equal,
@@ -459,7 +452,7 @@ def own_failure(answer: Callable[[], Scene]) -> tuple[np.ndarray, list[Verdict]]
     prompts = [scene.caption] * SEEDS
     *_, last = pipeline.text_to_latents(tiny(), prompts, size=SIZE, steps=12, guidance=3, seed=0)
     pixels = decode(tiny().vae, last.latents).float()
-    verdicts = [judge_picture(scene, *reading) for reading in load_judge().read(pixels)]
+    verdicts = [verdict_on(scene, *reading) for reading in load_judge().read(pixels)]
     if (right := sum(verdict.whole for verdict in verdicts)) > 1:
         raise Unmet(
             f"{right} of {SEEDS} pictures of {scene.caption!r} are right; find something harder"

@@ -10,7 +10,7 @@ from diffusers.models.resnet import ResnetBlock2D
 from torch import nn
 
 from answers import on_copies
-from sdlearn.noising import Schedule, clean_from_noise, clean_from_velocity
+from sdlearn.noising import Schedule, clean_from_noise
 
 
 def resnet_by_diffusers(c_in, c_out, time_width):
@@ -66,8 +66,11 @@ def rounded_memory(change):
 def estimate_by_course(noisy, predicted, alpha_bar, prediction_type):
     """By one step whose β is all of 1 - ᾱ."""
     schedule = Schedule(torch.tensor([1 - alpha_bar], dtype=torch.float64))
-    by = {"epsilon": clean_from_noise, "v_prediction": clean_from_velocity}[prediction_type]
-    return by(schedule, noisy.double(), 0, predicted.double())
+    noisy, predicted = noisy.double(), predicted.double()
+    if prediction_type == "epsilon":
+        return clean_from_noise(schedule, noisy, 0, predicted)
+    signal, sigma = schedule.rates(0, noisy)
+    return signal * noisy - sigma * predicted
 
 
 def estimate_by_scheduler(noisy, predicted, alpha_bar, prediction_type):
@@ -88,23 +91,23 @@ def estimate_by_angle(noisy, predicted, alpha_bar, prediction_type):
 def estimate_by_the_noise(noisy, predicted, alpha_bar, prediction_type):
     """In numpy; from v the noise is worked out first."""
     noisy, noise = noisy.numpy(), predicted.numpy()
-    kept, added = np.sqrt(alpha_bar), np.sqrt(1 - alpha_bar)
+    signal, sigma = np.sqrt(alpha_bar), np.sqrt(1 - alpha_bar)
     if prediction_type == "v_prediction":
-        noise = added * noisy + kept * noise
-    return (noisy - added * noise) / kept
+        noise = sigma * noisy + signal * noise
+    return (noisy - sigma * noise) / signal
 
 
 def estimate_in_place(noisy, predicted, alpha_bar, prediction_type):
-    added = (1 - alpha_bar) ** 0.5
+    sigma = (1 - alpha_bar) ** 0.5
     if prediction_type == "v_prediction":
-        return noisy.mul_(alpha_bar**0.5).sub_(added * predicted)
-    return noisy.sub_(added * predicted).div_(alpha_bar**0.5)
+        return noisy.mul_(alpha_bar**0.5).sub_(sigma * predicted)
+    return noisy.sub_(sigma * predicted).div_(alpha_bar**0.5)
 
 
 def estimate_with(from_noise=None, from_v=None):
     """The right estimate, with another formula of x, what was said, √ᾱ and √(1 - ᾱ)."""
-    from_noise = from_noise or (lambda x, said, kept, added: (x - added * said) / kept)
-    from_v = from_v or (lambda x, said, kept, added: kept * x - added * said)
+    from_noise = from_noise or (lambda x, said, signal, sigma: (x - sigma * said) / signal)
+    from_v = from_v or (lambda x, said, signal, sigma: signal * x - sigma * said)
 
     def estimate(noisy, predicted, alpha_bar, prediction_type):
         formula = from_v if prediction_type == "v_prediction" else from_noise
@@ -445,19 +448,21 @@ WRONG = {
             "sign is wrong",
         ),
         (
-            estimate_with(from_v=lambda x, said, kept, added: (kept * x - added * said) / kept),
+            estimate_with(
+                from_v=lambda x, said, signal, sigma: (signal * x - sigma * said) / signal
+            ),
             "one division too many",
         ),
         (
-            estimate_with(from_v=lambda x, said, kept, added: added * x - kept * said),
+            estimate_with(from_v=lambda x, said, signal, sigma: sigma * x - signal * said),
             "are exchanged for v",
         ),
         (
-            estimate_with(from_v=lambda x, said, kept, added: added * x + kept * said),
+            estimate_with(from_v=lambda x, said, signal, sigma: sigma * x + signal * said),
             "noise that follows from v",
         ),
         (
-            estimate_with(from_v=lambda x, said, kept, added: x - added * said),
+            estimate_with(from_v=lambda x, said, signal, sigma: x - sigma * said),
             "that of flow matching",
         ),
         (estimate_with(from_v=lambda *_: None), "does it end with `return`"),
@@ -465,23 +470,23 @@ WRONG = {
         (lambda x, said, bar, kind: said, "was expected, got"),
         (lambda x, said, bar, kind: x, "[1] was expected, got [1.1]"),
         (
-            estimate_with(lambda x, said, kept, added: x - added * said),
+            estimate_with(lambda x, said, signal, sigma: x - sigma * said),
             "for the noise: the division by √ᾱ is missing",
         ),
         (
-            estimate_with(lambda x, said, kept, added: (x + added * said) / kept),
+            estimate_with(lambda x, said, signal, sigma: (x + sigma * said) / signal),
             "for the noise the sign is",
         ),
         (
-            estimate_with(lambda x, said, kept, added: kept * (x - added * said)),
+            estimate_with(lambda x, said, signal, sigma: signal * (x - sigma * said)),
             "for the noise: multiplied by √ᾱ; divide by it",
         ),
         (
-            estimate_with(lambda x, said, kept, added: x - added * said / kept),
+            estimate_with(lambda x, said, signal, sigma: x - sigma * said / signal),
             "[1] was expected, got [0.725]",
         ),
         (
-            estimate_with(lambda x, said, kept, added: (x - kept * said) / added),
+            estimate_with(lambda x, said, signal, sigma: (x - signal * said) / sigma),
             "√ᾱ and √(1 - ᾱ) are exchanged for the noise",
         ),
         (estimate_then(torch.mean), "shape 1 was expected, got a single number, 1"),
@@ -556,47 +561,49 @@ SHOWN = {
     ),
     "clean_estimate": (
         (
-            estimate_with(from_v=lambda x, said, kept, added: kept**2 * x - added**2 * said),
+            estimate_with(from_v=lambda x, said, signal, sigma: signal**2 * x - sigma**2 * said),
             "the roots are missing for v",
         ),
         (
-            estimate_with(from_v=lambda x, said, kept, added: kept * (x - added * said)),
+            estimate_with(from_v=lambda x, said, signal, sigma: signal * (x - sigma * said)),
             "multiplied by √ᾱ at the end, for v",
         ),
         (
-            estimate_with(from_v=lambda x, said, kept, added: added * said - kept * x),
+            estimate_with(from_v=lambda x, said, signal, sigma: sigma * said - signal * x),
             "the sign of all of it, for v",
         ),
         (
-            estimate_with(from_v=lambda x, said, kept, added: kept * x - (1 - kept) * said),
+            estimate_with(from_v=lambda x, said, signal, sigma: signal * x - (1 - signal) * said),
             "1 - √ᾱ in place of √(1 - ᾱ), for v",
         ),
-        (estimate_with(from_v=lambda x, said, kept, added: said), "v itself is taken for x̂₀"),
-        (estimate_with(from_v=lambda x, said, kept, added: x - said), "v is just taken away"),
+        (estimate_with(from_v=lambda x, said, signal, sigma: said), "v itself is taken for x̂₀"),
+        (estimate_with(from_v=lambda x, said, signal, sigma: x - said), "v is just taken away"),
         (
-            estimate_with(from_v=lambda x, said, kept, added: (kept * said - x) / added),
+            estimate_with(from_v=lambda x, said, signal, sigma: (signal * said - x) / sigma),
             "the definition of v, solved wrongly",
         ),
         (
             estimate_with(
-                from_v=lambda x, said, kept, added: (kept * x - added * said) / (2 * kept**2 - 1)
+                from_v=lambda x, said, signal, sigma: (
+                    (signal * x - sigma * said) / (2 * signal**2 - 1)
+                )
             ),
             "divided by ᾱ - (1 - ᾱ), a sign slip in the derivation",
         ),
-        (estimate_with(from_v=lambda x, said, kept, added: torch.zeros_like(x)), "a stub for v"),
+        (estimate_with(from_v=lambda x, said, signal, sigma: torch.zeros_like(x)), "a stub for v"),
         (
             estimate_with(
-                lambda x, said, kept, added: kept * x - added * said,
-                lambda x, said, kept, added: (x - added * said) / kept,
+                lambda x, said, signal, sigma: signal * x - sigma * said,
+                lambda x, said, signal, sigma: (x - sigma * said) / signal,
             ),
             "the two formulas are exchanged",
         ),
         (
-            estimate_with(lambda x, said, kept, added: (x - added**2 * said) / kept**2),
+            estimate_with(lambda x, said, signal, sigma: (x - sigma**2 * said) / signal**2),
             "the roots are missing for the noise",
         ),
         (
-            estimate_with(lambda x, said, kept, added: (x - (1 - kept) * said) / kept),
+            estimate_with(lambda x, said, signal, sigma: (x - (1 - signal) * said) / signal),
             "1 - √ᾱ in place of √(1 - ᾱ), for the noise",
         ),
         (
