@@ -247,10 +247,10 @@ def denoise(
         latents = stepped.prev_sample
         _check_step(scheduler, t, predicted, latents)
         if mask is not None:
-            # the kept part is noised to the timestep that the latents have just reached
+            # the known part is noised to the timestep that the latents have just reached
             following = timesteps[index + 1 : index + 2]
-            kept = scheduler.add_noise(start, noise, following) if len(following) else start
-            latents = mask * latents + (1 - mask) * kept
+            known = scheduler.add_noise(start, noise, following) if len(following) else start
+            latents = mask * latents + (1 - mask) * known
         noises = (
             None if said is None else noise_from(kind, seen, *rates, said)
             for said in (unconditional, conditional, predicted)
@@ -378,9 +378,9 @@ def _clean(
     if told is not None:
         return told.to(seen)
     config, (signal, sigma) = scheduler.config, rates
-    kept = getattr(scheduler, "model_outputs", None)
+    outputs = getattr(scheduler, "model_outputs", None)
     # multistep solvers remember x̂₀, or the noise, of their last steps
-    if kept and (config.get("predict_x0") or "++" in config.get("algorithm_type", "")):
-        return kept[-1]
-    noise = kept[-1] if kept else noise_from(config.prediction_type, seen, *rates, predicted)
+    if outputs and (config.get("predict_x0") or "++" in config.get("algorithm_type", "")):
+        return outputs[-1]
+    noise = outputs[-1] if outputs else noise_from(config.prediction_type, seen, *rates, predicted)
     return (seen - sigma * noise) / signal

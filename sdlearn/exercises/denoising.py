@@ -390,8 +390,8 @@ LEAST, MOST = 0.85, 1.15
 
 def _predictions() -> tuple[Tensor, Tensor]:
     """The small model's two predictions at t = 800, with their difference enlarged."""
-    empty, caption = (predictor(tiny(), text)(_start(5), 800) for text in ("", PROMPT))
-    return empty, empty + 4 * (caption - empty)
+    unconditional, conditional = (predictor(tiny(), text)(_start(5), 800) for text in ("", PROMPT))
+    return unconditional, unconditional + 4 * (conditional - unconditional)
 
 
 def _drawn_strongly(combine: Callable) -> Figure:
@@ -411,30 +411,30 @@ def _plainly(scale: float) -> np.ndarray:
 def own_guidance(answer: Callable[[Tensor, Tensor, float], Tensor]) -> Callable:
     """Guidance that follows the scale and keeps the spread of its result where it was."""
     answer(torch.zeros(1, 4, 2, 2), torch.ones(1, 4, 2, 2), 1.0)  # a stub says so before any work
-    empty, caption = _predictions()
+    unconditional, conditional = _predictions()
     stronger, strong, weak, one = (
         tensor_of(
-            answer(empty.clone(), caption.clone(), scale),
-            tuple(empty.shape),
+            answer(unconditional.clone(), conditional.clone(), scale),
+            tuple(unconditional.shape),
             f"at scale {scale:g}: ",
         )
         for scale in (GLARING, STRONG, WEAK, 1.0)
     )
-    if (off := (one - caption).abs().max().item()) > 1e-3:
-        times = (one * caption).sum() / caption.square().sum()
+    if (off := (one - conditional).abs().max().item()) > 1e-3:
+        times = (one * conditional).sum() / conditional.square().sum()
         how = f"some of its numbers are off, by up to {off:.3g}"
-        if torch.allclose(one, times * caption, atol=1e-3):
+        if torch.allclose(one, times * conditional, atol=1e-3):
             how = f"yours is {times:.3g} times as large"
         raise Unmet(f"at scale 1 the conditional prediction has to come out as it is; {how}")
-    _check_spread((strong.std() / caption.std()).item())
+    _check_spread((strong.std() / conditional.std()).item())
     if abs(mean := (strong.mean() / strong.std()).item()) > 0.5:
         raise Unmet(
             f"at scale {STRONG:g} the mean of your result is {mean:.1f} times its spread: the mean "
             "grows with the scale, too, so make all of the result smaller, not only its spread"
         )
     before, of_weak, of_strong, of_stronger = (
-        torch.cosine_similarity(x.flatten(), (caption - empty).flatten(), dim=0).item()
-        for x in (caption, weak, strong, stronger)
+        torch.cosine_similarity(x.flatten(), (conditional - unconditional).flatten(), dim=0).item()
+        for x in (conditional, weak, strong, stronger)
     )
     if of_strong < (least := before + TOWARDS):
         mine, bound = unlike(of_strong, least)

@@ -52,12 +52,12 @@ def loop_by_scheduler(predict, schedule, noise, timesteps):
     for index, t in enumerate(timesteps):
         said = predict(latents.float(), t)
         latents = ddim_by_velocity(
-            latents, said, schedule.alpha_bars[t].item(), next_kept(schedule, timesteps, index)
+            latents, said, schedule.alpha_bars[t].item(), next_bar(schedule, timesteps, index)
         )
     return latents
 
 
-def next_kept(schedule, timesteps, index):
+def next_bar(schedule, timesteps, index):
     return schedule.alpha_bars[timesteps[index + 1]].item() if index + 1 < len(timesteps) else 1.0
 
 
@@ -92,18 +92,18 @@ def loop_without_rungs(predict, schedule, noise, timesteps):
 
 def loop_that_stops_early(predict, schedule, noise, timesteps):
     for now, following in pairwise(timesteps):
-        kept = schedule.alpha_bars[[now, following]].tolist()
-        noise = ddim_by_velocity(noise, predict(noise, now).double(), *kept).float()
+        bars = schedule.alpha_bars[[now, following]].tolist()
+        noise = ddim_by_velocity(noise, predict(noise, now).double(), *bars).float()
     last = schedule.alpha_bars[timesteps[-1]].item()
     return ddim_by_velocity(noise, predict(noise, timesteps[-1]), last, last)
 
 
-def clean_of(noisy, noise, kept):
-    return (noisy - (1 - kept) ** 0.5 * noise) / kept**0.5
+def clean_of(noisy, noise, alpha_bar):
+    return (noisy - (1 - alpha_bar) ** 0.5 * noise) / alpha_bar**0.5
 
 
-def mixed(clean, noise, kept):
-    return kept**0.5 * clean + (1 - kept) ** 0.5 * noise
+def mixed(clean, noise, alpha_bar):
+    return alpha_bar**0.5 * clean + (1 - alpha_bar) ** 0.5 * noise
 
 
 def ddim_by_numpy(noisy, predicted, alpha_bar, alpha_bar_next):
@@ -112,7 +112,7 @@ def ddim_by_numpy(noisy, predicted, alpha_bar, alpha_bar_next):
 
 
 def ddim_by_angles(noisy, predicted, alpha_bar, alpha_bar_next):
-    here, there = (math.acos(kept**0.5) for kept in (alpha_bar, alpha_bar_next))
+    here, there = (math.acos(bar**0.5) for bar in (alpha_bar, alpha_bar_next))
     clean = (noisy - math.sin(here) * predicted) / math.cos(here)
     return math.cos(there) * clean + math.sin(there) * predicted
 
@@ -164,22 +164,22 @@ def guided_by_numpy(unconditional, conditional, guidance):
     return (1 - guidance) * unconditional + guidance * conditional
 
 
-def kept_of(schedule, timesteps):
+def bars_of(schedule, timesteps):
     return [schedule.alpha_bars[t].item() for t in timesteps]
 
 
 def loop_with(
     step=lambda x, e, bar, after: mixed(clean_of(x, e, bar), e, after),
-    kept=lambda schedule, timesteps: [*kept_of(schedule, timesteps), 1.0],
+    bars=lambda schedule, timesteps: [*bars_of(schedule, timesteps), 1.0],
     asked=lambda t, index, timesteps: t,
 ):
     """The loop, with a step, a list of ᾱ or a t to ask about that may be wrong."""
 
     def run(predict, schedule, noise, timesteps):
-        latents, bars = noise, kept(schedule, timesteps)
+        latents, alpha_bars = noise, bars(schedule, timesteps)
         for index, t in enumerate(timesteps):
             predicted = predict(latents, asked(t, index, timesteps))
-            latents = step(latents, predicted, bars[index], bars[index + 1])
+            latents = step(latents, predicted, alpha_bars[index], alpha_bars[index + 1])
         return latents
 
     return run
@@ -189,7 +189,7 @@ def loop_by_recursion(predict, schedule, noise, timesteps):
     if not timesteps:
         return noise
     t, *rest = timesteps
-    lower = next_kept(schedule, timesteps, 0)
+    lower = next_bar(schedule, timesteps, 0)
     predicted = predict(noise, t)
     mine = mixed(clean_of(noise, predicted, schedule.alpha_bars[t].item()), predicted, lower)
     return loop_by_recursion(predict, schedule, mine, rest)
@@ -197,10 +197,10 @@ def loop_by_recursion(predict, schedule, noise, timesteps):
 
 def loop_of_sigmas(predict, schedule, noise, timesteps):
     """Euler's way: x / √ᾱ moves by the change of σ = √(1/ᾱ - 1)."""
-    kept = kept_of(schedule, timesteps)
-    sigmas = [(1 / bar - 1) ** 0.5 for bar in kept] + [0.0]
-    scaled = noise / kept[0] ** 0.5
-    for t, bar, (here, there) in zip(timesteps, kept, pairwise(sigmas), strict=True):
+    bars = bars_of(schedule, timesteps)
+    sigmas = [(1 / bar - 1) ** 0.5 for bar in bars] + [0.0]
+    scaled = noise / bars[0] ** 0.5
+    for t, bar, (here, there) in zip(timesteps, bars, pairwise(sigmas), strict=True):
         scaled = scaled + (there - here) * predict(scaled * bar**0.5, t)
     return scaled
 
@@ -282,14 +282,14 @@ RIGHT = {
 WRONG = {
     "ddim_step": (
         (ddim_in_place, "changes its argument"),
-        (lambda x, e, kept, after: (x - math.sqrt(1 - kept) * e) / math.sqrt(kept), "put it back"),
-        (lambda x, e, kept, after: ddim_by_velocity(x, e, after, kept), "exchanged"),
+        (lambda x, e, bar, after: (x - math.sqrt(1 - bar) * e) / math.sqrt(bar), "put it back"),
+        (lambda x, e, bar, after: ddim_by_velocity(x, e, after, bar), "exchanged"),
         (
-            lambda x, e, kept, after: after * (x - (1 - kept) * e) / kept + (1 - after) * e,
+            lambda x, e, bar, after: after * (x - (1 - bar) * e) / bar + (1 - after) * e,
             "square roots are missing",
         ),
         (
-            lambda x, e, kept, after: x - (math.sqrt(1 - kept) - math.sqrt(1 - after)) * e,
+            lambda x, e, bar, after: x - (math.sqrt(1 - bar) - math.sqrt(1 - after)) * e,
             "rescales the picture",
         ),
         (
@@ -435,11 +435,11 @@ WRONG = {
             loop_with(lambda x, e, bar, after: after**0.5 * clean_of(x, e, bar)),
             "noise is not put back",
         ),
-        (loop_with(kept=lambda s, ts: [*s.alphas[ts].tolist(), 1.0]), "α of one step"),
-        (loop_with(kept=kept_of), "list index out of range"),
+        (loop_with(bars=lambda s, ts: [*s.alphas[ts].tolist(), 1.0]), "α of one step"),
+        (loop_with(bars=bars_of), "list index out of range"),
         (loop_that_returns_nothing, "does it end with `return`"),
         (
-            loop_with(kept=lambda s, ts: [*kept_of(s, ts), s.alpha_bars[0].item()]),
+            loop_with(bars=lambda s, ts: [*bars_of(s, ts), s.alpha_bars[0].item()]),
             "the walk ends at ᾱ of",
         ),
         (loop_of_one_prediction, "all of the way is walked"),
@@ -520,7 +520,7 @@ SHOWN = {
     ),
     "draw_latents": (
         (
-            loop_with(kept=lambda s, ts: [*kept_of(s, ts), 0.0]),
+            loop_with(bars=lambda s, ts: [*bars_of(s, ts), 0.0]),
             "the last ᾱ is 0: all noise, not none",
         ),
         (
@@ -528,11 +528,11 @@ SHOWN = {
             "`predict` is asked about the next rung's t",
         ),
         (
-            loop_with(kept=lambda s, ts: [*s.alpha_bars[: len(ts)].tolist(), 1.0]),
+            loop_with(bars=lambda s, ts: [*s.alpha_bars[: len(ts)].tolist(), 1.0]),
             "ᾱ is looked up by the number of the step, not by t",
         ),
         (
-            loop_with(kept=lambda s, ts: [1.0, *kept_of(s, ts)]),
+            loop_with(bars=lambda s, ts: [1.0, *bars_of(s, ts)]),
             "the 1.0 stands at the beginning of the list, not at its end",
         ),
         (loop_with_own_noise, "the first noise is put back, not the predicted one"),

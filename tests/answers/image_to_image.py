@@ -42,9 +42,9 @@ def redraw_step_by_step(predict, schedule, clean, noise, timesteps, strength):
     rungs = rungs_by_negative_index(timesteps, strength)
     if not rungs:
         return clean
-    kept = schedule.alpha_bars[rungs[0]]
+    alpha_bar = schedule.alpha_bars[rungs[0]]
     return loop_by_scheduler(
-        predict, schedule, kept.sqrt() * clean + (1 - kept).sqrt() * noise, rungs
+        predict, schedule, alpha_bar.sqrt() * clean + (1 - alpha_bar).sqrt() * noise, rungs
     )
 
 
@@ -76,10 +76,10 @@ def inverted_in_place(predict, schedule, clean, timesteps):
 
 
 def inverted_in_double(predict, schedule, clean, timesteps):
-    latents, kept = clean.double(), [1.0, *schedule.alpha_bars.double()[timesteps].tolist()]
+    latents, bars = clean.double(), [1.0, *schedule.alpha_bars.double()[timesteps].tolist()]
     for index, t in enumerate(timesteps):
         latents = ddim_by_velocity(
-            latents, predict(latents.float(), t), kept[index], kept[index + 1]
+            latents, predict(latents.float(), t), bars[index], bars[index + 1]
         )
     return latents
 
@@ -123,12 +123,12 @@ def rungs_below_a_share(timesteps, strength):
     return [t for t in timesteps if t <= strength * max(timesteps)]
 
 
-def noised(clean, noise, kept):
-    return kept**0.5 * clean + (1 - kept) ** 0.5 * noise
+def noised(clean, noise, alpha_bar):
+    return alpha_bar**0.5 * clean + (1 - alpha_bar) ** 0.5 * noise
 
 
 def redraw_with(
-    start=lambda clean, noise, kept, strength: noised(clean, noise, kept),
+    start=lambda clean, noise, alpha_bar, strength: noised(clean, noise, alpha_bar),
     rungs=rungs_by_negative_index,
     draw=loop_backwards,
 ):
@@ -138,8 +138,8 @@ def redraw_with(
         done = rungs(timesteps, strength)
         if not done:
             return clean
-        kept = schedule.alpha_bars[done[0]].item()
-        return draw(predict, schedule, start(clean, noise, kept, strength), done)
+        alpha_bar = schedule.alpha_bars[done[0]].item()
+        return draw(predict, schedule, start(clean, noise, alpha_bar, strength), done)
 
     return run
 
@@ -182,17 +182,17 @@ def outside_in_place(drawn, clean, noise, mask, alpha_bar):
 
 def inverted_with(
     step=ddim_by_velocity,
-    kept=lambda schedule, timesteps: [1.0, *schedule.alpha_bars[timesteps].tolist()],
+    bars=lambda schedule, timesteps: [1.0, *schedule.alpha_bars[timesteps].tolist()],
     asked=lambda timesteps: timesteps,
     fed=lambda latents, clean: latents,
 ):
     """The way up with a step, a list of ᾱ, a t or latents that may be wrong."""
 
     def run(predict, schedule, clean, timesteps):
-        latents, bars = clean, kept(schedule, timesteps)
+        latents, alpha_bars = clean, bars(schedule, timesteps)
         for index, t in enumerate(asked(timesteps)):
             said = predict(fed(latents, clean), t)
-            latents = step(latents, said, bars[index], bars[index + 1]).float()
+            latents = step(latents, said, alpha_bars[index], alpha_bars[index + 1]).float()
         return latents
 
     return run
@@ -220,8 +220,8 @@ def inverted_of_sigmas(predict, schedule, clean, timesteps):
 
 
 def inverted_without_the_first_step(predict, schedule, clean, timesteps):
-    kept = schedule.alpha_bars[timesteps].tolist()
-    for t, before, after in zip(timesteps[1:], kept, kept[1:], strict=False):
+    bars = schedule.alpha_bars[timesteps].tolist()
+    for t, before, after in zip(timesteps[1:], bars, bars[1:], strict=False):
         clean = ddim_by_velocity(clean, predict(clean, t), before, after).float()
     return clean
 
@@ -337,7 +337,11 @@ WRONG = {
         (redraw_that_needs_a_rung, "list index out of range"),
         (lambda p, s, clean, noise, ts, strength: None, "does it end with `return`"),
         (
-            redraw_with(lambda clean, noise, kept, strength: kept * clean + (1 - kept) * noise),
+            redraw_with(
+                lambda clean, noise, alpha_bar, strength: (
+                    alpha_bar * clean + (1 - alpha_bar) * noise
+                )
+            ),
             "the square roots are missing where",
         ),
         (
@@ -402,7 +406,7 @@ WRONG = {
         (inverted_with(asked=lambda ts: [0, *ts[:-1]]), "the rung that the step leaves"),
         (inverted_without_the_first_step, "before any step ᾱ is 1"),
         (noised_at_random, "changes from call to call"),
-        (inverted_with(kept=lambda s, ts: s.alpha_bars[ts].tolist()), "list index out of range"),
+        (inverted_with(bars=lambda s, ts: s.alpha_bars[ts].tolist()), "list index out of range"),
         (lambda p, s, clean, ts: None, "does it end with `return`"),
         (lambda p, s, clean, ts: [clean], "for clean = [[[[1.541, -0.2934]]]], timesteps"),
         (inverted_with(asked=lambda ts: ts[:-1]), "the last rung is left out:"),
@@ -438,11 +442,13 @@ SHOWN = {
     ),
     "redraw": (
         (
-            redraw_with(lambda clean, noise, kept, strength: noised(noise, clean, kept)),
+            redraw_with(lambda clean, noise, alpha_bar, strength: noised(noise, clean, alpha_bar)),
             "picture and noise are exchanged at the start",
         ),
         (
-            redraw_with(lambda clean, noise, kept, strength: noised(clean, noise, 1 - strength)),
+            redraw_with(
+                lambda clean, noise, alpha_bar, strength: noised(clean, noise, 1 - strength)
+            ),
             "the strength is taken for the share of the noise",
         ),
         (
@@ -478,11 +484,11 @@ SHOWN = {
     ),
     "inverted": (
         (
-            inverted_with(kept=lambda s, ts: [*s.alpha_bars[ts].tolist(), 1.0]),
+            inverted_with(bars=lambda s, ts: [*s.alpha_bars[ts].tolist(), 1.0]),
             "the 1.0 stands at the end of the list, as on the way down",
         ),
         (
-            inverted_with(kept=lambda s, ts: s.alpha_bars[[0, *ts]].tolist()),
+            inverted_with(bars=lambda s, ts: s.alpha_bars[[0, *ts]].tolist()),
             "it begins with the ᾱ of t = 0, not with 1",
         ),
         (

@@ -38,15 +38,15 @@ def one_step_by_an_angle(before, beta, noise):
 
 
 def one_step_turned_around(before, beta, noise):
-    kept = before.transpose(0, -1) * (1 - beta) ** 0.5
-    return torch.add(kept, noise.transpose(0, -1), alpha=beta**0.5).transpose(0, -1)
+    shrunk = before.transpose(0, -1) * (1 - beta) ** 0.5
+    return torch.add(shrunk, noise.transpose(0, -1), alpha=beta**0.5).transpose(0, -1)
 
 
 def alpha_bars_by_hand(betas):
-    found, kept = [], 1.0
+    found, alpha_bar = [], 1.0
     for beta in betas.tolist():
-        kept *= 1 - beta
-        found.append(kept)
+        alpha_bar *= 1 - beta
+        found.append(alpha_bar)
     return torch.tensor(found)
 
 
@@ -67,25 +67,25 @@ def alpha_bars_product_by_product(betas):
 
 
 def alpha_bars_taken_away(betas):
-    found, kept = torch.empty_like(betas), 1.0
+    found, alpha_bar = torch.empty_like(betas), 1.0
     for t, beta in enumerate(betas):
-        kept = kept - beta * kept
-        found[t] = kept
+        alpha_bar = alpha_bar - beta * alpha_bar
+        found[t] = alpha_bar
     return found
 
 
 def noised_one_by_one(schedule, clean, t, noise):
     rows = []
     for x, at, e in zip(clean, t, noise, strict=True):
-        kept = schedule.alpha_bars[at]
-        rows.append(kept.sqrt() * x + (1 - kept).sqrt() * e)
+        alpha_bar = schedule.alpha_bars[at]
+        rows.append(alpha_bar.sqrt() * x + (1 - alpha_bar).sqrt() * e)
     return torch.stack(rows)
 
 
 def noised_by_einsum(schedule, clean, t, noise):
-    kept = schedule.alpha_bars.double()[t]
-    scaled = torch.einsum("n,n...->n...", kept.sqrt(), clean.double())
-    return torch.einsum("n,n...->n...", (1 - kept).sqrt(), noise.double()) + scaled
+    alpha_bar = schedule.alpha_bars.double()[t]
+    scaled = torch.einsum("n,n...->n...", alpha_bar.sqrt(), clean.double())
+    return torch.einsum("n,n...->n...", (1 - alpha_bar).sqrt(), noise.double()) + scaled
 
 
 def noised_by_snr(schedule, clean, t, noise):
@@ -94,34 +94,38 @@ def noised_by_snr(schedule, clean, t, noise):
 
 
 def noised_flat(schedule, clean, t, noise):
-    kept = schedule.alpha_bars[t][:, None]
-    return (kept.sqrt() * clean.flatten(1) + (1 - kept).sqrt() * noise.flatten(1)).view_as(clean)
+    alpha_bar = schedule.alpha_bars[t][:, None]
+    return (
+        alpha_bar.sqrt() * clean.flatten(1) + (1 - alpha_bar).sqrt() * noise.flatten(1)
+    ).view_as(clean)
 
 
 def noised_from_betas(schedule, clean, t, noise):
-    kept = (1 - schedule.betas.double()).cumprod(0)[t]
-    while kept.ndim < clean.ndim:
-        kept = kept.unsqueeze(-1)
-    return torch.sqrt(1 - kept) * noise + torch.sqrt(kept) * clean
+    alpha_bar = (1 - schedule.betas.double()).cumprod(0)[t]
+    while alpha_bar.ndim < clean.ndim:
+        alpha_bar = alpha_bar.unsqueeze(-1)
+    return torch.sqrt(1 - alpha_bar) * noise + torch.sqrt(alpha_bar) * clean
 
 
 def noised_pictures_last(schedule, clean, t, noise):
-    kept = schedule.alpha_bars[t]
+    alpha_bar = schedule.alpha_bars[t]
     clean, noise = clean.movedim(0, -1), noise.movedim(0, -1)
-    return (kept.sqrt() * clean + (1 - kept).sqrt() * noise).movedim(-1, 0)
+    return (alpha_bar.sqrt() * clean + (1 - alpha_bar).sqrt() * noise).movedim(-1, 0)
 
 
 def estimate_one_by_one(schedule, noisy, t, noise):
-    kept = schedule.alpha_bars[t]
-    rows = [(x - (1 - k) ** 0.5 * e) / k**0.5 for x, k, e in zip(noisy, kept, noise, strict=True)]
+    alpha_bar = schedule.alpha_bars[t]
+    rows = [
+        (x - (1 - k) ** 0.5 * e) / k**0.5 for x, k, e in zip(noisy, alpha_bar, noise, strict=True)
+    ]
     return torch.stack(rows)
 
 
 def estimate_in_place(schedule, noisy, t, noise):
-    kept = schedule.alpha_bars[t].view(-1, *[1] * (noisy.ndim - 1))
-    noise *= (1 - kept).sqrt()
+    alpha_bar = schedule.alpha_bars[t].view(-1, *[1] * (noisy.ndim - 1))
+    noise *= (1 - alpha_bar).sqrt()
     noisy -= noise
-    return noisy / kept.sqrt()
+    return noisy / alpha_bar.sqrt()
 
 
 def estimate_by_snr(schedule, noisy, t, noise):
@@ -130,21 +134,21 @@ def estimate_by_snr(schedule, noisy, t, noise):
 
 
 def estimate_by_numpy(schedule, noisy, t, noise):
-    kept = schedule.alpha_bars.double().numpy()[t.numpy()]
-    kept = np.expand_dims(kept, tuple(range(1, noisy.ndim)))
-    return (noisy.numpy() - np.sqrt(1 - kept) * noise.numpy()) / np.sqrt(kept)
+    alpha_bar = schedule.alpha_bars.double().numpy()[t.numpy()]
+    alpha_bar = np.expand_dims(alpha_bar, tuple(range(1, noisy.ndim)))
+    return (noisy.numpy() - np.sqrt(1 - alpha_bar) * noise.numpy()) / np.sqrt(alpha_bar)
 
 
 def estimate_by_einsum(schedule, noisy, t, noise):
-    kept = schedule.alpha_bars[t]
-    rest = noisy - torch.einsum("n,n...->n...", (1 - kept).sqrt(), noise)
-    return torch.einsum("n...,n->n...", rest, kept.rsqrt())
+    alpha_bar = schedule.alpha_bars[t]
+    rest = noisy - torch.einsum("n,n...->n...", (1 - alpha_bar).sqrt(), noise)
+    return torch.einsum("n...,n->n...", rest, alpha_bar.rsqrt())
 
 
 def estimate_pictures_last(schedule, noisy, t, noise):
-    kept = schedule.alpha_bars[t]
-    rest = noisy.movedim(0, -1) - (1 - kept).sqrt() * noise.movedim(0, -1)
-    return (rest / kept.sqrt()).movedim(-1, 0)
+    alpha_bar = schedule.alpha_bars[t]
+    rest = noisy.movedim(0, -1) - (1 - alpha_bar).sqrt() * noise.movedim(0, -1)
+    return (rest / alpha_bar.sqrt()).movedim(-1, 0)
 
 
 def linear_schedule(steps):
@@ -164,21 +168,21 @@ def schedule_linear_in_the_root(steps):
 
 
 def schedule_of_even_losses(steps):
-    kept = torch.linspace(1, 5e-4, steps + 1, dtype=torch.float64)
-    return 1 - kept[1:] / kept[:-1]
+    bars = torch.linspace(1, 5e-4, steps + 1, dtype=torch.float64)
+    return 1 - bars[1:] / bars[:-1]
 
 
 def schedule_by_sigmoid(steps):
-    kept = torch.sigmoid(torch.linspace(4, -4, steps + 1, dtype=torch.float64))
-    kept = 8e-4 + (1 - 8e-4) * (kept - kept[-1]) / (kept[0] - kept[-1])
-    return 1 - kept[1:] / kept[:-1]
+    bars = torch.sigmoid(torch.linspace(4, -4, steps + 1, dtype=torch.float64))
+    bars = 8e-4 + (1 - 8e-4) * (bars - bars[-1]) / (bars[0] - bars[-1])
+    return 1 - bars[1:] / bars[:-1]
 
 
 def _wide(share, t, x, noise, swap=False):
     """A closed form with another share in ᾱ's stead."""
-    kept = share[t].view(-1, *[1] * (x.ndim - 1))
-    kept, added = (1 - kept, kept) if swap else (kept, 1 - kept)
-    return kept**0.5 * x + added**0.5 * noise
+    signal = share[t].view(-1, *[1] * (x.ndim - 1))
+    signal, variance = (1 - signal, signal) if swap else (signal, 1 - signal)
+    return signal**0.5 * x + variance**0.5 * noise
 
 
 def root(schedule, t):
@@ -189,13 +193,13 @@ def rest(schedule, t):
     return (1 - schedule.alpha_bars[t]).sqrt()
 
 
-def mixed(kept, added):
+def mixed(signal, sigma):
     """A closed form whose two factors are these functions of a schedule and t."""
 
     def noised(schedule, clean, t, noise):
         shape = (-1, *[1] * (clean.ndim - 1))
-        kept_of, added_of = kept(schedule, t), added(schedule, t)
-        return kept_of.reshape(shape) * clean + added_of.reshape(shape) * noise
+        signals, sigmas = signal(schedule, t), sigma(schedule, t)
+        return signals.reshape(shape) * clean + sigmas.reshape(shape) * noise
 
     return noised
 
@@ -230,8 +234,8 @@ def noised_without_reshape(schedule, clean, t, noise):
 
 
 def noised_in_place(schedule, clean, t, noise):
-    kept = schedule.alpha_bars[t].view(-1, *[1] * (clean.ndim - 1))
-    return clean.mul_(kept.sqrt()).add_((1 - kept).sqrt() * noise)
+    alpha_bar = schedule.alpha_bars[t].view(-1, *[1] * (clean.ndim - 1))
+    return clean.mul_(alpha_bar.sqrt()).add_((1 - alpha_bar).sqrt() * noise)
 
 
 def estimate_without_reshape(schedule, noisy, t, noise):
@@ -239,8 +243,8 @@ def estimate_without_reshape(schedule, noisy, t, noise):
 
 
 def estimate_with_three_ones(schedule, noisy, t, noise):
-    kept = schedule.alpha_bars[t][:, None, None, None]
-    return (noisy - (1 - kept).sqrt() * noise) / kept.sqrt()
+    alpha_bar = schedule.alpha_bars[t][:, None, None, None]
+    return (noisy - (1 - alpha_bar).sqrt() * noise) / alpha_bar.sqrt()
 
 
 def estimate_with_the_first_t(schedule, noisy, t, noise):
@@ -248,13 +252,13 @@ def estimate_with_the_first_t(schedule, noisy, t, noise):
 
 
 def estimate_with_brackets_missing(schedule, noisy, t, noise):
-    kept = schedule.alpha_bars[t].view(-1, *[1] * (noisy.ndim - 1))
-    return noisy - (1 - kept).sqrt() * noise / kept.sqrt()
+    alpha_bar = schedule.alpha_bars[t].view(-1, *[1] * (noisy.ndim - 1))
+    return noisy - (1 - alpha_bar).sqrt() * noise / alpha_bar.sqrt()
 
 
 def estimate_with_noise_outside(schedule, noisy, t, noise):
-    kept = schedule.alpha_bars[t].view(-1, *[1] * (noisy.ndim - 1))
-    return noisy / kept.sqrt() - (1 - kept).sqrt() * noise
+    alpha_bar = schedule.alpha_bars[t].view(-1, *[1] * (noisy.ndim - 1))
+    return noisy / alpha_bar.sqrt() - (1 - alpha_bar).sqrt() * noise
 
 
 def powers(share, steps):

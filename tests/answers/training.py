@@ -17,8 +17,8 @@ def loss_by_hand(predict, schedule, clean, t, noise):
 
 
 def loss_input(schedule, clean, t, noise):
-    kept = schedule.alpha_bars[t].reshape(-1, *[1] * (clean.ndim - 1))
-    return kept.sqrt() * clean + (1 - kept).sqrt() * noise
+    alpha_bar = schedule.alpha_bars[t].reshape(-1, *[1] * (clean.ndim - 1))
+    return alpha_bar.sqrt() * clean + (1 - alpha_bar).sqrt() * noise
 
 
 def loss_one_by_one(predict, schedule, clean, t, noise):
@@ -113,15 +113,15 @@ def loss_in_float64(predict, schedule, clean, t, noise):
 
 
 def loss_by_einsum(predict, schedule, clean, t, noise):
-    kept = schedule.alpha_bars[t]
-    picture = torch.einsum("n,n...->n...", kept.sqrt(), clean)
-    noisy = picture + torch.einsum("n,n...->n...", (1 - kept).sqrt(), noise)
+    alpha_bar = schedule.alpha_bars[t]
+    picture = torch.einsum("n,n...->n...", alpha_bar.sqrt(), clean)
+    noisy = picture + torch.einsum("n,n...->n...", (1 - alpha_bar).sqrt(), noise)
     return (noise - predict(noisy, t)).square().sum() / noise.numel()
 
 
 def loss_with_batch_last(predict, schedule, clean, t, noise):
-    kept = schedule.alpha_bars[t]
-    noisy = kept.sqrt() * clean.movedim(0, -1) + (1 - kept).sqrt() * noise.movedim(0, -1)
+    alpha_bar = schedule.alpha_bars[t]
+    noisy = alpha_bar.sqrt() * clean.movedim(0, -1) + (1 - alpha_bar).sqrt() * noise.movedim(0, -1)
     return (predict(noisy.movedim(-1, 0), t) - noise).flatten().square().mean()
 
 
@@ -132,37 +132,37 @@ def loss_from_prepared_roots(predict, schedule, clean, t, noise):
     return (predict(noisy, t) - noise).norm() ** 2 / noise.numel()
 
 
-def kept_of_each(schedule, t, clean):
+def bars_of_each(schedule, t, clean):
     return schedule.alpha_bars[t].reshape(-1, *[1] * (clean.ndim - 1))
 
 
-def kept_of_first(schedule, t, clean):
+def bar_of_first(schedule, t, clean):
     return schedule.alpha_bars[t[0]]
 
 
-def with_roots(kept, clean, noise):
-    return kept.sqrt() * clean + (1 - kept).sqrt() * noise
+def with_roots(alpha_bar, clean, noise):
+    return alpha_bar.sqrt() * clean + (1 - alpha_bar).sqrt() * noise
 
 
-def without_roots(kept, clean, noise):
-    return kept * clean + (1 - kept) * noise
+def without_roots(alpha_bar, clean, noise):
+    return alpha_bar * clean + (1 - alpha_bar) * noise
 
 
-def own_noise(clean, noise, noisy, kept):
+def own_noise(clean, noise, noisy, alpha_bar):
     return noise
 
 
-def fresh_noise(clean, noise, noisy, kept):
+def fresh_noise(clean, noise, noisy, alpha_bar):
     return torch.randn_like(clean)
 
 
-def loss_of(kept=kept_of_each, noised=with_roots, target=own_noise, reduced=None):
+def loss_of(bars=bars_of_each, noised=with_roots, target=own_noise, reduced=None):
     """The loss with any of its parts exchanged."""
 
     def run(predict, schedule, clean, t, noise):
-        share = kept(schedule, t, clean)
-        noisy = noised(share, clean, noise)
-        error = predict(noisy, t) - target(clean, noise, noisy, share)
+        alpha_bar = bars(schedule, t, clean)
+        noisy = noised(alpha_bar, clean, noise)
+        error = predict(noisy, t) - target(clean, noise, noisy, alpha_bar)
         return reduced(error) if reduced else error.square().mean()
 
     return run
@@ -191,14 +191,14 @@ def loss_that_tells_share(predict, schedule, clean, t, noise):
 
 def loss_of_picture(predict, schedule, clean, t, noise):
     """The squared error of the noise, weighted as that of the picture."""
-    kept = kept_of_each(schedule, t, clean)
+    alpha_bar = bars_of_each(schedule, t, clean)
     error = predict(loss_input(schedule, clean, t, noise), t) - noise
-    return (error.square() * (1 - kept) / kept).mean()
+    return (error.square() * (1 - alpha_bar) / alpha_bar).mean()
 
 
 def loss_that_overwrites(predict, schedule, clean, t, noise):
-    kept = kept_of_each(schedule, t, clean)
-    clean.mul_(kept.sqrt()).add_((1 - kept).sqrt() * noise)
+    alpha_bar = bars_of_each(schedule, t, clean)
+    clean.mul_(alpha_bar.sqrt()).add_((1 - alpha_bar).sqrt() * noise)
     return (predict(clean, t) - noise).square().mean()
 
 
@@ -490,12 +490,12 @@ WRONG = {
             lambda p, s, x, t, e: ((p(loss_input(s, x, t, e), t) - e) ** 2).sum(),
             "squares are summed",
         ),
-        (loss_of(kept_of_first, without_roots, fresh_noise), "changes from call to call"),
+        (loss_of(bar_of_first, without_roots, fresh_noise), "changes from call to call"),
         (loss_of(target=fresh_noise), "changes from call to call"),
-        (loss_of(kept_of_first, target=fresh_noise), "changes from call to call"),
+        (loss_of(bar_of_first, target=fresh_noise), "changes from call to call"),
         (loss_of(noised=without_roots, target=fresh_noise), "changes from call to call"),
         (loss_of_fresh_steps, "changes from call to call"),
-        (loss_of(kept_of_first), "noised to the same t"),
+        (loss_of(bar_of_first), "noised to the same t"),
         (loss_of(noised=without_roots), "square roots of lesson 04's"),
         (loss_of(noised=lambda a, x, e: with_roots(a, e, x)), "swapped: √ᾱ belongs to the picture"),
         (
@@ -679,7 +679,7 @@ WRONG = {
 SHOWN = {
     "noise_loss": (
         (
-            loss_of(kept_of_first, without_roots),
+            loss_of(bar_of_first, without_roots),
             "only the target is mended; each picture's own t and the roots are not",
         ),
         (loss_of(noised=lambda a, x, e: a * x + (1 - a).sqrt() * e), "only the noise has its root"),
@@ -716,7 +716,7 @@ SHOWN = {
         (loss_of(reduced=lambda e: e.mean()), "nothing is squared"),
         (loss_of(reduced=lambda e: e.var()), "the variance: the errors' mean is taken away"),
         (loss_of(reduced=lambda e: e.square().median()), "the median of the squares"),
-        (loss_of(lambda s, t, x: kept_of_each(s, t - 1, x)), "ᾱ of one step too early"),
+        (loss_of(lambda s, t, x: bars_of_each(s, t - 1, x)), "ᾱ of one step too early"),
         (loss_of(lambda s, t, x: s.alpha_bars[t].mean()), "the mean of all ᾱ for each picture"),
         (loss_of(lambda s, t, x: s.alpha_bars[t[-1]]), "the last picture's t for all"),
         (loss_of_first_picture, "only the first picture counts"),
