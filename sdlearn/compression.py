@@ -37,9 +37,9 @@ def encode(vae: AutoencoderKL, pixels: Float[Tensor, "n 3 H W"]) -> DiagonalGaus
         )
     if not pixels.isfinite().all() or pixels.abs().max() > 1.001:
         raise ValueError("pixels: numbers in [-1, 1], got values outside it or not finite")
-    found = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist
-    check_finite("vae", found.mean)
-    return found
+    posterior = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist
+    check_finite("vae", posterior.mean)
+    return posterior
 
 
 @checked

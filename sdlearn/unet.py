@@ -90,8 +90,8 @@ def tour(
         for name, module in _blocks(unwrapped(unet)):
             handle = module.register_forward_hook(of_this_thread(partial(note, name)))
             hooks.callback(handle.remove)
-        place = unwrapped(unet).device, unwrapped(unet).dtype
-        unet(latents.to(*place), t, states.to(*place))
+        target = unwrapped(unet).device, unwrapped(unet).dtype
+        unet(latents.to(*target), t, states.to(*target))
     yield from seen
 
 

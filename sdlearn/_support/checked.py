@@ -176,10 +176,10 @@ def _misfit(value: Any, hint: Any, sizes: Sizes) -> str | None:
         named, kind = value.items(), inner[-1]
     else:
         named, kind = enumerate(value), inner[0]
-    for place, element in named:
+    for where, element in named:
         # sizes may differ from one to the next
         if type(element) is not kind and not _fits(element, kind, dict(sizes)):
-            return f"{_shown(element)} at {place!r}"
+            return f"{_shown(element)} at {where!r}"
     return None
 
 
@@ -218,14 +218,14 @@ def _fits_but_for_shape(value: Any, hint: Any) -> bool:
 
 
 def _fits_shape(shape: tuple[int, ...], hint: Any, sizes: Sizes) -> bool:
-    names, found = hint.dim_str.split(), dict(sizes)
+    names, known = hint.dim_str.split(), dict(sizes)
     spread = next((i for i, name in enumerate(names) if name[0] in "*." or "..." in name), None)
     if spread is not None:
         tail = len(names) - spread - 1
         if len(shape) < spread + tail:
             return False
         middle = tuple(shape[spread : len(shape) - tail])
-        if found.setdefault(names[spread], middle) != middle:
+        if known.setdefault(names[spread], middle) != middle:
             return False
         names = names[:spread] + names[spread + 1 :]
         shape = (*shape[:spread], *shape[len(shape) - tail :])
@@ -236,9 +236,9 @@ def _fits_shape(shape: tuple[int, ...], hint: Any, sizes: Sizes) -> bool:
         if name.isdigit() and int(name) != size:
             return False
         named = name.isidentifier() and not name.startswith("_") and not (broadcast and size == 1)
-        if named and found.setdefault(name, size) != size:
+        if named and known.setdefault(name, size) != size:
             return False
-    sizes.update(found)
+    sizes.update(known)
     return True
 
 

@@ -23,10 +23,10 @@ def in_mathml(text: str) -> str:
     return "".join(parts)
 
 
-def _mathml(found: re.Match) -> str:
+def _mathml(match: re.Match) -> str:
     from latex2mathml.converter import convert  # only the gallery needs it
 
-    block, inline = found.groups()
+    block, inline = match.groups()
     return convert(block or inline, display="block" if block else "inline")
 
 

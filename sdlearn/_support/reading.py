@@ -148,8 +148,8 @@ def read_part(part: str, folder: Path, dtype: torch.dtype, variant: str | None) 
         raise _unreadable(part, folder, error) from error
     if "output_loading_info" not in options:
         return read
-    module, found = read
-    _check_tensors(part, folder, found)
+    module, report = read
+    _check_tensors(part, folder, report)
     for name, tensor in module.named_parameters():
         if not tensor.isfinite().all():
             raise OSError(
@@ -190,9 +190,9 @@ def _variant(part: str, folder: Path, wanted: str | None) -> str | None:
     )
 
 
-def _check_tensors(part: str, folder: Path, found: dict) -> None:
-    wrong = [f"{name} is missing" for name in sorted(found["missing_keys"])]
-    for name, theirs, ours in sorted(found["mismatched_keys"], key=str):
+def _check_tensors(part: str, folder: Path, report: dict) -> None:
+    wrong = [f"{name} is missing" for name in sorted(report["missing_keys"])]
+    for name, theirs, ours in sorted(report["mismatched_keys"], key=str):
         wrong.append(f"{name} has shape {tuple(theirs)} instead of {tuple(ours)}")
     if not wrong:
         return

@@ -18,7 +18,7 @@ from sdlearn.attention.recording import find_attentions
 
 Looks = dict[str, list[Tensor]]
 """The queries and keys of every layer, by name: one tensor for each run of the U-Net."""
-KINDS = (CROSS, SELF)
+ATTENTIONS = (CROSS, SELF)
 
 
 @checked
@@ -92,8 +92,8 @@ def _giver(name: str, looks: Iterator[Tensor | None]) -> Callable:
 
 def _asking(unet: UNet2DConditionModel, kind: str) -> Iterator[tuple[str, nn.Module]]:
     """The linear layers that make queries and keys, with their names."""
-    if kind not in KINDS:
-        raise ValueError(f"kind: one of {', '.join(KINDS)}, got {kind!r}")
+    if kind not in ATTENTIONS:
+        raise ValueError(f"kind: one of {', '.join(ATTENTIONS)}, got {kind!r}")
     for layer, _, module in find_attentions(unet):
         if layer.kind == kind:
             yield f"{kind} {layer.name}.to_q", module.to_q

@@ -164,11 +164,11 @@ def difference(mine: Tensor, right: Tensor) -> str:
     if right.numel() <= FEW:
         return f"{written(right)} was expected, got {written(mine)}"
     apart = ~torch.isclose(mine, right, rtol=1e-4, atol=1e-5)
-    place = tuple(apart.nonzero()[0].tolist()) if apart.any() else (0,) * right.ndim
+    index = tuple(apart.nonzero()[0].tolist()) if apart.any() else (0,) * right.ndim
     return (
         f"{int(apart.sum())} of {right.numel()} numbers are wrong, first the one at "
-        f"[{', '.join(map(str, place))}]: {written(right[place])} was expected, got "
-        f"{written(mine[place])}"
+        f"[{', '.join(map(str, index))}]: {written(right[index])} was expected, got "
+        f"{written(mine[index])}"
     )
 
 
@@ -237,11 +237,11 @@ def _parting(mine: Tensor, right: Tensor) -> str:
     apart = ~torch.isclose(mine, right, rtol=1e-4, atol=1e-5)
     if not apart.any():
         return ""
-    place = tuple(apart.nonzero()[0].tolist())
-    where = ", ".join(map(str, place))
+    index = tuple(apart.nonzero()[0].tolist())
+    where = ", ".join(map(str, index))
     return (
-        f"\nThey first differ at [{where}]: expected {written(right[place])}, got "
-        f"{written(mine[place])}."
+        f"\nThey first differ at [{where}]: expected {written(right[index])}, got "
+        f"{written(mine[index])}."
     )
 
 

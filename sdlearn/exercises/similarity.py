@@ -112,8 +112,8 @@ cosines.mistakes(
 
 def _draw_probabilities(answer: Callable) -> Figure:
     shown, captions, of_pictures, of_captions = _pages()
-    cosines_found = similarity.cosine_similarity(of_pictures, of_captions)
-    yours = answer(cosines_found, similarity.temperature(tiny().clip))
+    similarities = similarity.cosine_similarity(of_pictures, of_captions)
+    yours = answer(similarities, similarity.temperature(tiny().clip))
     title = "your probability of each caption, for every picture"
     return plots.similarity(yours, shown, captions, title, (0, 1))
 

@@ -55,8 +55,8 @@ def timeline() -> Figure:
         axes.plot([0, _along(2025)], [row, row], color=LINES[row], linewidth=1.5, zorder=0)
         axes.text(-0.2, row, kind, ha="right", va="center", fontsize=10, color=LINES[row])
         mine = sorted((e for e in EVENTS if e.kind == kind), key=lambda event: event.year)
-        for place, event in enumerate(mine):
-            x, above = _along(event.year), place % 2 == 0
+        for index, event in enumerate(mine):
+            x, above = _along(event.year), index % 2 == 0
             axes.plot(x, row, "o", color=LINES[row], markersize=7)
             axes.text(
                 x,
