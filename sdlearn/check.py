@@ -7,10 +7,9 @@ first goes wrong. If the answer is right, it says so and shows the learner's fun
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 
-from sdlearn.exercises import exercises
+from sdlearn.exercises import exercises, unknown
 from sdlearn.exercises.grade import Grade
 from sdlearn.exercises.progress import Progress, forget, read, write
 
@@ -42,11 +41,7 @@ def __getattr__(name: str) -> Callable[[object], Grade]:
     if name.startswith("_"):
         raise AttributeError(name)
     if name not in exercises():
-        near = difflib.get_close_matches(name, exercises(), n=1, cutoff=0.5)
-        meant = f"did you mean {near[0]}? T" if near else "t"
-        raise AttributeError(
-            f"there is no exercise {name!r}; {meant}he course has {', '.join(exercises())}"
-        )
+        raise unknown("exercise", name, exercises())
 
     def run(answer: object) -> Grade:
         grade = exercises()[name].grade(answer)

@@ -1,4 +1,4 @@
-"""Four families of models that make pictures, trained on the same pages, each short enough to read.
+"""Families of models that make pictures, trained on the same pages, each short enough to read.
 
 Every family has the same three methods: `prepare(pixels)` gives what it learns from, `learn(batch)`
 takes one training step, and `sample(count, seed)` makes new pictures. None of them reads a caption:
@@ -96,7 +96,7 @@ def encoder(numbers: int) -> nn.Sequential:
 
 
 class Family(nn.Module):
-    """What the four have in common: pictures in [-1, 1] go in and come out."""
+    """What all have in common: pictures in [-1, 1] go in and come out."""
 
     def prepare(self, pixels: Float[Tensor, "n 3 h w"]) -> Tensor:
         """What `learn` takes in batches; computed once for all pages."""
@@ -224,10 +224,14 @@ class Diffusion(Family):
     def learn(self, clean: Float[Tensor, "n c h w"]) -> dict[str, float]:
         t, noise = torch.randint(len(self._schedule), (len(clean),)), torch.randn_like(clean)
         noisy = add_noise(self._schedule, clean, t, noise)
-        # mean of (ε̂(x_t, t) − ε)²
-        loss = (self.unet(noisy, t).sample - noise).square().mean()
+        # mean of (ε̂(x_t, t) − ε)², or of the same with another target
+        loss = (self.unet(noisy, t).sample - self._target(clean, noise, t)).square().mean()
         _descend(self._optimizer, loss)
         return {"loss": loss.item()}
+
+    def _target(self, clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+        """What the network learns to predict: here, the noise."""
+        return noise
 
     def sample(self, count: int, seed: int) -> Float[Tensor, "n 3 h w"]:
         return self.drawn_from(_noise(seed, count, *self.shape))
@@ -267,14 +271,13 @@ class MendedDiffusion(Diffusion):
         self._average = AveragedModel(self.unet, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY))
 
     def learn(self, clean: Float[Tensor, "n c h w"]) -> dict[str, float]:
-        t, noise = torch.randint(len(self._schedule), (len(clean),)), torch.randn_like(clean)
-        noisy = add_noise(self._schedule, clean, t, noise)
-        # v = √ᾱ ε − √(1 − ᾱ) x₀: at the last t, where nothing of the page is left, this is −x₀
-        velocity = self.scheduler.get_velocity(clean, noise, t)
-        loss = (self.unet(noisy, t).sample - velocity).square().mean()
-        _descend(self._optimizer, loss)
+        losses = super().learn(clean)
         self._average.update_parameters(self.unet)
-        return {"loss": loss.item()}
+        return losses
+
+    def _target(self, clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+        """v = √ᾱ ε − √(1 − ᾱ) x₀; at the last t, where nothing of the page is left, this is −x₀."""
+        return self.scheduler.get_velocity(clean, noise, t)
 
     @property
     def artist(self) -> nn.Module:

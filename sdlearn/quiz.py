@@ -6,9 +6,9 @@ choice is remembered, so the next time it is there at once; `check.reset()` forg
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 
+from sdlearn.exercises import unknown
 from sdlearn.exercises.grade import styled
 from sdlearn.exercises.progress import read, write
 from sdlearn.exercises.questions import questions
@@ -19,11 +19,7 @@ def __getattr__(name: str) -> Callable[[object], Guess]:
     if name.startswith("_"):
         raise AttributeError(name)
     if name not in questions():
-        near = difflib.get_close_matches(name, questions(), n=1, cutoff=0.5)
-        meant = f"did you mean {near[0]}? T" if near else "t"
-        raise AttributeError(
-            f"there is no question {name!r}; {meant}he course has {', '.join(questions())}"
-        )
+        raise unknown("question", name, questions())
     question = questions()[name]
 
     def ask(answer: object) -> Guess:

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from sdlearn.compression import decode
+from sdlearn.compression import decode, encode, scale
 from sdlearn.evaluate.judge import Judge
 from sdlearn.evaluate.map_scores import of_different_kinds, score_maps
 from sdlearn.evaluate.samples import (
@@ -165,12 +165,8 @@ def rows_of_attention(model: Components, scenes: list[Scene]) -> list[Row]:
 @torch.no_grad()
 def round_trip(model: Components, pixels: torch.Tensor) -> torch.Tensor:
     """Encode and decode, one picture at a time."""
-    pieces = [
-        model.vae.encode(p.to(model.device, model.dtype)).latent_dist.mean for p in pixels.split(1)
-    ]
-    return torch.cat(
-        [decode(model.vae, z * model.vae.config.scaling_factor).float().cpu() for z in pieces]
-    )
+    latents = [scale(model.vae, encode(model.vae, p).mean) for p in pixels.split(1)]
+    return torch.cat([decode(model.vae, z).float().cpu() for z in latents])
 
 
 @torch.no_grad()

@@ -6,6 +6,8 @@ their place in the module.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Collection
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
@@ -24,3 +26,10 @@ def exercises() -> dict[str, AnyExercise]:
     if len(named) < len(listed):
         raise ValueError("two exercises have the same name; a name is unique in the whole course")
     return named
+
+
+def unknown(what: str, name: str, known: Collection[str]) -> AttributeError:
+    """The error for a name that the course does not have, with the nearest one that it has."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    meant = f"did you mean {near[0]}? T" if near else "t"
+    return AttributeError(f"there is no {what} {name!r}; {meant}he course has {', '.join(known)}")

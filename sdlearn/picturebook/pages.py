@@ -6,7 +6,6 @@ for measuring, and `TWIN`, whose pages differ from those of `TRAIN` by one chang
 To measure generalisation, the model is never trained on these scenes (`is_held_out`). The judge,
 which has to read pictures of them, is: every fourth page of its book is held out.
 
-
 - scenes with a colour-thing pair for which ``(3 * kind + colour) % 8 == 0``, both counted from 0 in
   `KINDS` and `COLOURS`: one colour of every kind is never seen;
 - scenes with two kinds for which ``(kind + other kind) % 6 == 5``: twelve of the 66 pairs of

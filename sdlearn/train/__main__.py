@@ -19,6 +19,8 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from sdlearn._support.paths import TINY
+
 PARTS = ("tokenizer", "vae", "clip", "unet", "judge", "families")
 BY_ONE = ("tokenizer", "families")
 """The parts that a single process trains."""
@@ -31,9 +33,7 @@ def parse() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("part", choices=["all", *PARTS])
-    parser.add_argument(
-        "--out", type=Path, default=Path("assets/tiny-sd"), help="where the finished weights go"
-    )
+    parser.add_argument("--out", type=Path, default=TINY, help="where the finished weights go")
     parser.add_argument(
         "--work", type=Path, default=Path("runs/tiny-sd"), help="checkpoints, logs, cached drawings"
     )
