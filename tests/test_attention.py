@@ -6,7 +6,7 @@ from conftest import WIDTH, small_unet
 from diffusers import UNet2DModel
 from torch.testing import assert_close
 
-from sdlearn._support.paths import ROOT
+from sdlearn._support.paths import NOTEBOOKS
 from sdlearn.attention import attention_layers, record, reweight
 from sdlearn.attention.maps import Layer, Map, Maps
 from sdlearn.evaluate.map_scores import overlap, points_at
@@ -364,5 +364,5 @@ def test_places_that_are_masked_get_no_attention():
 def test_lesson_06_names_the_margin_that_exercise_5_asks_for():
     from sdlearn.exercises.attention import BETTER
 
-    lesson = (ROOT / "notebooks" / "06_attention_maps.ipynb").read_text(encoding="utf-8")
+    lesson = (NOTEBOOKS / "06_attention_maps.ipynb").read_text(encoding="utf-8")
     assert f"by at least {BETTER}" in lesson

@@ -18,7 +18,7 @@ LESSONS = sorted(NOTEBOOKS.glob("*.ipynb"))
 
 @pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
 def test_a_page_of_the_gallery_has_its_pictures_and_loads_nothing(tmp_path):
-    lesson = ROOT / "notebooks" / "04_forward_noising.ipynb"
+    lesson = NOTEBOOKS / "04_forward_noising.ipynb"
     saved = lesson.read_text(encoding="utf-8")
     pictures = saved.count('"image/jpeg"') + saved.count("data:image/jpeg")
     told = subprocess.run(

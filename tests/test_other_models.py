@@ -34,12 +34,6 @@ from sdlearn.noising import Schedule
 from sdlearn.pipeline import inpaint, predictor, text_to_image, text_to_latents
 from sdlearn.text import encode_text, positions_of, tokenize
 
-# torch's tensors and numpy 2, in diffusers' schedulers
-pytestmark = [
-    pytest.mark.filterwarnings(f"ignore:{what}:DeprecationWarning")
-    for what in ("__array_wrap__ must accept", "__array__ implementation")
-]
-
 PROMPT = "a red house in the snow"
 WEIGHTS = {
     "unet": "diffusion_pytorch_model.safetensors",

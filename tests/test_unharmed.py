@@ -17,7 +17,7 @@ import traitlets
 from jupyter_client.manager import start_new_kernel
 from PIL import Image
 
-from sdlearn._support.paths import ROOT
+from sdlearn._support.paths import NOTEBOOKS, ROOT
 from sdlearn.widgets import AttentionExplorer, Canvas, NoiseMixer, Painter, RoundTrip, Scrubber
 
 DRAW = (
@@ -139,7 +139,7 @@ print("hooked:", hooked, "same:", bool((np.asarray(again) == np.asarray(first)).
 
 @pytest.fixture(scope="module")
 def kernel():
-    manager, client = start_new_kernel(kernel_name="python3", cwd=str(ROOT / "notebooks"))
+    manager, client = start_new_kernel(kernel_name="python3", cwd=str(NOTEBOOKS))
     yield manager, client
     client.stop_channels()
     manager.shutdown_kernel(now=True)
