@@ -224,14 +224,10 @@ class Diffusion(Family):
     def learn(self, clean: Float[Tensor, "n c h w"]) -> dict[str, float]:
         t, noise = torch.randint(len(self._schedule), (len(clean),)), torch.randn_like(clean)
         noisy = add_noise(self._schedule, clean, t, noise)
-        # mean of (ε̂(x_t, t) − ε)², or of the same with another target
-        loss = (self.unet(noisy, t).sample - self._target(clean, noise, t)).square().mean()
+        # mean of (ε̂(x_t, t) − ε)²
+        loss = (self.unet(noisy, t).sample - noise).square().mean()
         _descend(self._optimizer, loss)
         return {"loss": loss.item()}
-
-    def _target(self, clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
-        """What the network learns to predict: here, the noise."""
-        return noise
 
     def sample(self, count: int, seed: int) -> Float[Tensor, "n 3 h w"]:
         return self.drawn_from(_noise(seed, count, *self.shape))
@@ -271,13 +267,15 @@ class MendedDiffusion(Diffusion):
         self._average = AveragedModel(self.unet, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY))
 
     def learn(self, clean: Float[Tensor, "n c h w"]) -> dict[str, float]:
-        losses = super().learn(clean)
+        # whole here as well, because lesson 01 shows it
+        t, noise = torch.randint(len(self._schedule), (len(clean),)), torch.randn_like(clean)
+        noisy = add_noise(self._schedule, clean, t, noise)
+        # v = √ᾱ ε − √(1 − ᾱ) x₀: at the last t, where nothing of the page is left, this is −x₀
+        velocity = self.scheduler.get_velocity(clean, noise, t)
+        loss = (self.unet(noisy, t).sample - velocity).square().mean()
+        _descend(self._optimizer, loss)
         self._average.update_parameters(self.unet)
-        return losses
-
-    def _target(self, clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
-        """v = √ᾱ ε − √(1 − ᾱ) x₀; at the last t, where nothing of the page is left, this is −x₀."""
-        return self.scheduler.get_velocity(clean, noise, t)
+        return {"loss": loss.item()}
 
     @property
     def artist(self) -> nn.Module:

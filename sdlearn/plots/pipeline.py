@@ -52,8 +52,8 @@ def pipeline(model: Components, lit: str | None = None, from_picture: bool = Fal
         ("tokenizer", "clip", 0, 0),
         ("clip", "unet", 0, 0),
         ("noise", "unet", 0, 0),
-        ("unet", "scheduler", 5, 0.25),
-        ("scheduler", "unet", -5, 0.25),
+        ("unet", "scheduler", 4.5, 0.25),
+        ("scheduler", "unet", -4.5, 0.25),
         ("scheduler", "vae", 0, 0),
         ("vae", "picture", 0, 0),
     ]
@@ -83,7 +83,7 @@ def _arrow(axes, start: tuple[int, int], end: tuple[int, int], aside: float, ben
     across, up = to_x - x, to_y - y
     reach = BOX[0] / 2 + 0.9 if across else 0, BOX[1] / 2 + 0.9 if up else 0
     if across and up:  # from the top of a box to the bottom of the next
-        ends = (x + 3, y + reach[1]), (to_x - BOX[0] / 2 + 3, to_y - reach[1])
+        ends = (x + 3, y + reach[1]), (to_x - BOX[0] / 2 + 0.5, to_y - reach[1])
     else:
         step = np.array(reach) * np.sign((across, up))
         ends = np.array((x + aside, y)) + step, np.array((to_x + aside, to_y)) - step

@@ -1,4 +1,7 @@
-// A picture to paint on with the mouse, a finger, or keys: arrows move the brush, Space paints.
+// A picture to paint on with the mouse, a finger, or keys: arrows move the brush, Space paints,
+// Ctrl or Cmd with Z takes the last stroke back.
+const REMEMBERED = 30; // strokes that can be taken back
+
 function render({ model, el }) {
   const [width, height] = [model.get("width"), model.get("height")];
   const bar = document.createElement("div");
@@ -7,8 +10,10 @@ function render({ model, el }) {
   const canvas = Object.assign(document.createElement("canvas"), { width, height, tabIndex: 0 });
   const ring = document.createElement("div");
   const brush = Object.assign(document.createElement("input"), { type: "range", min: 4, max: 96, step: 4 });
+  const undo = Object.assign(document.createElement("button"), { textContent: "Undo", className: "jupyter-button", disabled: true });
   const clear = Object.assign(document.createElement("button"), { textContent: "Clear", className: "jupyter-button" });
-  const pen = canvas.getContext("2d");
+  const pen = canvas.getContext("2d", { willReadFrequently: true });
+  const before = []; // what was painted before each of the last strokes
   const colours = Object.entries(model.get("colours"));
   let [colour, at, url] = [colours[0][1], { x: width / 2, y: height / 2 }, null];
 
@@ -21,7 +26,7 @@ function render({ model, el }) {
     "transform: translate(-50%, -50%); box-sizing: border-box; pointer-events: none; visibility: hidden";
   if (model.get("see_through")) canvas.style.opacity = 0.6;
   canvas.setAttribute("role", "application");
-  canvas.setAttribute("aria-label", "canvas: arrow keys move the brush, Space paints");
+  canvas.setAttribute("aria-label", "canvas: arrow keys move the brush, Space paints, Control Z takes back");
   brush.value = model.get("brush");
   brush.setAttribute("aria-label", "size of the brush");
   brush.style.width = "8em";
@@ -36,9 +41,12 @@ function render({ model, el }) {
     });
     return choice;
   });
-  bar.append(...choices, brush, clear);
+  bar.append(...choices, brush, undo, clear);
   // otherwise the notebook's own shortcuts would take the arrow keys
-  bar.addEventListener("keydown", (event) => event.stopPropagation());
+  bar.addEventListener("keydown", (event) => {
+    event.stopPropagation();
+    takeBack(event);
+  });
   box.append(back, canvas, ring);
   el.append(bar, box);
 
@@ -55,6 +63,21 @@ function render({ model, el }) {
     Object.assign(ring.style, { left, top, width: size, aspectRatio: 1, visibility });
   }
 
+  function remember() {
+    before.push(pen.getImageData(0, 0, width, height));
+    if (before.length > REMEMBERED) before.shift();
+    undo.disabled = false;
+  }
+  function takeBack(event) {
+    if (event?.type === "keydown" && !((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z")) return false;
+    event?.preventDefault();
+    if (before.length) {
+      pen.putImageData(before.pop(), 0, 0);
+      undo.disabled = !before.length;
+      send();
+    }
+    return true;
+  }
   function stroke(from, to) {
     pen.lineCap = pen.lineJoin = "round";
     pen.strokeStyle = colour;
@@ -77,6 +100,7 @@ function render({ model, el }) {
   canvas.addEventListener("pointerdown", (event) => {
     canvas.setPointerCapture(event.pointerId);
     at = position(event);
+    remember();
     stroke(at, at);
   });
   canvas.addEventListener("pointermove", (event) => {
@@ -89,22 +113,29 @@ function render({ model, el }) {
     showBrush(event);
     send();
   });
+  canvas.addEventListener("pointerleave", () => {
+    ring.style.visibility = "hidden";
+  });
   canvas.addEventListener("focus", showBrush);
   canvas.addEventListener("blur", showBrush);
   canvas.addEventListener("keydown", (event) => {
     event.stopPropagation(); // otherwise the notebook's own shortcuts would take the arrow keys
+    if (takeBack(event)) return;
     const moved = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     if (moved) {
       const next = { x: at.x + moved[0] * 16, y: at.y + moved[1] * 16 };
       at = { x: Math.min(Math.max(next.x, 0), width), y: Math.min(Math.max(next.y, 0), height) };
       showBrush(event);
     } else if (event.key === " ") {
+      remember();
       stroke(at, at);
       send();
     } else return;
     event.preventDefault();
   });
+  undo.addEventListener("click", takeBack);
   clear.addEventListener("click", () => {
+    remember();
     pen.clearRect(0, 0, width, height);
     send();
   });

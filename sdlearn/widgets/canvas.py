@@ -29,6 +29,8 @@ MASK_COLOUR = {"mask": "#ff00ff"}
 class Canvas(anywidget.AnyWidget):
     """Paint on a picture with the mouse, a finger, or keys: arrows move the brush, Space paints.
 
+    Undo, or Ctrl+Z, takes back one stroke after the other.
+
     `picture` is the picture together with what was painted on it; `mask` is white where something
     was painted. You can save both like any picture: `canvas.picture.save("mine.png")`.
 
