@@ -651,14 +651,31 @@ def test_lesson_10_is_painted_on_by_mouse_and_keys(lab, page, tmp_path):
         page.keyboard.press("ArrowDown")
     assert ring.bounding_box()["y"] > at["y"] + 50
     page.keyboard.press("Space")
-    assert painted_on(canvas) > by_mouse + 300
+    by_key = painted_on(canvas)
+    assert by_key > by_mouse + 300
+    page.keyboard.press("Control+z")
+    assert painted_on(canvas) == by_mouse
+    page.keyboard.press("Space")
     screenshot(page, "10-canvas", tmp_path)
     said = answer(
         page, "prompt = ", "prompt = int((np.asarray(canvas.mask) > 0).sum())\nprint(prompt > 2000)"
     )
     assert said.strip() == "True"
+    undo = page.get_by_role("button", name="Undo").first
     page.get_by_role("button", name="Clear").first.click()
     assert painted_on(canvas) == 0
+    for painted in (by_key, by_mouse, 0):
+        undo.click()
+        assert painted_on(canvas) == painted
+    playwright.expect(undo).to_be_disabled()
+    canvas.scroll_into_view_if_needed()
+    frame = canvas.bounding_box()
+    page.mouse.move(frame["x"] + 60, frame["y"] + 60)
+    page.mouse.down()
+    page.mouse.up()
+    playwright.expect(ring).to_be_visible()
+    page.mouse.move(frame["x"] - 40, frame["y"] + 60)
+    playwright.expect(ring).to_be_hidden()
 
     mask = page.locator("canvas[role=application]").nth(1)
     mask.scroll_into_view_if_needed()
