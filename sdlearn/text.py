@@ -58,6 +58,7 @@ def _too_much(tokenizer: CLIPTokenizer, text: str) -> list[int]:
     return numbers[:-room] if tokenizer.truncation_side == "left" else numbers[room:]
 
 
+@checked
 def cut_off(tokenizer: CLIPTokenizer, text: str) -> str:
     """The part of a text that no position is left for: empty if the text fits."""
     return tokenizer.decode(_too_much(tokenizer, _with_all_vectors(tokenizer, text)))

@@ -96,6 +96,7 @@ def calls(model) -> dict:
             },
         ),
         (text.pieces, {"tokenizer": model.tokenizer, "text": PROMPT}),
+        (text.cut_off, {"tokenizer": model.tokenizer, "text": PROMPT}),
         (text.positions_of, {"tokenizer": model.tokenizer, "text": PROMPT, "word": "red"}),
         (text.words_in, {"text": PROMPT}),
         (text.split_words, {"tokenizer": model.tokenizer, "text": PROMPT}),
@@ -520,6 +521,7 @@ HOW += ["one axis more", "not finite", "enormous", "negative", "list", "float", 
 
 
 @pytest.mark.bad_input
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # numpy's, where numbers are not finite
 @settings(
     max_examples=2000,
     deadline=None,
