@@ -1,4 +1,4 @@
-.PHONY: lab test lint notebooks gallery class train evaluate benchmarks
+.PHONY: lab test lint notebooks gallery class train evaluate benchmarks animation
 
 lab:
 	python3 start.py
@@ -39,3 +39,7 @@ evaluate:
 
 benchmarks:
 	.venv/bin/python benchmarks/everything.py
+
+# The animation at the top of the README, recorded in a browser.
+animation:
+	.venv/bin/python benchmarks/animation.py

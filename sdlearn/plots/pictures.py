@@ -148,9 +148,9 @@ def on_a_map(
     where = points.float().cpu().numpy()
     axes.scatter(*where.T, s=0)  # sets the limits
     axes.margins(0.12)
-    for picture, place in zip(pictures, where, strict=True):
+    for picture, point in zip(pictures, where, strict=True):
         small = OffsetImage(np.asarray(picture.convert("RGB").resize((128, 128))), zoom=0.42)
-        axes.add_artist(AnnotationBbox(small, place, frameon=False))
+        axes.add_artist(AnnotationBbox(small, point, frameon=False))
     axes.axhline(0, color=INK, lw=0.6, zorder=0)
     axes.axvline(0, color=INK, lw=0.6, zorder=0)
     axes.set_xlabel(x, fontsize=10)
