@@ -22,14 +22,17 @@ from sdlearn._support.paths import ASSETS
 SOURCE = """import sdlearn
 
 tiny = sdlearn.load("tiny")
-sdlearn.Painter(tiny, "a red house left of a blue tree in the snow", seed=8)"""
+prompt = "a red house left of a blue tree in the snow"
+picture = sdlearn.text_to_image(tiny, prompt, seed=8)
+sdlearn.Painter(tiny, prompt, picture, seed=8)"""
 SENTENCES = (
     "a purple balloon above a white boat on the beach",
     "a yellow star above a green cat at night",
 )
 EVERY = 0.25
 """Seconds between two frames."""
-WIDTH = 600
+WIDTH = 530
+"""Of the widget, in pixels."""
 
 
 def main() -> None:
@@ -55,7 +58,8 @@ def main() -> None:
             def film(seconds: float) -> None:
                 end = time.monotonic() + seconds
                 while time.monotonic() < end:
-                    frames.append(widget.screenshot(type="jpeg", quality=95))
+                    place = widget.bounding_box() | {"width": WIDTH}
+                    frames.append(page.screenshot(clip=place))
                     page.wait_for_timeout(1000 * EVERY)
 
             for sentence in SENTENCES:
@@ -63,25 +67,24 @@ def main() -> None:
                 box.press("ControlOrMeta+a")
                 for word in sentence.split():
                     box.press_sequentially(f"{word} ")
-                    film(EVERY)
-                film(4)
+                    film(0.75)
+                film(6)
     finally:
         server.terminate()
     pictures = [Image.open(io.BytesIO(frame)).convert("RGB") for frame in frames]
-    small = [
-        picture.resize((WIDTH, WIDTH * picture.height // picture.width)) for picture in pictures
-    ]
+    tallest = max(picture.height for picture in pictures)  # a line of text makes the widget taller
+    first, *others = [picture.crop((0, 0, WIDTH, tallest)) for picture in pictures]
     file = ASSETS / "painter.webp"
-    small[0].save(
+    first.save(
         file,
         save_all=True,
-        append_images=small[1:],
+        append_images=others,
         duration=int(1000 * EVERY),
         loop=0,
         quality=70,
         method=6,
     )
-    print(f"{file.name}: {len(small)} frames, {file.stat().st_size / 1e6:.2f} MB")
+    print(f"{file.name}: {len(frames)} frames, {file.stat().st_size / 1e6:.2f} MB")
 
 
 if __name__ == "__main__":

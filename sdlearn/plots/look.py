@@ -1,4 +1,4 @@
-"""What figures share: width, ink and paper, and the colours of stages, lines and maps.
+"""What figures share: width, ink and paper, and the palette for stages, lines and matrices.
 
 The font is matplotlib's own; sizes stand beside each text.
 """

@@ -1,4 +1,4 @@
-"""A prompt and the picture that grows from it."""
+"""A prompt, what is said about it, and the picture that grows from it."""
 
 from __future__ import annotations
 
