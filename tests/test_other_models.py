@@ -392,6 +392,7 @@ def test_an_autoencoder_with_shifted_latents_is_refused(copy, changes, message):
         ("EDMEulerScheduler", {}, "EDMEulerScheduler does not go down"),
         ("AutoencoderKL", {}, "AutoencoderKL does not go down"),
         ("NoSuchScheduler", {}, "diffusers .* has no NoSuchScheduler; is the name in model_index"),
+        (None, {}, "diffusers .* has no None; is the name in model_index"),
         ("DDIMScheduler", {"prediction_type": "flow_prediction"}, "prediction_type is one of eps"),
         ("UniPCMultistepScheduler", {"use_flow_sigmas": True}, "without whole timesteps"),
         ("EulerDiscreteScheduler", {"timestep_type": "continuous"}, "without whole timesteps"),

@@ -222,7 +222,7 @@ def read_scheduler(folder: Path) -> SchedulerMixin:
     """The scheduler, with the corrections that `diffusers.StableDiffusionPipeline` makes."""
     name = None
     try:
-        name = _json("model_index.json", folder / "model_index.json")["scheduler"][1]
+        name = str(_json("model_index.json", folder / "model_index.json")["scheduler"][1])
         kind = getattr(diffusers, name) if name in SCHEDULERS else None
         scheduler = kind and kind.from_pretrained(folder / "scheduler", local_files_only=True)
     except Exception as error:  # files from elsewhere can raise anything
