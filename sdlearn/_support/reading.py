@@ -220,7 +220,6 @@ def _quietly() -> Iterator[None]:
 
 def read_scheduler(folder: Path) -> SchedulerMixin:
     """The scheduler, with the corrections that `diffusers.StableDiffusionPipeline` makes."""
-    name = None
     try:
         name = str(_json("model_index.json", folder / "model_index.json")["scheduler"][1])
         kind = getattr(diffusers, name) if name in SCHEDULERS else None
