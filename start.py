@@ -174,10 +174,11 @@ def environment():
 
 def fingerprint():
     """A hash of what the environment is made from: the packages, and Python without its patch."""
-    requirements = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    requirements = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     needed = re.findall(r"^dependencies = \[(.*?)\]", project, re.DOTALL | re.MULTILINE)
-    lines = [line.split(" #")[0].strip() for line in requirements + needed]
+    listed = "\n".join([requirements] + needed).splitlines()
+    lines = [line.split(" #")[0].strip() for line in listed]
     parts = ["%d.%d" % sys.version_info[:2]] + [line for line in lines if line[:1] not in ("", "#")]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

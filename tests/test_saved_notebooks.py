@@ -1,9 +1,11 @@
 """Saved notebooks are executed in order, and contain only cells, pictures and text."""
 
+import re
+
 import nbformat
 import pytest
 
-from sdlearn._support.paths import NOTEBOOKS
+from sdlearn._support.paths import NOTEBOOKS, ROOT
 
 LESSONS = sorted(NOTEBOOKS.glob("*.ipynb"))
 
@@ -22,3 +24,15 @@ def test_a_lesson_is_saved_as_make_notebooks_saves_it(file):
     assert not [
         output.ename for cell in code for output in cell.outputs if output.output_type == "error"
     ]
+
+
+def test_the_minutes_of_a_lesson_are_the_same_wherever_they_stand():
+    tables = {
+        "README": (ROOT / "README.md").read_text(encoding="utf-8"),
+        "lesson 00": "\n".join(c.source for c in nbformat.read(LESSONS[0], 4).cells),
+    }
+    for file in LESSONS:
+        (said,) = re.findall(r"In about (\d+) minutes", nbformat.read(file, 4).cells[0].source)
+        for where, text in tables.items():
+            (row,) = re.findall(rf"^\| \[{file.stem[:2]} .*\| (\d+) \|$", text, re.MULTILINE)
+            assert row == said, where

@@ -138,7 +138,9 @@ def test_a_new_drawing_gives_up_the_one_before(painter, monkeypatch):
     painter.draw()
     assert reached.wait(20)
     first = painter._work.thread
+    runs = painter.stop_button.runs
     painter.text.value = "a blue tree"
+    assert painter.stop_button.runs == runs + 1  # a Stop that was pressed is ready again
     go.set()
     painter.wait(30)
     first.join(30)

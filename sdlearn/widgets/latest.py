@@ -111,4 +111,5 @@ class DrawingBox(PictureBox):
         self._say(f"<b>{type(error).__name__}</b>: {html.escape(str(error))}")
 
     def _busy(self, busy: bool) -> None:
+        self.stop_button.runs += busy
         self.stop_button.disabled = not busy

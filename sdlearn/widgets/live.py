@@ -79,7 +79,7 @@ class Live(DrawingBox):
     def _go_on_after(self, before: Live | None) -> Iterator[Callable[[], None]]:
         if before not in (None, self):
             before.stop()
-            before.wait()
+            before._work.wait()
         for shown in self._steps:
             self._show(shown)
             yield _rest

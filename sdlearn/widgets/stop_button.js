@@ -23,8 +23,8 @@ function render({ model, el }) {
     stopping = false;
     show();
   }
-  model.on("change:disabled", changed);
+  model.on("change:disabled change:runs", changed);
   show();
-  return () => model.off("change:disabled", changed);
+  return () => model.off("change:disabled change:runs", changed);
 }
 export default { render };

@@ -22,6 +22,8 @@ class StopButton(anywidget.AnyWidget):
     _esm = Path(__file__).with_name("stop_button.js")
     disabled = traitlets.Bool(True).tag(sync=True)
     waiting = traitlets.Bool(False).tag(sync=True)
+    runs = traitlets.Int(0).tag(sync=True)
+    """How much work was started so far: new work makes a pressed button ready again."""
 
     def __init__(self, stop: Callable[[], None]):
         super().__init__()
