@@ -1,4 +1,4 @@
-.PHONY: lab test lint notebooks gallery class train evaluate benchmarks animation
+.PHONY: lab test lint notebooks site live-site class train evaluate benchmarks animation
 
 lab:
 	python3 start.py
@@ -15,13 +15,13 @@ notebooks:
 	  --ClearMetadataPreprocessor.enabled=True --ClearMetadataPreprocessor.preserve_cell_metadata_mask=tags \
 	  --ClearMetadataPreprocessor.preserve_nb_metadata_mask=kernelspec *.ipynb
 
-# Every lesson as it was saved, as a web page that needs nothing but itself: gallery/*.html.
-gallery:
-	.venv/bin/jupyter nbconvert --to html --output-dir gallery \
-	  --HTMLExporter.preprocessors=sdlearn._support.formulas.Formulas \
-	  --NbConvertBase.display_data_priority="['image/jpeg', 'image/png', 'text/html', 'text/markdown', 'text/plain']" \
-	  --HTMLExporter.require_js_url= --HTMLExporter.jquery_url= --HTMLExporter.mathjax_url= \
-	  --HTMLExporter.mermaid_js_url= --HTMLExporter.widget_renderer_url= notebooks/*.ipynb
+# The lessons as they were saved, as a web site: site/index.html. `make live-site` runs them first,
+# so that films keep all their pictures.
+site:
+	.venv/bin/python -m sdlearn.site site
+
+live-site:
+	.venv/bin/python -m sdlearn.site site --live
 
 # A course folder for nbgrader, in class/: solutions between its marks, a point for every exercise.
 class:

@@ -73,7 +73,10 @@ def main() -> None:
         server.terminate()
     pictures = [Image.open(io.BytesIO(frame)).convert("RGB") for frame in frames]
     tallest = max(picture.height for picture in pictures)  # a line of text makes the widget taller
-    first, *others = [picture.crop((0, 0, WIDTH, tallest)) for picture in pictures]
+    sheets = [Image.new("RGB", (WIDTH, tallest), "white") for _ in pictures]
+    for sheet, picture in zip(sheets, pictures, strict=True):
+        sheet.paste(picture)
+    first, *others = sheets
     file = ASSETS / "painter.webp"
     first.save(
         file,

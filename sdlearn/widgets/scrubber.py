@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +21,9 @@ from sdlearn.widgets.static import with_picture
 
 QUALITY = 80
 """JPEG quality of the frames: the browser gets all of them, and the saved notebook keeps one."""
+KEEP_FRAMES = "SDLEARN_KEEP_FRAMES"
+"""The environment variable that makes an output keep all frames, for pages without a kernel."""
+FRAMES = "application/vnd.sdlearn.frames+json"
 
 
 @checked
@@ -80,7 +85,16 @@ class Scrubber(anywidget.AnyWidget):
         return min(max(proposal["value"], 0), len(self.frames) - 1)
 
     def _repr_mimebundle_(self, **kwargs) -> tuple | dict:
-        return with_picture(super()._repr_mimebundle_(**kwargs), self._still(), repr(self))
+        bundle = with_picture(super()._repr_mimebundle_(**kwargs), self._still(), repr(self))
+        if os.environ.get(KEEP_FRAMES):
+            data = bundle[0] if isinstance(bundle, tuple) else bundle
+            data[FRAMES] = {
+                "name": self.name,
+                "labels": self.labels,
+                "frames": [base64.b64encode(frame).decode() for frame in self.frames],
+                "index": self.index,
+            }
+        return bundle
 
     def _still(self) -> bytes:
         if not self._stills:

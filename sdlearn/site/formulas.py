@@ -1,4 +1,4 @@
-"""Formulas in a lesson's text as MathML, which browsers show without a script: `make gallery`."""
+"""Formulas in a lesson's text as MathML, which browsers show without a script: `make site`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def in_mathml(text: str) -> str:
 
 
 def _mathml(match: re.Match) -> str:
-    from latex2mathml.converter import convert  # only the gallery needs it
+    from latex2mathml.converter import convert  # only the site needs it
 
     block, inline = match.groups()
     return convert(block or inline, display="block" if block else "inline")
