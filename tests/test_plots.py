@@ -1,6 +1,6 @@
 """Figures show what they were given: titles, numbers and order, all at the same width."""
 
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import numpy as np
 import pytest
@@ -260,3 +260,14 @@ def test_every_figure_has_the_one_width():
         plots.grid({"a": [GREY]}),
     ]
     assert {figure_to_picture(figure).width for figure in figures} == {900}
+
+
+def test_long_headings_of_a_grid_stay_in_their_columns():
+    long = "a small red heart above a big blue mushroom in a meadow"
+    figure = plots.grid({"row": [GREY] * 4}, [long] * 4)
+    figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in figure.texts if "heart" in text.get_text()]
+    assert len(boxes) == 4
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
+    pictures = max(axes.get_window_extent().y1 for axes in figure.axes)
+    assert all(pictures <= box.y0 and box.y1 <= figure.bbox.y1 for box in boxes)

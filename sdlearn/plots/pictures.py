@@ -60,7 +60,7 @@ def grid(
 ) -> Figure:
     """Rows of pictures, the name of each row at its left, and a heading above every column.
 
-    A name may have several lines of its own; long ones are broken.
+    A name or a heading may have several lines of its own; long ones are broken.
 
     notes: for the rows that have them, a line below each picture.
     """
@@ -80,10 +80,14 @@ def grid(
     shapes = [np.shape(picture) for pictures in rows.values() for picture in pictures]
     side = (WIDTH - LABEL) / count
     tall = side * max(height / width for height, width, *_ in shapes)
-    figure = new_figure(len(rows) * tall + (len(notes) + bool(columns)) * LINE, layout=None)
+    letters = max(8, int(side / LETTER))
+    headings = ["\n".join(fill(line, letters) for line in name.split("\n")) for name in columns]
+    lines = max((heading.count("\n") for heading in headings), default=-1) + 1
+    top = lines * 0.6 * LINE + bool(lines) * 0.4 * LINE
+    figure = new_figure(len(rows) * tall + len(notes) * LINE + top, layout=None)
     width, height = figure.get_size_inches()
-    below = height - bool(columns) * LINE
-    for column, heading in enumerate(columns):
+    below = height - top
+    for column, heading in enumerate(headings):
         middle = (LABEL + (column + 0.5) * side) / width
         figure.text(middle, (below + 0.09) / height, heading, ha="center", fontsize=10, color=INK)
     said = {"ha": "right", "va": "center", "fontsize": 10, "color": INK}
@@ -107,8 +111,9 @@ def grid(
     return figure
 
 
-LABEL, LINE, GAP = 1.2, 0.3, 0.025
-"""Of a grid, in inches: the space for the names of rows, for a line of text, around a picture."""
+LABEL, LINE, GAP, LETTER = 1.2, 0.3, 0.025, 0.085
+"""Of a grid, in inches: the space for the names of rows, for a line of text, around a picture, for
+one letter of a heading."""
 
 
 @checked

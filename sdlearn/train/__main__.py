@@ -9,6 +9,9 @@ it. `accelerate launch` starts only one process on a CPU, so use torchrun there 
 A run that was stopped continues from its last checkpoint. `--from` continues from finished weights
 instead: `--out` starts as a copy of them, and the autoencoder then trains only its decoder, so that
 latents keep their meaning.
+
+`few-steps` and `control` train an adapter on the finished model in `--out`: a LoRA that draws in a
+few calls, and a ControlNet that reads masks. Neither is a part of `all`.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ from pathlib import Path
 from sdlearn._support.paths import TINY
 
 PARTS = ("tokenizer", "vae", "clip", "unet", "judge", "families")
+ADAPTERS = ("few-steps", "control")
+"""What is trained on a finished model, and saved in the folder `adapters` beside `--out`."""
 BY_ONE = ("tokenizer", "families")
 """The parts that a single process trains."""
 
@@ -32,7 +37,7 @@ def parse() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("part", choices=["all", *PARTS])
+    parser.add_argument("part", choices=["all", *PARTS, *ADAPTERS])
     parser.add_argument("--out", type=Path, default=TINY, help="where the finished weights go")
     parser.add_argument(
         "--work", type=Path, default=Path("runs/tiny-sd"), help="checkpoints, logs, cached drawings"
@@ -68,7 +73,7 @@ def main(choice: argparse.Namespace) -> None:
     from accelerate import PartialState
 
     from sdlearn._support.fetching import write_checksums
-    from sdlearn.train import clip, families, judge, tokenizer, unet, vae
+    from sdlearn.train import clip, control, families, few_steps, judge, tokenizer, unet, vae
     from sdlearn.train.plans import plan_for
 
     # the first PartialState decides how the processes communicate
@@ -100,6 +105,8 @@ def main(choice: argparse.Namespace) -> None:
         "unet": lambda: unet.train(**paths, **start, plan=plan),
         "judge": lambda: judge.train(**paths, **pages, recipe=changed(judge.RECIPE)),
         "families": lambda: families.train(choice.out, choice.steps, **pages),
+        "few-steps": lambda: few_steps.train(**paths, **pages, recipe=changed(few_steps.RECIPE)),
+        "control": lambda: control.train(**paths, **pages, recipe=changed(control.RECIPE)),
     }
     wanted = PARTS if choice.part == "all" else (choice.part,)
     for part in wanted:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import ControlNetModel, UNet2DConditionModel
 from diffusers.models.attention_processor import Attention
 
 from sdlearn.train.loop import Recipe
@@ -58,7 +58,7 @@ class InCache:
         return attn.to_out[0](attn.batch_to_head_dim(mixed))
 
 
-def suit_bfloat16(unet: UNet2DConditionModel) -> None:
+def suit_bfloat16(unet: UNet2DConditionModel | ControlNetModel) -> None:
     """Make bfloat16 faster on a CPU, forward and backward: attention in cache, norms in float32."""
     unet.set_attn_processor(InCache())
     for module in unet.modules():
@@ -124,6 +124,12 @@ ON_GPU = Plan(
 The shipped weights were trained with the last stage. The two stages before it are needed to train
 from scratch; they are the CPU's stages with larger batches, and have not been run.
 """
+
+
+def suit(network: UNet2DConditionModel | ControlNetModel, device: torch.device) -> None:
+    """Make the training of adapters faster on a CPU, in place; on a GPU it is short as it is."""
+    if device.type == "cpu":
+        suit_bfloat16(network)
 
 
 def plan_for(device: torch.device) -> Plan:

@@ -105,7 +105,9 @@ class Objective(torch.nn.Module):
         }.items():
             self.register_buffer(name, values, persistent=False)
 
-    def forward(self, mean: torch.Tensor, spread: torch.Tensor, states: torch.Tensor) -> Batch:
+    def forward(
+        self, mean: torch.Tensor, spread: torch.Tensor, states: torch.Tensor, **beside: torch.Tensor
+    ) -> Batch:
         latents = mean + spread * torch.randn_like(mean)
         noise = torch.randn_like(latents)
         t = self.often.multinomial(len(latents), replacement=True)
@@ -114,9 +116,11 @@ class Objective(torch.nn.Module):
         signal, sigma = (values[t, None, None, None] for values in (self.signal, self.sigma))
         # as `add_noise`, without the checks, which would make a GPU wait
         noisy = signal * latents + sigma * noise
-        predicted = self.unet(noisy, t, states).sample
-        error = (predicted - noise).square().mean(dim=(1, 2, 3))
+        error = (self.predict(noisy, t, states, **beside) - noise).square().mean(dim=(1, 2, 3))
         return {"loss": (error * self.weight[t]).mean(), "error": error.mean()}
+
+    def predict(self, noisy: torch.Tensor, t: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
+        return self.unet(noisy, t, states).sample
 
 
 def latents_of_pages(vae: AutoencoderKL, folder: Path, count: int, size: int) -> torch.Tensor:
@@ -185,7 +189,12 @@ class Pages:
     often: torch.Tensor
 
     def pick(self, batch: int, states: torch.Tensor) -> Batch:
-        pages = self.often.multinomial(batch, replacement=True)
+        return self.at(self.choose(batch), states)
+
+    def choose(self, batch: int) -> torch.Tensor:
+        return self.often.multinomial(batch, replacement=True)
+
+    def at(self, pages: torch.Tensor, states: torch.Tensor) -> Batch:
         mean, spread = (
             self.latents[pages.to(self.latents.device)].to(pages.device).float().unbind(dim=1)
         )
@@ -210,36 +219,51 @@ def latents_with_text(
     return stores[size].pick(batch, states)
 
 
-def paint(objective: Objective, file: Path, pipeline: StableDiffusionPipeline, size: int) -> None:
-    """Eight unseen prompts, drawn by the model in its current state."""
+def paint(
+    objective: torch.nn.Module,
+    file: Path,
+    pipeline: StableDiffusionPipeline,
+    size: int,
+    steps: int = DRAWS_BEST_WITH["steps"],
+    guidance: float = DRAWS_BEST_WITH["guidance"],
+) -> None:
+    """Eight unseen prompts, drawn with the objective's `unet` in its current state."""
     pipeline.unet = objective.unet
     prompts = [scene_at(page, TEST).caption for page in range(8)]
     noise = torch.Generator().manual_seed(0)
-    steps, guidance = DRAWS_BEST_WITH.values()
     drawn = pipeline(
         prompts, size, size, steps, guidance_scale=guidance, generator=noise, output_type="np"
     ).images
     Image.fromarray(contact_sheet((drawn * 255).round().astype(np.uint8), 4)).save(file)
 
 
+def finished(out: Path, unet: UNet2DConditionModel | None = None) -> StableDiffusionPipeline:
+    """The pipeline in `out`, in full precision, ready for training; with another U-Net if given."""
+    text_encoder = CLIPTextModel.from_pretrained(out / "text_encoder").float().eval()
+    parts = (
+        AutoencoderKL.from_pretrained(out / "vae").float().eval(),
+        text_encoder,
+        CLIPTokenizer.from_pretrained(out / "tokenizer"),
+        (unet or UNet2DConditionModel.from_pretrained(out / "unet")).float(),
+        make_scheduler(),
+    )
+    pipeline = StableDiffusionPipeline(
+        *parts, None, make_image_processor(), requires_safety_checker=False
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline.to(PartialState().device)
+
+
 def train(out: Path, work: Path, plan: Plan, start: Path | None = None) -> None:
     """Train the U-Net on the plan's sizes, small to large, and save the whole pipeline in `out`."""
     device = PartialState().device
-    tokenizer = CLIPTokenizer.from_pretrained(out / "tokenizer")
-    text_encoder = CLIPTextModel.from_pretrained(out / "text_encoder").float().eval()
-    vae = AutoencoderKL.from_pretrained(out / "vae").float().eval()
-    unet = (
-        UNet2DConditionModel.from_pretrained(start / "unet")
-        if start
-        else make(text_encoder.config.hidden_size)
-    )
-    parts = (vae, text_encoder, tokenizer, unet, make_scheduler(), None, make_image_processor())
-    pipeline = StableDiffusionPipeline(*parts, requires_safety_checker=False).to(device)
-    pipeline.set_progress_bar_config(disable=True)
+    text_width = CLIPTextModel.from_pretrained(out / "text_encoder").config.hidden_size
+    unet = UNet2DConditionModel.from_pretrained(start / "unet") if start else make(text_width)
+    pipeline = finished(out, unet)
     sizes = sorted({*plan.stages, *(size // 2 for size in plan.stages if size > min(plan.pages))})
     most = max(plan.pages[size] for size in sizes)
-    states = encode_captions(tokenizer, text_encoder, ["", *captions(most)])
-    objective = Objective(unet.float(), Schedule.of(pipeline.scheduler), states[0].float())
+    states = encode_captions(pipeline.tokenizer, pipeline.text_encoder, ["", *captions(most)])
+    objective = Objective(pipeline.unet, Schedule.of(pipeline.scheduler), states[0].float())
     objective.to(memory_format=torch.channels_last)
     plan.prepare(unet)
     stores = {}
@@ -247,7 +271,7 @@ def train(out: Path, work: Path, plan: Plan, start: Path | None = None) -> None:
         count = plan.pages[size]
         # pages with one thing count twice: else the model draws two where there should be one
         often = torch.from_numpy(how_often(count, single=2)).float()
-        latents = latents_of_pages(vae, work / "cache", count, size)
+        latents = latents_of_pages(pipeline.vae, work / "cache", count, size)
         stores[size] = Pages(plan.keep(latents, device), often.to(device))
     states = plan.keep(states[1:], device)
     for size, stage in plan.stages.items():

@@ -1,0 +1,195 @@
+"""Adapters: what is distilled, what control sees, and that plain diffusers reads what is saved."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from conftest import WIDTH, small_unet
+from diffusers import (
+    ControlNetModel,
+    LCMScheduler,
+    StableDiffusionControlNetPipeline,
+    StableDiffusionPipeline,
+)
+from PIL import Image
+from torch.testing import assert_close
+
+from sdlearn._support.paths import TINY
+from sdlearn.denoising import ddim_step, guided
+from sdlearn.noising import Schedule
+from sdlearn.picturebook import masks, scene_at
+from sdlearn.train import control, few_steps
+from sdlearn.train.adapters import Frozen
+from sdlearn.train.loop import Moment
+from sdlearn.train.unet import Pages, make_scheduler
+
+SCHEDULE = Schedule.of(make_scheduler())
+NO_CAPTION = torch.zeros(1, 7, WIDTH)
+
+
+def batch(count=5):
+    generator = torch.Generator().manual_seed(0)
+    numbers = [torch.randn(count, 4, 8, 16, generator=generator) for _ in range(2)]
+    return numbers[0], numbers[1].abs(), torch.randn(count, 7, WIDTH, generator=generator)
+
+
+def consistency():
+    torch.manual_seed(0)
+    return few_steps.Consistency(small_unet(), SCHEDULE, NO_CAPTION)
+
+
+def controlled():
+    torch.manual_seed(0)
+    return control.Controlled(small_unet(), SCHEDULE, NO_CAPTION)
+
+
+# --- few steps ------------------------------------------------------------------------------------
+
+
+def test_the_teacher_takes_one_step_of_ddim_with_guidance():
+    objective = consistency()
+    noisy, _, states = batch(3)
+    t = torch.tensor([999, 519, 19])
+    stepped = objective.teachers_step(noisy, t, t - 20, states)
+    bars = torch.cat([SCHEDULE.alpha_bars, torch.ones(1)])
+    for one, at, reads, result in zip(noisy, t.tolist(), states, stepped, strict=True):
+        with torch.no_grad():
+            without, with_text = (
+                objective.teacher(one[None], at, text[None]).sample
+                for text in (NO_CAPTION[0], reads)
+            )
+        predicted = guided(without, with_text, few_steps.GUIDANCE)
+        before = bars[at - 20] if at >= 20 else torch.tensor(1.0)
+        assert_close(
+            result[None], ddim_step(one[None], predicted, bars[at], before), rtol=1e-4, atol=1e-4
+        )
+
+
+def test_without_noise_the_student_answers_with_its_input():
+    objective, (clean, _, states) = consistency(), batch()
+    at_the_end = torch.full((len(clean),), -1)
+    assert_close(objective.clean(clean, at_the_end, states), clean)
+
+
+def test_a_fresh_lora_predicts_what_the_teacher_does_and_only_it_is_trained():
+    objective, (noisy, _, states) = consistency(), batch()
+    t = torch.tensor([19, 99, 499, 799, 999])
+    assert_close(
+        objective.unet(noisy, t, states).sample, objective.teacher(noisy, t, states).sample
+    )
+    objective(*batch())["loss"].backward()
+    moved = {n for n, p in objective.named_parameters() if p.grad is not None and p.grad.any()}
+    assert moved
+    assert all("lora_B" in name for name in moved)  # A's gradient is a product with B = 0
+    assert {n for n, p in objective.named_parameters() if p.requires_grad} == {
+        n for n, _ in objective.named_parameters() if "lora_" in n
+    }
+
+
+def test_a_student_that_knows_the_picture_has_no_loss(monkeypatch):
+    """Along a straight way both ends of a step lead to the same picture, whatever the step."""
+    objective, (clean, spread, states) = consistency(), batch()
+
+    def perfect(sample, t, states):
+        signal, sigma = (
+            values[t, None, None, None] for values in (objective.signal, objective.sigma)
+        )
+        count = len(sample) // len(clean)
+        return type("Out", (), {"sample": (sample - signal * clean.repeat(count, 1, 1, 1)) / sigma})
+
+    monkeypatch.setattr(objective.unet, "forward", perfect)
+    monkeypatch.setattr(objective.teacher, "forward", perfect)
+    assert objective(clean, 0 * spread, states)["loss"].item() < 2e-3
+
+
+# --- control --------------------------------------------------------------------------------------
+
+
+def test_fresh_control_changes_nothing_and_only_control_is_trained():
+    objective, (noisy, spread, states) = controlled(), batch()
+    mask, t = torch.rand(5, 3, 64, 128), torch.tensor([1, 200, 500, 800, 999])
+    with torch.no_grad():
+        plain = objective.unet(noisy, t, states).sample
+        assert_close(objective.predict(noisy, t, states, mask), plain)
+    objective(noisy, spread, states, mask=mask)["loss"].backward()
+    moved = {n for n, p in objective.named_parameters() if p.grad is not None and p.grad.any()}
+    assert moved
+    assert all(name.startswith("control.") for name in moved)
+
+
+def test_the_masks_are_those_of_the_pages_exact_or_rough():
+    rng, shares = np.random.default_rng(0), []
+    for page in range(40):
+        exact = masks(scene_at(page), control.SIZE).max(axis=0) > 0.5
+        drawn = control.mask_of(page, rng) > 127
+        assert (exact & drawn).sum() > 0.6 * exact.sum(), page
+        shares.append((exact == drawn).mean())
+    assert 0.3 < np.mean(np.array(shares) == 1) < 0.7
+    assert min(shares) > 0.75
+
+
+def test_pages_latents_states_and_masks_belong_together():
+    latents = torch.arange(6.0).reshape(6, 1, 1, 1, 1).expand(6, 2, 4, 8, 8).half()
+    states = torch.arange(6.0).reshape(6, 1, 1).half()
+    frozen = Frozen(loaded(), Pages(latents, torch.ones(6)), states, NO_CAPTION)
+    torch.manual_seed(0)
+    made = control.with_masks(frozen, 8, Moment(0, 0, 0.0))
+    pages = made["mean"][:, 0, 0, 0].int().tolist()
+    assert len(set(pages)) > 2
+    assert_close(made["states"][:, 0, 0], made["mean"][:, 0, 0, 0])
+    for page, mask in zip(pages, made["mask"], strict=True):
+        exact = torch.from_numpy(masks(scene_at(page), control.SIZE).max(axis=0)) > 0.5
+        assert (exact & (mask[0] > 0.5)).sum() > 0.6 * exact.sum()
+    assert made["mask"].shape == (8, 3, control.SIZE, control.SIZE)
+
+
+# --- from the command line to plain diffusers -----------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Both adapters after two steps on the small model, beside a copy of it."""
+    home = tmp_path_factory.mktemp("adapters")
+    shutil.copytree(TINY, home / "tiny-sd")
+    for module in (few_steps, control):
+        recipe = replace(module.RECIPE, steps=2, batch=2)
+        module.train(home / "tiny-sd", home / "work", recipe=recipe, pages=16)
+    return home / "adapters"
+
+
+def loaded(kind=StableDiffusionPipeline, **more):
+    pipeline = kind.from_pretrained(TINY, safety_checker=None, **more)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def drawn(pipeline, **options):
+    noise = torch.Generator().manual_seed(0)
+    size = {"height": 128, "width": 128}
+    made = pipeline("a red house", **size, generator=noise, output_type="np", **options)
+    return made.images[0]
+
+
+def test_what_few_steps_saved_is_read_by_plain_diffusers(trained):
+    pipeline = loaded()
+    pipeline.scheduler = LCMScheduler.from_config(pipeline.scheduler.config)
+    plain = drawn(pipeline, num_inference_steps=2, guidance_scale=1)
+    pipeline.load_lora_weights(trained / "few-steps")
+    changed = drawn(pipeline, num_inference_steps=2, guidance_scale=1)
+    assert 1e-4 < np.abs(changed - plain).mean() < 0.3
+    pipeline.unload_lora_weights()
+    assert_close(drawn(pipeline, num_inference_steps=2, guidance_scale=1), plain)
+
+
+def test_what_control_saved_is_read_by_plain_diffusers(trained):
+    network = ControlNetModel.from_pretrained(trained / "masks")
+    assert network.dtype == torch.float32
+    pipeline = loaded(StableDiffusionControlNetPipeline, controlnet=network)
+    mask = Image.new("RGB", (128, 128), "white")
+    options = {"image": mask, "num_inference_steps": 2}
+    strong = drawn(pipeline, **options, controlnet_conditioning_scale=1.0)
+    none = drawn(pipeline, **options, controlnet_conditioning_scale=0.0)
+    assert 1e-5 < np.abs(strong - none).mean() < 0.3
+    assert_close(none, drawn(loaded(), num_inference_steps=2), rtol=0, atol=1e-4)
