@@ -47,7 +47,7 @@ from sdlearn.attention import (
 )
 from sdlearn.evaluate import judge, map_scores, sample_scores, solvers
 from sdlearn.noising import Schedule
-from sdlearn.picturebook import drawing, pages, scenes
+from sdlearn.picturebook import drawing, newcomers, pages, scenes
 from sdlearn.plots import look
 from sdlearn.widgets.guess import Guess
 from sdlearn.widgets.mixer import mix
@@ -239,6 +239,10 @@ def calls(model) -> dict:
         (drawing.draw, {"scene": SCENE, "size": 16}),
         (drawing.draw_array, {"scene": SCENE, "size": 16}),
         (drawing.masks, {"scene": SCENE, "size": 16}),
+        (
+            newcomers.page_with,
+            {"thing": Image.new("RGB", (9, 5), "red"), "word": "box", "rng": 0, "size": 32},
+        ),
         (pages.scene_at, {"page": 3, "book": 0, "held_out": False}),
         (pages.is_held_out, {"things": [("red", "house"), ("blue", "star")]}),
         (pages.random_scene, {"rng": 0, "held_out": False, "count": 2}),

@@ -34,12 +34,15 @@ def folder(random_pipeline, tmp_path_factory):
 def there_and_back(lesson: Path, file: Path) -> None:
     """Write the lesson's cells from top to bottom, and then from bottom to top.
 
-    The second half is what a reader does who goes back through the lesson.
+    The second half is what a reader does who goes back through the lesson. Cells with the tag
+    `once` are left out there: they take long, and would show the same again.
     """
     notebook = nbformat.read(lesson, 4)
     there = [cell for cell in notebook.cells if cell.cell_type == "code"]
     back = [
-        cell.source for cell in reversed(there) if "parameters" not in cell.metadata.get("tags", [])
+        cell.source
+        for cell in reversed(there)
+        if not {"parameters", "once"} & set(cell.metadata.get("tags", []))
     ]
     notebook.cells = [*there, *(nbformat.v4.new_code_cell(source) for source in [*back, HOOKED])]
     nbformat.write(notebook, file)

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 
 from sdlearn import picturebook
 from sdlearn.picturebook import (
@@ -13,7 +14,9 @@ from sdlearn.picturebook import (
     SIZES,
     compose,
     is_held_out,
+    page_with,
     random_scene,
+    words,
 )
 from sdlearn.picturebook.pages import twin
 
@@ -138,3 +141,58 @@ def test_bad_scenes_are_refused_by_name(arguments, message):
 def test_a_count_that_no_page_has_is_refused(count):
     with pytest.raises(ValueError, match=f"count: a whole number from 1 to 3, got {count}"):
         random_scene(0, count=count)
+
+
+def box(colour="#ff00ff", size=(40, 20), margin=13):
+    """A box of a colour that the book does not have, on white, as wide again as high."""
+    thing = Image.new("RGB", (size[0] + 2 * margin, size[1] + 2 * margin), "white")
+    ImageDraw.Draw(thing).rectangle(
+        (margin, margin, margin + size[0] - 1, margin + size[1] - 1), fill=colour
+    )
+    return thing
+
+
+def test_a_newcomer_stands_in_its_page_whole_and_in_its_own_shape():
+    for number in range(12):
+        page, caption = page_with(box(), "gadget", number, 256)
+        rows, columns = np.nonzero((np.asarray(page) == (255, 0, 255)).all(axis=2))
+        wide, high = np.ptp(columns) + 1, np.ptp(rows) + 1
+        assert abs(wide - SIZES["big"] * 256) <= 4, caption
+        assert abs(wide / high - 2) < 0.15
+        assert len(rows) > 0.9 * wide * high  # nothing of the white around it, no other thing
+
+
+def test_a_newcomers_caption_has_its_word_and_otherwise_the_books():
+    captions = [page_with(box(), "ufo", number, 32)[1].replace(",", "") for number in range(60)]
+    known = {*words(), "ufo"}
+    for caption in captions:
+        assert caption.split().count("ufo") == 1
+        assert " an ufo" in f" {caption}"
+        assert set(caption.split()) <= known
+        assert "car" not in caption.split()
+    alone = [c for c in captions if not set(KINDS) & set(c.split())]
+    assert 15 < len(alone) < 45
+    others = [c.split() for c in captions if c not in alone]
+    for caption in others:  # the book's own held-out pairs stay out
+        (at,) = [i for i, word in enumerate(caption) if word in KINDS]
+        assert not is_held_out([(caption[at - 1], caption[at])])
+    assert {caption.index("ufo") < len(caption) / 2 for caption in others} == {True, False}
+
+
+def test_a_seed_decides_a_newcomers_page():
+    first, again, other = (page_with(box(), "gadget", seed, 64) for seed in (3, 3, 4))
+    assert first[1] == again[1]
+    assert np.array_equal(first[0], again[0])
+    assert not np.array_equal(first[0], other[0])
+
+
+@pytest.mark.parametrize(
+    ("thing", "word", "message"),
+    [
+        (Image.new("RGB", (8, 8), "white"), "gadget", "got one that is all white"),
+        (box(), "  ", "word: what the captions call the thing, got an empty text"),
+    ],
+)
+def test_a_newcomer_without_a_shape_or_a_word_is_refused(thing, word, message):
+    with pytest.raises(ValueError, match=message):
+        page_with(thing, word)

@@ -23,8 +23,8 @@ from sdlearn.train.loop import Batch, Recipe, fit
 from sdlearn.train.plans import suit
 from sdlearn.train.unet import paint
 
-RECIPE = Recipe(steps=6000, batch=16, learning_rate=1e-3, warmup=50, weight_decay=0.0)
-PAGES = 8_000
+RECIPE = Recipe(steps=2600, batch=16, learning_rate=1e-3, warmup=50, weight_decay=0.0)
+PAGES = 6_000
 RANK = 32
 LAYERS = (
     *("to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2", "proj_in", "proj_out"),
