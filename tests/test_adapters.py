@@ -17,9 +17,15 @@ from PIL import Image
 from torch.testing import assert_close
 
 from sdlearn._support.paths import TINY
+from sdlearn.compression import decode
 from sdlearn.denoising import ddim_step, guided
+from sdlearn.evaluate import adapters as evaluation
+from sdlearn.evaluate.adapters import with_few_steps
+from sdlearn.evaluate.judge import load_judge
+from sdlearn.loading import load
 from sdlearn.noising import Schedule
 from sdlearn.picturebook import masks, scene_at
+from sdlearn.pipeline import text_to_latents
 from sdlearn.train import control, few_steps
 from sdlearn.train.adapters import Frozen
 from sdlearn.train.loop import Moment
@@ -193,3 +199,36 @@ def test_what_control_saved_is_read_by_plain_diffusers(trained):
     none = drawn(pipeline, **options, controlnet_conditioning_scale=0.0)
     assert 1e-5 < np.abs(strong - none).mean() < 0.3
     assert_close(none, drawn(loaded(), num_inference_steps=2), rtol=0, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return load("tiny", device="cpu")
+
+
+def test_the_model_with_the_lora_draws_what_plain_diffusers_draws(tiny, trained):
+    before = {name: values.clone() for name, values in tiny.unet.state_dict().items()}
+    few = with_few_steps(tiny, trained / "few-steps")
+    assert isinstance(few.scheduler, LCMScheduler)
+    assert (few.default_steps, few.default_guidance) == (4, 1.0)
+    *_, last = text_to_latents(few, "a red house", size=128, steps=1, seed=0)
+    ours = decode(tiny.vae, last.latents)[0].permute(1, 2, 0).clamp(-1, 1) / 2 + 0.5
+    pipeline = loaded()
+    pipeline.load_lora_weights(trained / "few-steps")
+    pipeline.scheduler = LCMScheduler.from_config(pipeline.scheduler.config)
+    theirs = drawn(pipeline, num_inference_steps=1, guidance_scale=1)
+    assert_close(ours, torch.from_numpy(theirs), rtol=0, atol=2e-3)
+    after = tiny.unet.state_dict()
+    assert all(torch.equal(after[name], values) for name, values in before.items())
+
+
+def test_every_row_of_the_table_is_measured(tiny, trained):
+    few = with_few_steps(tiny, trained / "few-steps")
+    rows = list(evaluation.compare_few_steps(tiny, few, load_judge(), 2))
+    assert {len(row) for row in rows} == {len(evaluation.HEAD)}
+    assert [row[3] for row in rows] == ["4", "8", "16", "24", "1", "2", "4", "8"]
+
+
+def test_a_folder_without_a_lora_is_named(tiny, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"holds no LoRA .*sdlearn.train few-steps"):
+        with_few_steps(tiny, tmp_path)

@@ -205,7 +205,7 @@ def test_grain_is_what_was_added_to_a_sky_and_a_thing_in_the_sky_does_not_count(
     assert math.isnan(grain(starry, pages[-2:]))
 
 
-@pytest.mark.parametrize("name", ["figures", "solvers"])
+@pytest.mark.parametrize("name", ["figures", "solvers", "few-steps"])
 def test_a_table_goes_into_the_card_and_nothing_else_changes(tmp_path, name):
     card, (start, end) = tmp_path / "README.md", marks(name)
     card.write_text(f"before\n{start}\nold\n{end}\nafter\n")
@@ -307,7 +307,7 @@ def test_the_shipped_models_skies_are_smooth(tiny):
     [
         ("--sheet", "sheet", "should end in .jpg or .png"),
         ("--samples", "nowhere/samples.jpg", "there is no folder"),
-        ("--card", "no_card.md", "is not a model card"),
+        ("--card", "no_card.md", "is not a card with the line"),
         ("--count", "0", "should be a whole number of at least 1"),
     ],
 )

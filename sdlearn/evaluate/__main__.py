@@ -9,11 +9,14 @@ confidence interval.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 
 from sdlearn._support.paths import ASSETS
+from sdlearn.evaluate.adapters import HEAD as FEW
+from sdlearn.evaluate.adapters import SIZE, compare_few_steps, with_few_steps
 from sdlearn.evaluate.judge import load_judge
 from sdlearn.evaluate.solvers import HEAD, compare_solvers
 from sdlearn.evaluate.table import HEAD as FIGURES
@@ -55,13 +58,12 @@ def _picture_file(name: str) -> Path:
     return file
 
 
-def _card_file(name: str) -> Path:
-    file = Path(name)
-    text = file.read_text(encoding="utf-8") if file.is_file() else ""
-    for mark in (*marks("figures"), *marks("solvers")):
+def _check_card(parser: argparse.ArgumentParser, card: Path, table: str) -> None:
+    """A card has the place for its table; a mistake is reported now."""
+    text = card.read_text(encoding="utf-8") if card.is_file() else ""
+    for mark in marks(table):
         if mark not in text:
-            raise argparse.ArgumentTypeError(f"{name!r} is not a model card with the line {mark!r}")
-    return file
+            parser.error(f"argument --card: {str(card)!r} is not a card with the line {mark!r}")
 
 
 def _count(name: str) -> int:
@@ -89,15 +91,22 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--sheet", type=_picture_file, help="save contact sheets of the samples here"
     )
-    parser.add_argument("--card", type=_card_file, help="write the table into this model card")
+    parser.add_argument("--card", type=Path, help="write the table into this model card")
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument(
         "--solvers", action="store_true", help="only compare solvers, steps and guidance"
     )
     instead.add_argument(
+        "--few-steps", action="store_true", help="only compare the LoRA that draws in few calls"
+    )
+    instead.add_argument(
         "--samples", type=_picture_file, help="only draw the README's twelve samples into this file"
     )
-    return parser.parse_args()
+    choice = parser.parse_args()
+    choice.table = "few-steps" if choice.few_steps else "solvers" if choice.solvers else "figures"
+    if choice.card:
+        _check_card(parser, choice.card, choice.table)
+    return choice
 
 
 def main() -> None:
@@ -112,15 +121,14 @@ def main() -> None:
     precision = (
         "the U-Net in bfloat16" if choice.bfloat16 else str(model.dtype).removeprefix("torch.")
     )
-    about = f"Measured on {choice.count} unseen prompts of each sort, {model.side}², {precision}"
-    if choice.solvers:
-        name, rows = "solvers", []
-        for row in compare_solvers(model, judge, choice.count):
-            print(*row, sep=" | ", flush=True)
-            rows.append(row)
-        table = f"{as_table(HEAD, rows)}\n\n{about}."
+    side = SIZE if choice.few_steps else model.side
+    about = f"Measured on {choice.count} unseen prompts of each sort, {side}², {precision}"
+    if choice.table == "solvers":
+        table = f"{_table(HEAD, compare_solvers(model, judge, choice.count))}\n\n{about}."
+    elif choice.table == "few-steps":
+        rows = compare_few_steps(model, with_few_steps(model), judge, choice.count)
+        table = f"{_table(FEW, rows)}\n\n{about}."
     else:
-        name = "figures"
         rows = measure(model, judge, choice.count, choice.sheet)
         table = (
             f"{as_table(FIGURES, rows)}\n\n{about}, {model.default_steps} steps and guidance "
@@ -128,7 +136,16 @@ def main() -> None:
         )
     print(table)
     if choice.card:
-        write_into_card(choice.card, name, table)
+        write_into_card(choice.card, choice.table, table)
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """A table of rows that are printed as soon as they are measured."""
+    measured = []
+    for row in rows:
+        print(*row, sep=" | ", flush=True)
+        measured.append(row)
+    return as_table(head, measured)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from sdlearn.train.loop import Batch, Recipe, fit
 from sdlearn.train.plans import suit
 from sdlearn.train.unet import paint
 
-RECIPE = Recipe(steps=2600, batch=16, learning_rate=1e-3, warmup=50, weight_decay=0.0)
+RECIPE = Recipe(steps=4000, batch=16, learning_rate=1e-3, warmup=50, weight_decay=0.0)
 PAGES = 6_000
 RANK = 32
 LAYERS = (
@@ -34,7 +34,7 @@ LAYERS = (
 """Every layer with a matrix or kernel but the first and last convolution and the time embedding."""
 STRIDE = 20
 """How many timesteps the teacher's step goes down."""
-GUIDANCE = 4.0
+GUIDANCE = 5.0
 HUBER = 1e-3
 """Pseudo-Huber loss: errors much smaller than this count squared, larger ones by their size."""
 
