@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from sdlearn.loading import load
 from sdlearn.noising import Schedule
 from sdlearn.picturebook import masks, scene_at
 from sdlearn.pipeline import text_to_latents
+from sdlearn.train import __main__ as command
 from sdlearn.train import control, few_steps
 from sdlearn.train.adapters import Frozen
 from sdlearn.train.loop import Moment
@@ -163,6 +165,19 @@ def trained(tmp_path_factory):
         recipe = replace(module.RECIPE, steps=2, batch=2)
         module.train(home / "tiny-sd", home / "work", recipe=recipe, pages=16)
     return home / "adapters"
+
+
+@pytest.mark.parametrize("module", [few_steps, control], ids=["few-steps", "control"])
+def test_the_command_trains_an_adapter_with_what_it_was_told(
+    module, monkeypatch, tmp_path, request
+):
+    told, part = {}, request.node.callspec.id
+    monkeypatch.setattr(module, "train", lambda **options: told.update(options))
+    arguments = ["--out", str(tmp_path), "--work", "there", "--steps", "3", "--pages", "8"]
+    monkeypatch.setattr("sys.argv", ["train", part, *arguments])
+    command.main(command.parse())
+    assert told["recipe"] == replace(module.RECIPE, steps=3)
+    assert (told["out"], told["work"], told["pages"]) == (tmp_path, Path("there"), 8)
 
 
 def loaded(kind=StableDiffusionPipeline, **more):
