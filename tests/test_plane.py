@@ -117,3 +117,11 @@ def test_a_click_drops_a_point_that_walks():
     assert walker.picker.picture != picture
     assert (walker.walk[-1] - first).norm() > 0.1
     assert "image/jpeg" in walker._repr_mimebundle_()
+
+
+@pytest.mark.parametrize(
+    "way", [lambda start: None, lambda start: [], lambda start: 3, lambda start: [start[0]]]
+)
+def test_a_way_that_leads_nowhere_is_refused_by_name(way):
+    with pytest.raises(ValueError, match=r"way: a function that gives .* shape \[1, 2\], got one"):
+        Walker(torch.randn(5, 2), way)

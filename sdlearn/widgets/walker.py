@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import ipywidgets
 import torch
@@ -60,12 +60,22 @@ class Walker(PictureBox):
             raise ValueError(f"start: two numbers, x and y, got {len(start)}")
         with self._lock:
             self._start = start
-            self.walk = [x[0] for x in self._way(torch.tensor([start]))]
+            self.walk = self._walk_from(torch.tensor([start]))
             picture = figure_to_picture(self._figure())
             self.image.value = to_jpeg(picture)
             if hasattr(self, "picker"):
                 self.picker.show(picture)
             self._say(f"from ({start[0]:.1f}, {start[1]:.1f}) in {len(self.walk) - 1} steps")
+
+    def _walk_from(self, start: Tensor) -> list[Tensor]:
+        came = self._way(start)
+        steps = list(came) if isinstance(came, Iterable) else []
+        if not steps or any(getattr(step, "shape", None) != start.shape for step in steps):
+            raise ValueError(
+                "way: a function that gives the way from a start, step by step, each of shape "
+                f"{list(start.shape)}, got one that gives {type(came).__name__}"
+            )
+        return [step[0] for step in steps]
 
     def _picked(self) -> None:
         x, y = self.picker.point
