@@ -41,7 +41,8 @@ def page_with(
         ValueError: the picture is all white, or the word is empty.
     """
     whole_number("size", size, 16, 4096)
-    if not word.strip():
+    word = word.strip()
+    if not word:
         raise ValueError("word: what the captions call the thing, got an empty text")
     cut = _cut_out(thing)
     rng = dice(rng)

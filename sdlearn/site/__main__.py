@@ -1,8 +1,8 @@
 """`python -m sdlearn.site FOLDER`: write the lessons, as they were saved, as a web site.
 
 The folder can be put on any web server, GitHub Pages for example, or opened from the disk. With
-`--live`, every lesson is run first (on two cores about half an hour for all): films then have all
-their pictures, and move without a kernel.
+`--live`, every lesson is run first, which takes long: films then have all their pictures, and move
+without a kernel.
 """
 
 from __future__ import annotations
