@@ -22,6 +22,7 @@ _HOME = {
     "Live": "sdlearn.widgets",
     "Shown": "sdlearn.widgets",
     "Painter": "sdlearn.widgets",
+    "Placer": "sdlearn.widgets",
     "NoiseMixer": "sdlearn.widgets",
     "RoundTrip": "sdlearn.widgets",
     "Scrubber": "sdlearn.widgets",

@@ -375,7 +375,10 @@ def film(name: str, folder: Path = FAMILIES) -> tuple[list[Image.Image], list[fl
     """
     file = (folder / file_name(name)).with_suffix(".jpg")
     if not file.is_file():
-        raise FileNotFoundError(f"{file} is missing; `python -m sdlearn.train families` makes it")
+        raise FileNotFoundError(
+            f"name: {name!r} has no film, {file} is missing; `python -m sdlearn.train families` "
+            "makes those of the lessons"
+        )
     sheet = Image.open(file)
     moments = json.loads(sheet.info["comment"])
     height = sheet.height // len(moments)

@@ -688,6 +688,52 @@ def test_lesson_10_is_painted_on_by_mouse_and_keys(lab, page, tmp_path):
     screenshot(page, "10-mask", tmp_path)
 
 
+PLACED = """import sdlearn
+from sdlearn.control import load_control
+
+model = sdlearn.load("tiny", "cpu")
+placer = sdlearn.Placer(model, load_control(model), "a red house in the snow", steps=4)
+placer.draw()
+placer.wait()
+placer"""
+
+
+@pytest.mark.parametrize("subshells", [False, True])
+def test_a_house_moves_where_the_mask_is_painted(subshells, page, tmp_path):
+    notebook = nbformat.v4.new_notebook(metadata=own_lessons.METADATA)
+    notebook.cells = [nbformat.v4.new_code_cell(source) for source in (PLACED, "1", "2", "3")]
+    nbformat.write(notebook, tmp_path / "placed.ipynb")
+    home = tmp_path / "home"
+    home.mkdir()
+    command = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={tmp_path}"]
+    environment = dict(os.environ) if subshells else start.environment()
+    with served(command, environment, home) as address:
+        page.goto(address("/lab/tree/placed.ipynb"))
+        run_all(page)
+        canvas = page.get_by_role("application").first
+        for place in (0.25, 0.75):
+            before, box = shown(page), canvas.bounding_box()
+            x, y = box["x"] + place * box["width"], box["y"] + 0.72 * box["height"]
+            page.mouse.move(x, y - 30)
+            page.mouse.down()
+            page.mouse.move(x, y + 30, steps=5)
+            page.mouse.up()
+            now = wait_until_changed(page, before)
+            red = now[..., 0] - now[..., 1:].max(axis=2) > 60
+            column = round(place * now.shape[1])
+            assert red[:, column - 30 : column + 30].mean() > 0.05
+        for width in (1280, 1024, 768):
+            page.set_viewport_size({"width": width, "height": 1000})
+            canvas.scroll_into_view_if_needed()
+            page.wait_for_timeout(500)
+            first = canvas.bounding_box()
+            second = page.locator(".widget-image").first.bounding_box()
+            assert first["width"] == pytest.approx(second["width"], abs=4)
+            assert first["width"] > 200
+            screenshot(page, f"placer-{subshells}-{width}", tmp_path)
+        page.close()  # before the server goes
+
+
 def painted_on(canvas) -> int:
     """The number of pixels of a canvas that are painted."""
     return canvas.evaluate(

@@ -45,6 +45,7 @@ from sdlearn.attention import (
     reweight,
     watching,
 )
+from sdlearn.control import control_pixels, controlled, load_control, start_control
 from sdlearn.evaluate import judge, map_scores, sample_scores, solvers
 from sdlearn.noising import Schedule
 from sdlearn.picturebook import drawing, newcomers, pages, scenes
@@ -67,6 +68,7 @@ NUMBERS = torch.linspace(-1, 1, 4 * 64).reshape(1, 4, 8, 8)
 def calls(model) -> dict:
     """For every checked function: itself, and arguments that fit."""
     states = text.encode_text(model.tokenizer, model.text_encoder, PROMPT)
+    control = start_control(model.unet, model.factor)
     with record(model.unet) as found, remember_looks(model.unet) as looks:
         model.unet(NUMBERS, 5, states)
         model.unet(NUMBERS, 4, states)
@@ -360,6 +362,17 @@ def calls(model) -> dict:
         (there_and_back, {"model": model, "picture": PAGE}),
         (widgets.NoiseMixer, {"picture": PAGE, "seed": 0}),
         (widgets.Painter, {"model": model, "prompt": "", "steps": 2, "every": 1, "seed": 0}),
+        (
+            widgets.Placer,
+            {"model": model, "control": control, "prompt": "", "mask": PAGE, "steps": 2},
+        ),
+        (start_control, {"unet": model.unet, "factor": model.factor}),
+        (load_control, {"model": TINY}),
+        (control_pixels, {"pictures": [PAGE], "size": (16, 24)}),
+        (
+            controlled,
+            {"unet": model.unet, "control": control, "picture": PAGE, "scale": 0.5},
+        ),
         (widgets.RoundTrip, {"model": model, "picture": PAGE}),
         (
             widgets.Scrubber,

@@ -18,7 +18,16 @@ from jupyter_client.manager import start_new_kernel
 from PIL import Image
 
 from sdlearn._support.paths import NOTEBOOKS, ROOT
-from sdlearn.widgets import AttentionExplorer, Canvas, NoiseMixer, Painter, RoundTrip, Scrubber
+from sdlearn.control import start_control
+from sdlearn.widgets import (
+    AttentionExplorer,
+    Canvas,
+    NoiseMixer,
+    Painter,
+    Placer,
+    RoundTrip,
+    Scrubber,
+)
 
 DRAW = (
     'import sdlearn; model = sdlearn.load("tiny"); sdlearn.text_to_image(model, "a red '
@@ -195,6 +204,7 @@ def widgets_of(model):
         "scrubber": Scrubber([PAGE] * 5, list("abcde")),
         "explorer": AttentionExplorer(model, "a red house", steps=2),
         "canvas": Canvas(PAGE),
+        "placer": Placer(model, start_control(model.unet, model.factor), "a red house", steps=2),
         "round trip": RoundTrip(model, PAGE),
     }
 

@@ -15,9 +15,12 @@ from pathlib import Path
 import torch
 
 from sdlearn._support.paths import ASSETS
+from sdlearn.control import load_control
 from sdlearn.evaluate.adapters import HEAD as FEW
 from sdlearn.evaluate.adapters import SIZE, compare_few_steps, with_few_steps
 from sdlearn.evaluate.judge import load_judge
+from sdlearn.evaluate.placing import HEAD as PLACING
+from sdlearn.evaluate.placing import compare_control
 from sdlearn.evaluate.solvers import HEAD, compare_solvers
 from sdlearn.evaluate.table import HEAD as FIGURES
 from sdlearn.evaluate.table import as_table, marks, measure, write_into_card
@@ -40,6 +43,9 @@ SAMPLES = (
     "a pink star at sunset",
 )
 """The twelve prompts of the README; prompt k is drawn with seed k."""
+ADAPTERS = ("few-steps", "control")
+TABLES = ("solvers", *ADAPTERS)
+"""The tables that an option asks for, instead of the model's figures."""
 
 
 def draw_samples(model: Components, file: Path) -> None:
@@ -100,10 +106,14 @@ def parse() -> argparse.Namespace:
         "--few-steps", action="store_true", help="only compare the LoRA that draws in few calls"
     )
     instead.add_argument(
+        "--control", action="store_true", help="only measure the ControlNet that reads masks"
+    )
+    instead.add_argument(
         "--samples", type=_picture_file, help="only draw the README's twelve samples into this file"
     )
     choice = parser.parse_args()
-    choice.table = "few-steps" if choice.few_steps else "solvers" if choice.solvers else "figures"
+    chosen = [name for name in TABLES if vars(choice)[name.replace("-", "_")]]
+    choice.table = chosen[0] if chosen else "figures"
     if choice.card:
         _check_card(parser, choice.card, choice.table)
     return choice
@@ -121,13 +131,16 @@ def main() -> None:
     precision = (
         "the U-Net in bfloat16" if choice.bfloat16 else str(model.dtype).removeprefix("torch.")
     )
-    side = SIZE if choice.few_steps else model.side
+    side = SIZE if choice.table in ADAPTERS else model.side
     about = f"Measured on {choice.count} unseen prompts of each sort, {side}², {precision}"
     if choice.table == "solvers":
         table = f"{_table(HEAD, compare_solvers(model, judge, choice.count))}\n\n{about}."
     elif choice.table == "few-steps":
         rows = compare_few_steps(model, with_few_steps(model), judge, choice.count)
         table = f"{_table(FEW, rows)}\n\n{about}."
+    elif choice.table == "control":
+        rows = compare_control(model, load_control(model), judge, choice.count)
+        table = f"{_table(PLACING, rows)}\n\n{about}."
     else:
         rows = measure(model, judge, choice.count, choice.sheet)
         table = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from math import prod
 
 import torch
@@ -12,10 +11,11 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from sdlearn import plots
-from sdlearn.exercises import pictures
+from sdlearn.exercises import choices, pictures
+from sdlearn.exercises.choices import Wish
 from sdlearn.exercises.engine import Lesson
 from sdlearn.exercises.given import numbers, tiny
-from sdlearn.exercises.results import RETURNED_NONE, Case, Unmet
+from sdlearn.exercises.results import Case
 
 lesson = Lesson("12_a_new_word")
 
@@ -285,15 +285,6 @@ merged.mistakes(
 TOOLS = ("prompt", "inversion", "LoRA", "all weights")
 
 
-@dataclass(frozen=True)
-class Wish:
-    """What somebody wants of a model, the tool for it, and why the others are not."""
-
-    right: str
-    why: str
-    others: dict[str, str] = field(default_factory=dict)
-
-
 WISHES = {
     "snow": Wish("prompt", "the model knows both words; nothing has to be learned"),
     "mimo": Wish(
@@ -335,33 +326,7 @@ WISHES = {
 }
 
 
-def _tools_table(right: dict[str, str]) -> Figure:
-    figure = plots.new_figure(2.0)
-    axes = figure.subplots()
-    axes.axis("off")
-    rows = [[name, tool, WISHES[name].why] for name, tool in right.items()]
-    table = axes.table(rows, loc="center", cellLoc="left", colWidths=[0.1, 0.14, 0.76])
-    table.scale(1, 1.4)
-    return figure
-
-
-@lesson.open_exercise(picture=_tools_table)
+@lesson.open_exercise(picture=choices.table_of(WISHES))
 def tools(answer: Callable[[], dict[str, str]]) -> dict[str, str]:
     """The tool for every wish."""
-    answered = answer()
-    if answered is None:
-        raise Unmet(RETURNED_NONE)
-    if not isinstance(answered, dict):
-        raise Unmet(f"a dict with {', '.join(WISHES)} was expected, got {type(answered).__name__}")
-    if missing := [name for name in WISHES if name not in answered]:
-        raise Unmet(f"there is no tool yet for {', '.join(missing)}")
-    for name in WISHES:
-        if answered[name] not in TOOLS:
-            raise Unmet(f"{name}: one of {', '.join(TOOLS)}, got {answered[name]!r}")
-    wrong = [name for name, wish in WISHES.items() if answered[name] != wish.right]
-    if wrong:
-        name = wrong[0]
-        why = WISHES[name].others.get(answered[name], "is there something simpler, or stronger?")
-        right = len(WISHES) - len(wrong)
-        raise Unmet(f"{name}: {why} ({right} of {len(WISHES)} are right)")
-    return {name: answered[name] for name in WISHES}
+    return choices.chosen(answer(), WISHES, TOOLS, "tool")

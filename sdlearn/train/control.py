@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import PartialState
-from diffusers import ControlNetModel, UNet2DConditionModel
+from diffusers import UNet2DConditionModel
 from PIL import Image, ImageDraw, ImageFilter
 
+from sdlearn.control import MASKS, start_control
 from sdlearn.noising import Schedule
 from sdlearn.picturebook.drawing import masks
 from sdlearn.picturebook.pages import scene_at
@@ -28,10 +29,8 @@ from sdlearn.train.plans import suit
 from sdlearn.train.shipping import save_half
 from sdlearn.train.unet import Objective
 
-RECIPE = Recipe(steps=1500, batch=16, learning_rate=2e-3, warmup=50)
+RECIPE = Recipe(steps=1500, batch=16, learning_rate=1e-3, warmup=50)
 PAGES = 6_000
-EMBEDDING = (16, 32, 48, 64)
-"""Channels of the small convolutions that bring the mask down to the latents' size."""
 GROWN = 12
 """By how many pixels a rough mask may be grown."""
 
@@ -41,9 +40,20 @@ class Controlled(Objective):
 
     def __init__(self, unet: UNet2DConditionModel, schedule: Schedule, no_caption: torch.Tensor):
         super().__init__(unet.requires_grad_(False), schedule, no_caption)
-        self.control = ControlNetModel.from_unet(
-            unet, conditioning_embedding_out_channels=EMBEDDING
-        ).requires_grad_(True)
+        self.control = start_control(unet).requires_grad_(True)
+
+    def eager(self) -> list[torch.nn.Parameter]:
+        """What begins at zero or anew: the zero convolutions, and what reads the mask.
+
+        With the learning rate of the copied layers, it would take them much longer to say anything.
+        """
+        control = self.control
+        fresh = (
+            control.controlnet_cond_embedding,
+            control.controlnet_down_blocks,
+            control.controlnet_mid_block,
+        )
+        return [parameter for part in fresh for parameter in part.parameters()]
 
     def predict(
         self, noisy: torch.Tensor, t: torch.Tensor, states: torch.Tensor, mask: torch.Tensor
@@ -94,6 +104,6 @@ def train(out: Path, work: Path, recipe: Recipe = RECIPE, pages: int = PAGES) ->
     for network in (objective.unet, objective.control):
         suit(network, PartialState().device)
     batch_at = partial(with_masks, frozen, recipe.batch)
-    trained = fit(objective, batch_at, recipe, work / "masks")
+    trained = fit(objective, batch_at, recipe, work / "masks", eager=objective.eager())
     if PartialState().is_main_process:
-        save_half(trained.control, out.parent / "adapters" / "masks")
+        save_half(trained.control, out.parent / "adapters" / MASKS.name)

@@ -12,7 +12,7 @@ import math
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,8 @@ Batch = dict[str, torch.Tensor]
 
 FEWEST = 4
 """AdamW trains kernels with at most this many input or output channels: those of a latent."""
+EAGER = 5.0
+"""By how much the learning rate of `eager` parameters exceeds the recipe's."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ def fit(
     work: Path,
     sample: Callable[[torch.nn.Module, Path], None] | None = None,
     save_every: int = 250,
+    eager: Sequence[torch.nn.Parameter] = (),
 ) -> torch.nn.Module:
     """Train the objective and return it with its EMA weights in place.
 
@@ -104,11 +107,14 @@ def fit(
         work: folder for checkpoints, `log.jsonl` and sample pictures; if it already holds a run,
             that run is continued.
         sample: paints a picture that shows the progress so far, into the file it is given.
+        eager: parameters that AdamW trains with `EAGER` times the learning rate.
     """
     accelerator = Accelerator()
     objective.to(accelerator.device)
     trained = [p for p in objective.parameters() if p.requires_grad]
-    objective, *optimizers = accelerator.prepare(objective, *make_optimizers(trained, recipe))
+    objective, *optimizers = accelerator.prepare(
+        objective, *make_optimizers(trained, recipe, eager)
+    )
     ema = EMAModel(trained, decay=recipe.ema_decay, use_ema_warmup=True, power=0.75, foreach=True)
     ema.to(accelerator.device)
     clock = Clock(recipe)
@@ -135,7 +141,7 @@ def fit(
         rate = learning_rate_at(step, progress, recipe)
         for optimizer in optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group.get("times", 1.0)
             optimizer.step()
             optimizer.zero_grad()
         ema.step(trained)
@@ -167,13 +173,21 @@ def _agreed(progress: float, recipe: Recipe) -> float:
 
 
 def make_optimizers(
-    trained: list[torch.nn.Parameter], recipe: Recipe
+    trained: list[torch.nn.Parameter],
+    recipe: Recipe,
+    eager: Sequence[torch.nn.Parameter] = (),
 ) -> list[torch.optim.Optimizer]:
-    """AdamW for everything, or Muon for kernels between hidden channels and AdamW for the rest."""
+    """AdamW for everything, or Muon for kernels between hidden channels and AdamW for the rest.
+
+    The group of `eager` parameters has the factor `times` for its learning rate.
+    """
     shared = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
-    kernels = [p for p in trained if recipe.muon and p.ndim > 1 and min(p.shape[:2]) > FEWEST]
-    rest = [p for p in trained if not any(p is kernel for kernel in kernels)]
-    adamw = torch.optim.AdamW(rest, betas=(0.9, 0.99), fused=True, **shared)
+    fast = {id(parameter) for parameter in eager}
+    calm = [p for p in trained if id(p) not in fast]
+    kernels = [p for p in calm if recipe.muon and p.ndim > 1 and min(p.shape[:2]) > FEWEST]
+    rest = [p for p in calm if not any(p is kernel for kernel in kernels)]
+    groups = [{"params": rest}, {"params": list(eager), "times": EAGER}]
+    adamw = torch.optim.AdamW(groups[: 2 if eager else 1], betas=(0.9, 0.99), fused=True, **shared)
     return [adamw, KernelMuon(kernels, **shared)] if kernels else [adamw]
 
 

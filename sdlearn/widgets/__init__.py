@@ -5,6 +5,7 @@ from sdlearn.widgets.explorer import AttentionExplorer
 from sdlearn.widgets.live import Live, Shown
 from sdlearn.widgets.mixer import NoiseMixer
 from sdlearn.widgets.painter import Painter
+from sdlearn.widgets.placer import Placer
 from sdlearn.widgets.round_trip import RoundTrip
 from sdlearn.widgets.scrubber import Scrubber
 from sdlearn.widgets.walker import Walker
@@ -15,6 +16,7 @@ __all__ = [
     "Live",
     "NoiseMixer",
     "Painter",
+    "Placer",
     "RoundTrip",
     "Scrubber",
     "Shown",

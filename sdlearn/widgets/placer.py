@@ -1,0 +1,141 @@
+"""A mask to paint, a prompt, and the picture that follows both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import ipywidgets
+import numpy as np
+from diffusers import ControlNetModel
+from PIL import Image
+
+from sdlearn._support.arguments import whole_number
+from sdlearn._support.checked import checked
+from sdlearn.control import controlled
+from sdlearn.denoising import Step
+from sdlearn.images import contact_sheet, to_jpeg, to_rgb
+from sdlearn.loading import Components
+from sdlearn.pipeline import latents_to_images, or_defaults, picture_size, text_to_latents
+from sdlearn.widgets.canvas import Canvas
+from sdlearn.widgets.latest import DrawingBox, Latest
+from sdlearn.widgets.stop_button import StopButton
+
+SHOWN = 360
+"""The width of the mask and of the picture, in pixels of the screen."""
+BRUSHES = {"white": "#ffffff", "black": "#000000"}
+
+
+@checked
+class Placer(DrawingBox):
+    """Paint in white where things should be, and the picture beside it is drawn anew.
+
+    Every stroke, the prompt, the scale and the seed start a new drawing, which stops the one before
+    it. `mask` is what is painted now, `picture` the last finished picture.
+
+    Args:
+        control: a ControlNet that reads masks, from `sdlearn.control.load_control`.
+        mask: what to begin with; without it, all is black.
+        size: the side of the picture in pixels; by default half the model's.
+        scale: how much of what the ControlNet finds is added.
+    """
+
+    def __init__(
+        self,
+        model: Components,
+        control: ControlNetModel,
+        prompt: str = "",
+        mask: Image.Image | None = None,
+        size: int | None = None,
+        steps: int | None = None,
+        seed: int = 0,
+        scale: float = 1.0,
+    ):
+        self.model, self.control, self.picture, self.error = model, control, None, None
+        self.steps, _ = or_defaults(model, steps, None)
+        size = model.side // 2 if size is None else whole_number("size", size, 8, 4096)
+        self.size, _ = picture_size(model, size)
+        self._work = Latest(self._failed, self._busy)
+        black = Image.new("RGB", (self.size, self.size))
+        begin = black if mask is None else to_rgb("mask", mask).resize(black.size)
+        self.canvas = Canvas(begin, colours=BRUSHES)
+        self.canvas.shown = SHOWN
+        full = ipywidgets.Layout(width="512px", max_width="100%")
+        self.text = ipywidgets.Text(
+            prompt, description="Prompt", continuous_update=False, layout=full
+        )
+        self.seed = ipywidgets.BoundedIntText(
+            seed, 0, 2**31 - 1, description="Seed", layout={"width": "170px"}
+        )
+        self.scale = ipywidgets.FloatSlider(
+            scale, min=0, max=2, step=0.1, description="Scale", continuous_update=False
+        )
+        self.draw_button = ipywidgets.Button(
+            description="Draw", icon="paint-brush", button_style="primary"
+        )
+        self.stop_button = StopButton(self.stop)
+        self.progress = ipywidgets.IntProgress(0, 0, self.steps, layout=full)
+        self.said = ipywidgets.HTML()
+        self.image = ipywidgets.Image(
+            format="jpeg", width=SHOWN, height=SHOWN, value=to_jpeg(_grey(self.size))
+        )
+        self.image.layout.flex = "0 0 auto"  # as wide as the mask: it wraps, and is not squeezed
+        self.draw_button.on_click(lambda _: self.draw())
+        for control_, name in (
+            (self.canvas, "strokes"),
+            (self.text, "value"),
+            (self.seed, "value"),
+            (self.scale, "value"),
+        ):
+            control_.observe(lambda _: self.draw(), names=name)
+        wrap = {"flex_flow": "row wrap", "align_items": "flex-end"}
+        super().__init__(
+            [
+                self.text,
+                ipywidgets.HBox([self.seed, self.scale], layout=wrap),
+                ipywidgets.HBox([self.draw_button, self.stop_button]),
+                self.progress,
+                self.said,
+                ipywidgets.HBox([self.canvas, self.image], layout=wrap),
+            ]
+        )
+
+    @property
+    def prompt(self) -> str:
+        return self.text.value
+
+    @property
+    def mask(self) -> Image.Image:
+        return self.canvas.picture
+
+    def draw(self) -> None:
+        """Start drawing; an unfinished drawing is abandoned."""
+        self.error = None
+        wanted = {"prompt": self.prompt, "seed": self.seed.value, "size": self.size}
+        self._work.start(self._drawn(self.mask, self.scale.value, wanted))
+
+    def _drawn(self, mask: Image.Image, scale: float, wanted: dict) -> Iterator[Callable[[], None]]:
+        yield partial(self._say, "")
+        with controlled(self.model.unet, self.control, mask, scale):
+            for step in text_to_latents(self.model, steps=self.steps, **wanted):
+                last = step.index + 1 == step.count
+                picture = latents_to_images(self.model, step.latents)[0] if last else None
+                yield partial(self._show, step, picture)
+
+    def _show(self, step: Step, picture: Image.Image | None) -> None:
+        self.progress.max, self.progress.value = step.count, step.index + 1
+        if picture:
+            self.picture = picture
+            self.image.value = to_jpeg(picture)
+
+    def _still(self) -> bytes:
+        """The mask and the picture side by side."""
+        pair = np.stack([self.mask, self.picture or _grey(self.size)])
+        return to_jpeg(Image.fromarray(contact_sheet(pair, 2)), 85)
+
+    def __repr__(self) -> str:
+        return f"Placer({self.prompt!r}, seed={self.seed.value}, scale={self.scale.value:g})"
+
+
+def _grey(side: int) -> Image.Image:
+    return Image.new("RGB", (side, side), "#8c8c8c")
