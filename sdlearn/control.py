@@ -137,15 +137,16 @@ def controlled(
         if noisy.shape not in seen:
             height, width = (shrinks * side for side in noisy.shape[2:])
             seen[noisy.shape] = _for_each(control_pixels(pictures, (height, width)), noisy)
+        read = (noisy, call["encoder_hidden_states"], seen[noisy.shape])
+        # a ControlNet in training is in full precision, also beside a U-Net that is not
+        latents, states, shown = (each.to(control.dtype) for each in read)
         down, middle = control(
-            noisy,
-            call["timestep"],
-            call["encoder_hidden_states"],
-            seen[noisy.shape],
-            conditioning_scale=scale,
-            return_dict=False,
+            latents, call["timestep"], states, shown, conditioning_scale=scale, return_dict=False
         )
-        call |= {"down_block_additional_residuals": down, "mid_block_additional_residual": middle}
+        call |= {
+            "down_block_additional_residuals": [found.to(noisy.dtype) for found in down],
+            "mid_block_additional_residual": middle.to(noisy.dtype),
+        }
         return (), call
 
     with uncompiled(unet):

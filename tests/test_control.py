@@ -97,6 +97,15 @@ def test_what_control_finds_is_added_to_skips_and_middle_times_the_scale(unet, c
     assert torch.equal(unet(NOISY, 500, STATES).sample, plain)
 
 
+def test_control_may_be_in_another_precision_than_the_unet(unet, control):
+    with controlled(unet, control, DISC):
+        expected = unet(NOISY, 500, STATES).sample
+    with controlled(unet, torch.nn.Module.to(control, torch.float64), DISC):
+        made = unet(NOISY, 500, STATES).sample
+    assert made.dtype == torch.float32
+    assert_close(made, expected, rtol=1e-3, atol=1e-4)
+
+
 def test_each_drawing_of_a_batch_follows_its_own_picture_also_with_guidance(unet, control):
     other = DISC.transpose(Image.FLIP_TOP_BOTTOM)
     singles = []

@@ -21,8 +21,8 @@ from sdlearn.widgets.canvas import Canvas
 from sdlearn.widgets.latest import DrawingBox, Latest
 from sdlearn.widgets.stop_button import StopButton
 
-SHOWN = 360
-"""The width of the mask and of the picture, in pixels of the screen."""
+SHOWN = 320
+"""The width of the mask and of the picture, in pixels of the screen; a narrow window has room."""
 BRUSHES = {"white": "#ffffff", "black": "#000000"}
 
 
@@ -79,15 +79,14 @@ class Placer(DrawingBox):
         self.image = ipywidgets.Image(
             format="jpeg", width=SHOWN, height=SHOWN, value=to_jpeg(_grey(self.size))
         )
-        self.image.layout.flex = "0 0 auto"  # as wide as the mask: it wraps, and is not squeezed
         self.draw_button.on_click(lambda _: self.draw())
-        for control_, name in (
+        for moved, name in (
             (self.canvas, "strokes"),
             (self.text, "value"),
             (self.seed, "value"),
             (self.scale, "value"),
         ):
-            control_.observe(lambda _: self.draw(), names=name)
+            moved.observe(lambda _: self.draw(), names=name)
         wrap = {"flex_flow": "row wrap", "align_items": "flex-end"}
         super().__init__(
             [
