@@ -92,7 +92,7 @@ def _as_list(value: object) -> list:
 
 @checked
 def control_pixels(
-    pictures: Picture | list[Picture], size: tuple[int, int]
+    picture: Picture | list[Picture], size: tuple[int, int]
 ) -> Float[Tensor, "n 3 h w"]:
     """Pictures as a ControlNet reads them: in [0, 1], unlike the autoencoder's, at this size.
 
@@ -100,8 +100,8 @@ def control_pixels(
         size: height and width, in pixels.
     """
     height, width = (whole_number("size", side, 1, LARGEST) for side in size)
-    fitted = [picture.resize((width, height), Image.BILINEAR) for picture in _all_rgb(pictures)]
-    return (to_pixels(np.stack([np.asarray(picture) for picture in fitted])) + 1) / 2
+    fitted = [each.resize((width, height), Image.BILINEAR) for each in _all_rgb(picture)]
+    return (to_pixels(np.stack([np.asarray(each) for each in fitted])) + 1) / 2
 
 
 @checked

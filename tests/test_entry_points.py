@@ -368,7 +368,7 @@ def calls(model) -> dict:
         ),
         (start_control, {"unet": model.unet, "factor": model.factor}),
         (load_control, {"model": TINY}),
-        (control_pixels, {"pictures": [PAGE], "size": (16, 24)}),
+        (control_pixels, {"picture": [PAGE], "size": (16, 24)}),
         (
             controlled,
             {"unet": model.unet, "control": control, "picture": PAGE, "scale": 0.5},
