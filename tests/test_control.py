@@ -31,6 +31,7 @@ from sdlearn.images import to_pictures
 from sdlearn.loading import load
 from sdlearn.picturebook import compose, masks
 from sdlearn.widgets import Placer
+from sdlearn.widgets import placer as placer_module
 
 DISC = Image.new("RGB", (64, 96))
 ImageDraw.Draw(DISC).ellipse((4, 10, 34, 40), fill="white")
@@ -289,6 +290,31 @@ def test_the_picture_follows_mask_prompt_scale_and_seed(placer, random_model):
     with controlled(random_model.unet, placer.control, placer.mask):
         again = text_to_image(random_model, "a blue tree", size=size, steps=2, seed=5)
     assert np.array_equal(np.asarray(again), pictures[-1])
+
+
+def test_the_placer_tells_of_the_prompt_and_of_a_stop(placer, monkeypatch):
+    placer.text.value = ""
+    assert finished(placer) is not None
+    assert placer.said.value == "Without a prompt, the model draws whatever it likes."
+    reached, go = threading.Event(), threading.Event()
+    steps = placer_module.text_to_latents
+
+    def slowly(*args, **kwargs):
+        for step in steps(*args, **kwargs):
+            yield step
+            reached.set()
+            go.wait(20)
+
+    monkeypatch.setattr(placer_module, "text_to_latents", slowly)
+    before = placer.picture
+    placer.text.value = "a red house"
+    assert reached.wait(30)
+    placer.stop()
+    go.set()
+    placer.wait(30)
+    assert placer.said.value == "Stopped: this picture is not finished."
+    assert placer.picture is before
+    assert not placer.model.unet._forward_pre_hooks
 
 
 def _png(picture):

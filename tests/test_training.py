@@ -24,7 +24,15 @@ from sdlearn.train import unet as unet_training
 from sdlearn.train.clip import Objective as ClipObjective
 from sdlearn.train.data import how_often, pictures
 from sdlearn.train.judge import targets
-from sdlearn.train.loop import KernelMuon, Moment, Recipe, fit, learning_rate_at, make_optimizers
+from sdlearn.train.loop import (
+    EAGER,
+    KernelMuon,
+    Moment,
+    Recipe,
+    fit,
+    learning_rate_at,
+    make_optimizers,
+)
 from sdlearn.train.plans import ON_CPU, ON_GPU, plan_for
 from sdlearn.train.shipping import save_half
 from sdlearn.train.unet import Pages, latents_with_text, make_scheduler
@@ -218,6 +226,35 @@ def test_every_parameter_has_one_optimizer():
     ends = {id(unet.conv_in.weight), id(unet.conv_out.weight)}
     assert not ends & {id(kernel) for kernel in muon.kernels}
     assert len(make_optimizers(trained, Recipe(1, 1, 1e-3))) == 1
+
+
+def test_eager_parameters_are_trained_with_a_higher_rate():
+    unet = small_unet().requires_grad_(True)
+    trained, eager = list(unet.parameters()), [unet.conv_out.weight, unet.conv_out.bias]
+    (adamw,) = make_optimizers(trained, Recipe(1, 1, 1e-3), eager)
+    calm, quick = ([id(p) for p in group["params"]] for group in adamw.param_groups)
+    assert quick == [id(p) for p in eager]
+    assert sorted([*calm, *quick]) == sorted(id(p) for p in trained)
+
+
+class Apart(torch.nn.Module):
+    """Two numbers that are pushed alike."""
+
+    def __init__(self):
+        super().__init__()
+        self.calm, self.eager = (torch.nn.Parameter(torch.zeros(1)) for _ in range(2))
+
+    def forward(self, x):
+        return {"loss": (self.calm + self.eager) * x.mean()}
+
+
+def test_eager_parameters_go_as_many_times_as_far(tmp_path):
+    objective = Apart()
+    recipe = Recipe(3, 1, 1e-3, warmup=1, weight_decay=0.0, ema_decay=0.0)
+    batch = {"x": torch.ones(1)}
+    fit(objective, lambda moment: batch, recipe, tmp_path, eager=[objective.eager])
+    assert objective.calm.item() < -1e-3
+    assert objective.eager.item() == pytest.approx(EAGER * objective.calm.item(), rel=1e-3)
 
 
 # --- data -----------------------------------------------------------------------------------------

@@ -194,12 +194,19 @@ def _disc_pictures(answer: Callable) -> Figure:
     )
 
 
-def _distance(places: list, side: int, swap: bool = False, shift: float = 0.5) -> list:
+def _distance(places: list, side: int, swap: bool = False) -> list:
     """For each place, how far every pixel's centre is from it, divided by its radius."""
-    rows, columns = (np.indices((side, side)) + shift) / side
+    rows, columns = (np.indices((side, side)) + 0.5) / side
     if swap:
         rows, columns = columns, rows
     return [np.hypot(columns - x, rows - y) / radius for x, y, radius in places]
+
+
+def _squares(places: list, side: int) -> np.ndarray:
+    """The mistake of comparing each coordinate on its own."""
+    rows, columns = (np.indices((side, side)) + 0.5) / side
+    inside = [(abs(columns - x) < r) & (abs(rows - y) < r) for x, y, r in places]
+    return np.any(inside, axis=0).astype(float)
 
 
 @lesson.exercise(
@@ -232,18 +239,10 @@ discs.mistakes(
     "the radius was taken for the diameter: the discs are half as wide as they should be",
     lambda places, side: (np.min(_distance(places, side), axis=0) < 0.5).astype(float),
     "these are squares: use the distance, √(dx² + dy²)",
-    lambda places, side: discs_as_squares(places, side),
+    _squares,
     "white is 1 here, not 255",
     lambda places, side: 255 * discs(places, side),
 )
-
-
-def discs_as_squares(places: list, side: int) -> np.ndarray:
-    """The mistake of comparing each coordinate on its own."""
-    rows, columns = (np.indices((side, side)) + 0.5) / side
-    inside = [(abs(columns - x) < r) & (abs(rows - y) < r) for x, y, r in places]
-    return np.any(inside, axis=0).astype(float)
-
 
 # --- exercise 4: which tool? ----------------------------------------------------------------------
 

@@ -21,9 +21,8 @@ from sdlearn.attention.watching import START, Watched, watch
 from sdlearn.images import to_jpeg
 from sdlearn.loading import Components
 from sdlearn.pipeline import or_defaults
-from sdlearn.widgets.latest import DrawingBox, Latest
 from sdlearn.widgets.point_picker import PointPicker
-from sdlearn.widgets.stop_button import StopButton
+from sdlearn.widgets.prompted import PromptBox
 
 SIDE = 376
 """The side of each of the two pictures, in pixels."""
@@ -78,7 +77,7 @@ def _telling(word: str) -> int:
 
 
 @checked
-class AttentionExplorer(DrawingBox):
+class AttentionExplorer(PromptBox):
     """Draws a prompt and keeps the attention of every step.
 
     On the left is the growing picture, in which you choose a point with a click or the arrow keys.
@@ -98,23 +97,12 @@ class AttentionExplorer(DrawingBox):
         self.model = model
         self.steps, self.guidance = or_defaults(model, steps, guidance)
         self.watched: list[Watched] = []
-        self.error: Exception | None = None
         self._lock, self._quiet = threading.RLock(), False
-        self._work = Latest(self._failed, self._busy)
+        self._make_controls(prompt, seed, "640px")
+        self.progress.layout.width = "250px"
         wide = ipywidgets.Layout(width="640px", max_width="100%")
         row = ipywidgets.Layout(flex_flow="row wrap")
         beside = ipywidgets.Layout(width=f"{SIDE}px", max_width="100%", flex="0 0 auto")
-        self.text = ipywidgets.Text(
-            prompt, description="Prompt", continuous_update=False, layout=wide
-        )
-        self.seed = ipywidgets.BoundedIntText(
-            seed, 0, 2**31 - 1, description="Seed", layout={"width": "170px"}
-        )
-        self.draw_button = ipywidgets.Button(
-            description="Draw", icon="paint-brush", button_style="primary"
-        )
-        self.stop_button = StopButton(self.stop)
-        self.progress = ipywidgets.IntProgress(0, 0, self.steps, layout={"width": "250px"})
         self.step_slider = ipywidgets.IntSlider(
             0, 0, 0, description="Step", readout=False, layout=wide
         )
@@ -123,7 +111,6 @@ class AttentionExplorer(DrawingBox):
         )
         self.layer_choice = ipywidgets.Dropdown(description="Layer")
         self.head_choice = ipywidgets.Dropdown(description="Head")
-        self.said = ipywidgets.HTML()
         grey = Image.new("RGB", (SIDE, SIDE), "#8c8c8c")
         self.picker = PointPicker(grey, SIDE)
         self.image = ipywidgets.Image(format="jpeg", value=to_jpeg(grey), layout=beside)
@@ -148,7 +135,6 @@ class AttentionExplorer(DrawingBox):
             ]
         )
         self.text.observe(lambda _: self.draw(), names="value")
-        self.draw_button.on_click(lambda _: self.draw())
         for control in (self.step_slider, self.word_choice, self.head_choice):
             control.observe(lambda _: self._show(), names="value")
         self.layer_choice.observe(lambda _: self._offer_heads(), names="value")
@@ -185,7 +171,7 @@ class AttentionExplorer(DrawingBox):
         """Draw the prompt in the text box; an unfinished drawing is abandoned."""
         self.error = None
         wanted = {
-            "prompt": self.text.value,
+            "prompt": self.prompt,
             "seed": self.seed.value,
             "guidance": self.guidance,
             "steps": self.steps,

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import html
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
 import ipywidgets
 from PIL import Image
-from transformers import CLIPTokenizer
 
 from sdlearn._support.checked import checked
 from sdlearn.denoising import Step
 from sdlearn.images import to_jpeg
 from sdlearn.loading import Components
 from sdlearn.pipeline import latents_to_images, or_defaults, picture_size, text_to_latents
-from sdlearn.text import cut_off, split_words
-from sdlearn.widgets.latest import DrawingBox, Latest
-from sdlearn.widgets.stop_button import StopButton
+from sdlearn.widgets.prompted import PromptBox
 
 LIGHT = 2e7
 """A U-Net of at most this many parameters draws quickly enough to follow what is typed."""
@@ -27,7 +23,7 @@ SKETCH, PAUSE = 8, 0.7
 
 
 @checked
-class Painter(DrawingBox):
+class Painter(PromptBox):
     """A text box, a button, and a picture that emerges from noise.
 
     Drawing runs on its own thread, so Stop works at once and the notebook stays free. A new drawing
@@ -51,41 +47,22 @@ class Painter(DrawingBox):
         seed: int = 0,
         live: bool | None = None,
     ):
-        self.model, self.picture, self.error = model, picture, None
+        self.model, self.picture = model, picture
         self.every = every
         self.steps, guidance = or_defaults(model, steps, guidance)
         if live is None:
             live = model.unet.num_parameters() <= LIGHT or model.device.type == "cuda"
-        self._work = Latest(self._failed, self._busy)
-        self._about, self._finished = "", True
-        full = ipywidgets.Layout(width="512px", max_width="100%")
-        self.text = ipywidgets.Text(
-            prompt, description="Prompt", continuous_update=live, layout=full
-        )
-        self.seed = ipywidgets.BoundedIntText(
-            seed, 0, 2**31 - 1, description="Seed", layout={"width": "170px"}
-        )
+        self._make_controls(prompt, seed, as_typed=live)
         self.guidance = ipywidgets.FloatSlider(
             guidance, min=1, max=15, step=0.5, description="Guidance", readout_format=".1f"
         )
-        self.draw_button = ipywidgets.Button(
-            description="Draw", icon="paint-brush", button_style="primary"
-        )
-        self.stop_button = StopButton(self.stop)
-        self.progress = ipywidgets.IntProgress(0, 0, self.steps, layout=full)
-        self.said = ipywidgets.HTML()
         self.image = ipywidgets.Image(
             format="jpeg", width=512, height=512, value=_jpeg_or_grey(picture, model.side)
         )
-        self.draw_button.on_click(lambda _: self.draw())
         self.text.observe(lambda _: self._sketch() if live else self.draw(), names="value")
         controls = ipywidgets.HBox([self.seed, self.guidance], layout={"flex_flow": "row wrap"})
         buttons = ipywidgets.HBox([self.draw_button, self.stop_button])
         super().__init__([self.text, controls, buttons, self.progress, self.said, self.image])
-
-    @property
-    def prompt(self) -> str:
-        return self.text.value
 
     def draw(self) -> None:
         """Start drawing the prompt in the text box; an unfinished drawing is abandoned."""
@@ -121,10 +98,6 @@ class Painter(DrawingBox):
             picture = latents_to_images(self.model, step.latents)[0] if due else None
             yield partial(self._show, step, picture, last)
 
-    def _say_about(self, prompt: str) -> None:
-        self._about = about(self.model.tokenizer, prompt)
-        self._say(self._about)
-
     def _show_sketch(self, sketch: Image.Image) -> None:
         self.progress.value = 0
         self.image.value = to_jpeg(sketch)
@@ -137,11 +110,6 @@ class Painter(DrawingBox):
         if last:
             self.picture, self._finished = picture, True
             self._say(self._about)
-
-    def _busy(self, busy: bool) -> None:
-        super()._busy(busy)
-        if not busy and not self._finished and self.error is None:
-            self._say(f"{self._about} Stopped: this picture is not finished.".strip())
 
     def __repr__(self) -> str:
         return f"Painter({self.prompt!r}, seed={self.seed.value}, guidance={self.guidance.value:g})"
@@ -162,19 +130,3 @@ def _half(model: Components) -> int:
     except ValueError:
         return model.side
     return model.side // 2
-
-
-def about(tokenizer: CLIPTokenizer, prompt: str) -> str:
-    """What to know about a prompt, as HTML: unknown words, words cut off, or that it is empty."""
-    if not prompt.strip():
-        return "Without a prompt, the model draws whatever it likes."
-    said = []
-    if lost := cut_off(tokenizer, prompt):
-        said.append(f"Too long, so this was cut off: <b>{html.escape(lost)}</b>.")
-    if split := split_words(tokenizer, prompt):
-        words = ", ".join(html.escape(word) for word in split)
-        said.append(
-            f"Known only in pieces: <b>{words}</b>. The model has rarely or never seen this as a "
-            "whole word."
-        )
-    return " ".join(said)

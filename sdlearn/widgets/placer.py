@@ -18,8 +18,7 @@ from sdlearn.images import contact_sheet, to_jpeg, to_rgb
 from sdlearn.loading import Components
 from sdlearn.pipeline import latents_to_images, or_defaults, picture_size, text_to_latents
 from sdlearn.widgets.canvas import Canvas
-from sdlearn.widgets.latest import DrawingBox, Latest
-from sdlearn.widgets.stop_button import StopButton
+from sdlearn.widgets.prompted import PromptBox
 
 SHOWN = 320
 """The width of the mask and of the picture, in pixels of the screen; a narrow window has room."""
@@ -27,7 +26,7 @@ BRUSHES = {"white": "#ffffff", "black": "#000000"}
 
 
 @checked
-class Placer(DrawingBox):
+class Placer(PromptBox):
     """Paint in white where things should be, and the picture beside it is drawn anew.
 
     Every stroke, the prompt, the scale and the seed start a new drawing, which stops the one before
@@ -51,42 +50,24 @@ class Placer(DrawingBox):
         seed: int = 0,
         scale: float = 1.0,
     ):
-        self.model, self.control, self.picture, self.error = model, control, None, None
+        self.model, self.control, self.picture = model, control, None
         self.steps, _ = or_defaults(model, steps, None)
         size = model.side // 2 if size is None else whole_number("size", size, 8, 4096)
         self.size, _ = picture_size(model, size)
-        self._work = Latest(self._failed, self._busy)
+        self._make_controls(prompt, seed)
         black = Image.new("RGB", (self.size, self.size))
         begin = black if mask is None else to_rgb("mask", mask).resize(black.size)
         self.canvas = Canvas(begin, colours=BRUSHES)
         self.canvas.shown = SHOWN
-        full = ipywidgets.Layout(width="512px", max_width="100%")
-        self.text = ipywidgets.Text(
-            prompt, description="Prompt", continuous_update=False, layout=full
-        )
-        self.seed = ipywidgets.BoundedIntText(
-            seed, 0, 2**31 - 1, description="Seed", layout={"width": "170px"}
-        )
         self.scale = ipywidgets.FloatSlider(
             scale, min=0, max=2, step=0.1, description="Scale", continuous_update=False
         )
-        self.draw_button = ipywidgets.Button(
-            description="Draw", icon="paint-brush", button_style="primary"
-        )
-        self.stop_button = StopButton(self.stop)
-        self.progress = ipywidgets.IntProgress(0, 0, self.steps, layout=full)
-        self.said = ipywidgets.HTML()
         self.image = ipywidgets.Image(
             format="jpeg", width=SHOWN, height=SHOWN, value=to_jpeg(_grey(self.size))
         )
-        self.draw_button.on_click(lambda _: self.draw())
-        for moved, name in (
-            (self.canvas, "strokes"),
-            (self.text, "value"),
-            (self.seed, "value"),
-            (self.scale, "value"),
-        ):
-            moved.observe(lambda _: self.draw(), names=name)
+        self.canvas.observe(lambda _: self.draw(), names="strokes")
+        for moved in (self.text, self.seed, self.scale):
+            moved.observe(lambda _: self.draw(), names="value")
         wrap = {"flex_flow": "row wrap", "align_items": "flex-end"}
         super().__init__(
             [
@@ -100,21 +81,17 @@ class Placer(DrawingBox):
         )
 
     @property
-    def prompt(self) -> str:
-        return self.text.value
-
-    @property
     def mask(self) -> Image.Image:
         return self.canvas.picture
 
     def draw(self) -> None:
         """Start drawing; an unfinished drawing is abandoned."""
-        self.error = None
+        self.error, self._finished = None, False
         wanted = {"prompt": self.prompt, "seed": self.seed.value, "size": self.size}
         self._work.start(self._drawn(self.mask, self.scale.value, wanted))
 
     def _drawn(self, mask: Image.Image, scale: float, wanted: dict) -> Iterator[Callable[[], None]]:
-        yield partial(self._say, "")
+        yield partial(self._say_about, wanted["prompt"])
         with controlled(self.model.unet, self.control, mask, scale):
             for step in text_to_latents(self.model, steps=self.steps, **wanted):
                 last = step.index + 1 == step.count
@@ -124,7 +101,7 @@ class Placer(DrawingBox):
     def _show(self, step: Step, picture: Image.Image | None) -> None:
         self.progress.max, self.progress.value = step.count, step.index + 1
         if picture:
-            self.picture = picture
+            self.picture, self._finished = picture, True
             self.image.value = to_jpeg(picture)
 
     def _still(self) -> bytes:
