@@ -21,6 +21,8 @@ from sdlearn.evaluate.adapters import SIZE, compare_few_steps, with_few_steps
 from sdlearn.evaluate.judge import load_judge
 from sdlearn.evaluate.placing import HEAD as PLACING
 from sdlearn.evaluate.placing import compare_control
+from sdlearn.evaluate.sibling import HEAD as SIBLINGS
+from sdlearn.evaluate.sibling import compare_sibling, load_sibling
 from sdlearn.evaluate.solvers import HEAD, compare_solvers
 from sdlearn.evaluate.table import HEAD as FIGURES
 from sdlearn.evaluate.table import as_table, marks, measure, write_into_card
@@ -44,7 +46,7 @@ SAMPLES = (
 )
 """The twelve prompts of the README; prompt k is drawn with seed k."""
 ADAPTERS = ("few-steps", "control")
-TABLES = ("solvers", *ADAPTERS)
+TABLES = ("solvers", "sd3", *ADAPTERS)
 """The tables that an option asks for, instead of the model's figures."""
 
 
@@ -109,6 +111,9 @@ def parse() -> argparse.Namespace:
         "--control", action="store_true", help="only measure the ControlNet that reads masks"
     )
     instead.add_argument(
+        "--sd3", type=Path, help="only compare the small Stable Diffusion 3 in this folder"
+    )
+    instead.add_argument(
         "--samples", type=_picture_file, help="only draw the README's twelve samples into this file"
     )
     choice = parser.parse_args()
@@ -131,7 +136,7 @@ def main() -> None:
     precision = (
         "the U-Net in bfloat16" if choice.bfloat16 else str(model.dtype).removeprefix("torch.")
     )
-    side = SIZE if choice.table in ADAPTERS else model.side
+    side = SIZE if choice.table in ("sd3", *ADAPTERS) else model.side
     about = f"Measured on {choice.count} unseen prompts of each sort, {side}², {precision}"
     if choice.table == "solvers":
         table = f"{_table(HEAD, compare_solvers(model, judge, choice.count))}\n\n{about}."
@@ -141,6 +146,9 @@ def main() -> None:
     elif choice.table == "control":
         rows = compare_control(model, load_control(model), judge, choice.count)
         table = f"{_table(PLACING, rows)}\n\n{about}."
+    elif choice.table == "sd3":
+        rows = compare_sibling(model, load_sibling(choice.sd3), judge, choice.count)
+        table = f"{_table(SIBLINGS, rows)}\n\n{about}."
     else:
         rows = measure(model, judge, choice.count, choice.sheet)
         table = (

@@ -11,7 +11,8 @@ instead: `--out` starts as a copy of them, and the autoencoder then trains only 
 latents keep their meaning.
 
 `few-steps` and `control` train an adapter on the finished model in `--out`: a LoRA that draws in a
-few calls, and a ControlNet that reads masks. Neither is a part of `all`.
+few calls, and a ControlNet that reads masks. `sd3` trains the sibling, a small Stable Diffusion 3,
+and saves it in `tiny-sd3` beside `--out`. None of these is a part of `all`.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from pathlib import Path
 from sdlearn._support.paths import TINY
 
 PARTS = ("tokenizer", "vae", "clip", "unet", "judge", "families")
-ADAPTERS = ("few-steps", "control")
-"""What is trained on a finished model, and saved in the folder `adapters` beside `--out`."""
+BESIDE = ("few-steps", "control", "sd3")
+"""What is trained on a finished model, and saved beside it: two adapters, and the sibling."""
 BY_ONE = ("tokenizer", "families")
 """The parts that a single process trains."""
 
@@ -37,7 +38,7 @@ def parse() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("part", choices=["all", *PARTS, *ADAPTERS])
+    parser.add_argument("part", choices=["all", *PARTS, *BESIDE])
     parser.add_argument("--out", type=Path, default=TINY, help="where the finished weights go")
     parser.add_argument(
         "--work", type=Path, default=Path("runs/tiny-sd"), help="checkpoints, logs, cached drawings"
@@ -73,7 +74,7 @@ def main(choice: argparse.Namespace) -> None:
     from accelerate import PartialState
 
     from sdlearn._support.fetching import write_checksums
-    from sdlearn.train import clip, control, families, few_steps, judge, tokenizer, unet, vae
+    from sdlearn.train import clip, control, families, few_steps, judge, sd3, tokenizer, unet, vae
     from sdlearn.train.plans import plan_for
 
     # the first PartialState decides how the processes communicate
@@ -107,6 +108,7 @@ def main(choice: argparse.Namespace) -> None:
         "families": lambda: families.train(choice.out, choice.steps, **pages),
         "few-steps": lambda: few_steps.train(**paths, **pages, recipe=changed(few_steps.RECIPE)),
         "control": lambda: control.train(**paths, **pages, recipe=changed(control.RECIPE)),
+        "sd3": lambda: sd3.train(**paths, **pages, recipe=changed(sd3.RECIPE)),
     }
     wanted = PARTS if choice.part == "all" else (choice.part,)
     for part in wanted:

@@ -32,8 +32,12 @@ LAYERS = (
     *("upsamplers.0.conv",),
 )
 """Every layer with a matrix or kernel but the first and last convolution and the time embedding."""
-STRIDE = 20
-"""How many timesteps the teacher's step goes down."""
+STRIDE = 100
+"""How many timesteps the teacher's step goes down.
+
+With guidance, this teacher draws as well in ten steps as in twenty. And what the student has
+learned near the picture has to be passed on only ten times, until it reaches pure noise.
+"""
 GUIDANCE = 5.0
 HUBER = 1e-3
 """Pseudo-Huber loss: errors much smaller than this count squared, larger ones by their size."""
@@ -58,9 +62,8 @@ class Consistency(torch.nn.Module):
     def forward(self, mean: torch.Tensor, spread: torch.Tensor, states: torch.Tensor) -> Batch:
         latents = mean + spread * torch.randn_like(mean)
         noise = torch.randn_like(latents)
-        steps = (len(self.signal) - 1) // STRIDE
-        t = STRIDE * torch.randint(1, steps + 1, (len(latents),), device=latents.device) - 1
-        before = t - STRIDE  # -1, the extra value, stands for no noise
+        t = torch.randint(len(self.signal) - 1, (len(latents),), device=latents.device)
+        before = (t - STRIDE).clamp(min=-1)  # -1, the extra value, stands for no noise
         signal, sigma = self.rates(t)
         noisy = signal * latents + sigma * noise
         with torch.no_grad():
@@ -89,7 +92,7 @@ class Consistency(torch.nn.Module):
     def clean(self, noisy: torch.Tensor, t: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
         """The student's x̂₀. Without noise (t = -1) it is the input, whatever the network says.
 
-        The paper blends the two over all t; from t = 19 on the input's share is below 0.00001.
+        The paper blends the two over all t; we switch.
         """
         signal, sigma = self.rates(t)
         predicted = self.unet(noisy, t.clamp(min=0), states).sample

@@ -1,0 +1,97 @@
+"""The sibling: the small model and a small Stable Diffusion 3, judged on the same prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from diffusers import StableDiffusion3Pipeline
+
+from sdlearn.evaluate.judge import Judge
+from sdlearn.evaluate.samples import (
+    AT_ONCE,
+    captions,
+    generate,
+    shares,
+    unseen_scenes,
+    verdicts,
+    whole_by_count,
+)
+from sdlearn.loading import Components
+
+SIZE = 256
+STEPS, GUIDANCE = 28, 3.0
+PARTS = ("setting", "kind", "colour", "relation", "nothing else", "whole")
+THINGS = {1: "with one thing", 2: "with two", 3: "with three"}
+HEAD = ("drawn by", "steps", "guidance", "prompts", *PARTS, *THINGS.values())
+
+
+def load_sibling(folder: Path) -> StableDiffusion3Pipeline:
+    """The pipeline that `python -m sdlearn.train sd3` saved.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    if not (folder / "model_index.json").is_file():
+        raise FileNotFoundError(
+            f"{folder} holds no pipeline; `python -m sdlearn.train sd3` makes one"
+        )
+    # without the third text encoder, as diffusers allows: it must be told so
+    pipeline = StableDiffusion3Pipeline.from_pretrained(
+        folder, text_encoder_3=None, tokenizer_3=None
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def generate_by_sibling(
+    pipeline: StableDiffusion3Pipeline, prompts: list[str], seed: int, **options
+) -> torch.Tensor:
+    """One picture for each prompt: float32 [n, 3, 256, 256] on the CPU, in [-1, 1].
+
+    options: as the pipeline's call takes them, beside the size.
+    """
+    pixels = []
+    for first in range(0, len(prompts), AT_ONCE):
+        made = pipeline(
+            prompts[first : first + AT_ONCE],
+            height=SIZE,
+            width=SIZE,
+            max_sequence_length=77,
+            generator=torch.Generator().manual_seed(seed + first),
+            output_type="pt",
+            **options,
+        ).images
+        pixels.append(made.float().cpu() * 2 - 1)
+    return torch.cat(pixels)
+
+
+def compare_sibling(
+    model: Components, pipeline: StableDiffusion3Pipeline, judge: Judge, count: int
+) -> Iterator[tuple[str, ...]]:
+    """Yield a row for each of the two, as soon as it is measured."""
+    scenes = unseen_scenes(count, held_out=False)
+    lines = captions(scenes)
+    settings = {"num_inference_steps": STEPS, "guidance_scale": GUIDANCE}
+    trials = {
+        "the small model": (
+            (model.default_steps, model.default_guidance),
+            lambda: generate(model, lines, seed=0, size=SIZE),
+        ),
+        "its sibling": (
+            (STEPS, GUIDANCE),
+            lambda: generate_by_sibling(pipeline, lines, seed=0, **settings),
+        ),
+    }
+    for name, ((steps, guidance), draw) in trials.items():
+        read = verdicts(judge, scenes, draw())
+        right, by_count = shares(read), whole_by_count(scenes, read)
+        yield (
+            name,
+            f"{steps}",
+            f"{guidance:g}",
+            f"{count}",
+            *(f"{right[part]}" for part in PARTS),
+            *(f"{by_count[number]}" for number in THINGS),
+        )

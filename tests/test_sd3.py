@@ -1,0 +1,169 @@
+"""The sibling: flow matching on the same pages, and a folder that plain diffusers draws with."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import StableDiffusion3Pipeline
+from torch.testing import assert_close
+from transformers import CLIPTextModelWithProjection, CLIPTokenizer
+
+from sdlearn._support.paths import TINY
+from sdlearn.evaluate import __main__ as evaluating
+from sdlearn.evaluate import sibling
+from sdlearn.evaluate.judge import load_judge
+from sdlearn.loading import load
+from sdlearn.train import __main__ as command
+from sdlearn.train import sd3
+from sdlearn.train.adapters import Frozen
+from sdlearn.train.loop import Moment
+from sdlearn.train.unet import Pages, finished
+
+WIDTH = 6
+
+
+def flow():
+    torch.manual_seed(0)
+    nothing = {"states": torch.zeros(77, WIDTH), "pooled": torch.zeros(WIDTH)}
+    return sd3.Flow(sd3.make(WIDTH, 16), nothing)
+
+
+def batch(count=4):
+    generator = torch.Generator().manual_seed(0)
+    shapes = ((count, 4, 8, 12), (count, 77, WIDTH), (count, WIDTH))
+    mean, states, pooled = (torch.randn(shape, generator=generator) for shape in shapes)
+    return {"mean": mean, "spread": 0 * mean, "states": states, "pooled": pooled}
+
+
+def test_it_learns_the_direction_from_the_picture_to_the_noise(monkeypatch):
+    """On x = (1 - σ) x₀ + σ ε, the direction ε - x₀ is (x - x₀) / σ."""
+    objective, given = flow(), batch()
+
+    def perfect(noisy, sigma, states, pooled):
+        return (noisy - given["mean"]) / sigma[:, None, None, None]
+
+    monkeypatch.setattr(objective, "predict", perfect)
+    assert objective(**given)["loss"].item() < 1e-8
+    monkeypatch.setattr(objective, "predict", lambda *read: -perfect(*read))
+    assert objective(**given)["loss"].item() > 1
+
+
+def test_the_time_is_counted_to_a_thousand_and_the_middle_comes_most_often(monkeypatch):
+    objective, told = flow(), []
+    forward = objective.transformer.forward
+    monkeypatch.setattr(
+        objective.transformer, "forward", lambda *a: told.append(a[3]) or forward(*a)
+    )
+    objective(**batch(64))
+    (times,) = told
+    assert 300 < times.mean() < 700
+    assert 0 < times.min() < 200
+    assert 800 < times.max() < 1000
+    assert ((times > 250) & (times < 750)).float().mean() > 0.6  # of equal times, half
+
+
+def test_a_dropped_caption_is_dropped_in_both_places(monkeypatch):
+    objective, seen = flow(), {}
+    monkeypatch.setattr(sd3, "CAPTION_DROPOUT", 0.5)
+
+    def look(noisy, sigma, states, pooled):
+        seen.update(states=states, pooled=pooled)
+        return noisy
+
+    monkeypatch.setattr(objective, "predict", look)
+    objective(**batch(40))
+    without_states = (seen["states"] == 0).all(dim=(1, 2))
+    without_pooled = (seen["pooled"] == 0).all(dim=1)
+    assert torch.equal(without_states, without_pooled)
+    assert 5 < without_states.sum() < 35
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """The sibling after two steps, beside a copy of the small model."""
+    folder = tmp_path_factory.mktemp("sibling")
+    shutil.copytree(TINY, folder / "tiny-sd")
+    recipe = replace(sd3.RECIPE, steps=2, batch=2)
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.setitem(sd3.DRAWS_BEST_WITH, "steps", 2)  # for the sample that is painted
+    sd3.train(folder / "tiny-sd", folder / "work", recipe=recipe, pages=16)
+    monkeypatch.undo()
+    return folder
+
+
+def test_training_reads_what_the_pipeline_reads(home):
+    pipeline = sibling.load_sibling(home / sd3.FOLDER)
+    texts = ["a red house in the snow", "", "a cat left of a tree at night"]
+    read = sd3.encode_captions(
+        CLIPTokenizer.from_pretrained(TINY / "tokenizer"),
+        CLIPTextModelWithProjection.from_pretrained(TINY / "clip").eval(),
+        texts,
+    )
+    states, _, pooled, _ = pipeline.encode_prompt(
+        texts, None, None, do_classifier_free_guidance=False, max_sequence_length=77
+    )
+    options = {"rtol": 0, "atol": 5e-3}  # half precision
+    assert_close(sd3.joint(read["states"].float()), states, **options)
+    assert_close(torch.cat([read["pooled"].float()] * 2, dim=-1), pooled, **options)
+
+
+def test_plain_diffusers_draws_with_the_folder(home):
+    pipeline = StableDiffusion3Pipeline.from_pretrained(
+        home / sd3.FOLDER, text_encoder_3=None, tokenizer_3=None
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    assert pipeline.transformer.dtype == torch.float32
+    drawn = pipeline(
+        "a red house",
+        height=128,
+        width=96,
+        num_inference_steps=2,
+        max_sequence_length=77,
+        generator=torch.Generator().manual_seed(0),
+        output_type="np",
+    ).images
+    assert drawn.shape == (1, 128, 96, 3)
+    assert drawn.std() > 0.01
+    assert sum(p.numel() for p in pipeline.transformer.parameters()) < 8e6
+    weights = home / sd3.FOLDER / "transformer" / "diffusion_pytorch_model.safetensors"
+    assert weights.stat().st_size < 16.5e6
+
+
+def test_a_sample_was_painted(home):
+    assert (home / "work" / sd3.FOLDER / "sample.png").stat().st_size > 1000
+
+
+def test_latents_states_and_pooled_vectors_belong_together():
+    count = torch.arange(6.0)
+    latents = count.reshape(6, 1, 1, 1, 1).expand(6, 2, 4, 8, 8).half()
+    pages, states = Pages(latents, torch.ones(6)), count.reshape(6, 1, 1).half()
+    frozen = Frozen(finished(TINY), pages, states, torch.zeros(1))
+    made = sd3.with_text(frozen, count[:, None].half(), 8, Moment(0, 0, 0.0))
+    assert_close(made["pooled"][:, 0], made["mean"][:, 0, 0, 0])
+    assert_close(made["states"][:, 0, 0], made["mean"][:, 0, 0, 0])
+    assert len(set(made["pooled"].flatten().tolist())) > 2
+
+
+def test_both_are_judged_on_the_same_prompts(home):
+    pipeline, tiny = sibling.load_sibling(home / sd3.FOLDER), load("tiny", device="cpu")
+    model = replace(tiny, default_steps=4)
+    first, second = sibling.compare_sibling(model, pipeline, load_judge(), 3)
+    assert len(first) == len(second) == len(sibling.HEAD)
+    assert (first[1], second[1]) == ("4", "28")
+    assert first[-4].startswith("100")  # the small model's three pictures are right …
+    assert second[-4].startswith("0")  # … and two steps of training teach nothing
+
+
+def test_the_commands_say_where_it_goes_and_what_is_missing(monkeypatch, tmp_path):
+    told = {}
+    monkeypatch.setattr(sd3, "train", lambda **options: told.update(options))
+    arguments = ["--out", str(tmp_path), "--work", "there", "--steps", "3", "--pages", "8"]
+    monkeypatch.setattr("sys.argv", ["train", "sd3", *arguments])
+    command.main(command.parse())
+    assert told["recipe"] == replace(sd3.RECIPE, steps=3)
+    assert (told["out"], told["work"], told["pages"]) == (tmp_path, Path("there"), 8)
+    monkeypatch.setattr("sys.argv", ["evaluate", "--sd3", str(tmp_path), "--count", "1"])
+    with pytest.raises(FileNotFoundError, match=r"holds no pipeline.*sdlearn.train sd3"):
+        evaluating.main()
