@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sdlearn import flow as straight
 from sdlearn._support.arguments import number, whole_number
 from sdlearn._support.checked import checked
 from sdlearn.noising import Schedule
@@ -64,6 +65,7 @@ def average_clean(
     """
     share = number("alpha_bar", float(alpha_bar), 0, 1 - 1e-7)
     # the weights are ∝ exp(-‖x_t - √ᾱ x₀‖² / (2 (1 - ᾱ)))
+    points = points.to(noisy)
     squared = torch.cdist(noisy, share**0.5 * points).square()
     return (-squared / (2 * (1 - share))).softmax(dim=1) @ points
 
@@ -106,14 +108,11 @@ def flow(
     Lipman et al. 2022, *Flow Matching for Generative Modeling*; here with noise at t = 1, so that
     x_t = (1 - t) x₀ + t ε and the velocity is E[ε - x₀ | x_t].
     """
-    whole_number("steps", steps, 1, 100_000)
-    x = start
-    yield x
-    for left in range(steps, 0, -1):
-        t = left / steps
+
+    def velocity(x: Tensor, t: float) -> Tensor:
         # divided by its size, x_t is a step of diffusion with ᾱ = (1 - t)² / size²
         size = ((1 - t) ** 2 + t**2) ** 0.5
         clean = average_clean(points, x / size, ((1 - t) / size) ** 2)
-        velocity = (x - clean) / t  # ε - x₀, with ε = (x_t - (1 - t) x₀) / t
-        x = x - velocity / steps
-        yield x
+        return (x - clean) / t  # ε - x₀, with ε = (x_t - (1 - t) x₀) / t
+
+    return straight.flow(velocity, start, steps)

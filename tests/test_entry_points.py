@@ -47,6 +47,7 @@ from sdlearn.attention import (
 )
 from sdlearn.control import control_pixels, controlled, load_control, start_control
 from sdlearn.evaluate import judge, map_scores, sample_scores, solvers
+from sdlearn.flow import as_velocity, bend, flow
 from sdlearn.noising import Schedule
 from sdlearn.picturebook import drawing, newcomers, pages, scenes
 from sdlearn.plots import look
@@ -223,6 +224,9 @@ def calls(model) -> dict:
         (plane.predicted_noise, {"points": POINTS, "noisy": POINTS, "alpha_bar": 0.5}),
         (plane.ddim, {"points": POINTS, "start": POINTS, "schedule": SCHEDULE, "steps": 2}),
         (plane.flow, {"points": POINTS, "start": POINTS, "steps": 2}),
+        (flow, {"velocity": lambda x, t: x, "noise": POINTS, "steps": 2}),
+        (bend, {"path": [POINTS, 0 * POINTS]}),
+        (as_velocity, {"predict": lambda x, t: x, "schedule": SCHEDULE}),
         (plots.plane, {"points": POINTS, "noisy": POINTS, "towards": POINTS, "title": "t"}),
         (plots.paths, {"points": POINTS, "walks": {"a": [POINTS, POINTS]}, "columns": 2}),
         (plots.one_path, {"points": POINTS, "way": POINTS}),

@@ -37,6 +37,9 @@ class Guess(ipywidgets.VBox):
         chosen: str | None = None,
         remember: Callable[[str], None] = lambda option: None,
     ):
+        for option, comment in comments.items():
+            if not isinstance(comment, str):
+                raise TypeError(f"comments: a text for each option, got {comment!r} for {option!r}")
         self.question, self.comments, self.answer = question, comments, answer
         self.chosen: str | None = None
         self.remember = remember

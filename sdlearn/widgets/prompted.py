@@ -7,6 +7,7 @@ import html
 import ipywidgets
 from transformers import CLIPTokenizer
 
+from sdlearn._support.arguments import whole_number
 from sdlearn.loading import Components
 from sdlearn.text import cut_off, split_words
 from sdlearn.widgets.latest import DrawingBox, Latest
@@ -22,6 +23,7 @@ class PromptBox(DrawingBox):
     def _make_controls(
         self, prompt: str, seed: int, width: str = "512px", as_typed: bool = False
     ) -> None:
+        seed = whole_number("seed", seed, 0, 2**31 - 1)
         self._work = Latest(self._failed, self._busy)
         self._about, self._finished, self.error = "", True, None
         self.text = ipywidgets.Text(

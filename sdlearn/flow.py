@@ -1,0 +1,73 @@
+"""Flow matching: straight lines between picture and noise, and the walk back along them.
+
+x_t = (1 - t) x₀ + t ε, with t from 0 (the picture) to 1 (the noise), as Stable Diffusion 3 counts.
+The network predicts the direction of the line, the velocity v = ε - x₀ (Lipman et al. 2022, and Liu
+et al. 2022, who both count from the noise to the picture).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sdlearn._support.arguments import whole_number
+from sdlearn._support.checked import checked
+from sdlearn.noising import Schedule
+
+Velocity = Callable[[Tensor, float], Tensor]
+"""The direction from picture to noise at x and t."""
+
+
+@checked
+def flow(
+    velocity: Velocity, noise: Float[Tensor, "*shape"], steps: int
+) -> Iterator[Float[Tensor, "*shape"]]:
+    """Walk from noise to a picture in equal steps against the velocity; yield start and each step.
+
+    This is Euler's method.
+    """
+    whole_number("steps", steps, 1, 100_000)
+    x = noise
+    yield x
+    for left in range(steps, 0, -1):
+        x = x - velocity(x, left / steps) / steps
+        yield x
+
+
+@checked
+def bend(path: Sequence[Float[Tensor, "n *shape"]]) -> Float[Tensor, "n"]:
+    """How far each of n paths, of equal steps in time, is from a straight line: 0 if it is one.
+
+    The mean squared distance between the velocity and the straight one, start - end, as a part of
+    the straight one's squared length (after the straightness S of Liu et al. 2022, Eq. 3).
+    """
+    if len(path) < 2:
+        raise ValueError(f"path: a start and at least one step, got {len(path)}")
+    places = torch.stack(list(path)).flatten(2)
+    velocities = -places.diff(dim=0) * (len(places) - 1)
+    straight = places[0] - places[-1]
+    away = (velocities - straight).square().sum(dim=-1).mean(dim=0)
+    return away / straight.square().sum(dim=-1)
+
+
+@checked
+def as_velocity(predict: Callable[[Tensor, int], Tensor], schedule: Schedule) -> Velocity:
+    """The velocity that a predictor of noise implies, without any training.
+
+    Diffusion's x = √ᾱ x₀ + √(1 - ᾱ) ε, divided by the sum of its two factors, lies on the straight
+    line, at t = √(1 - ᾱ) / (√ᾱ + √(1 - ᾱ)). So the predictor is asked at the timestep whose t is
+    nearest, with an x that is scaled to variance 1, as in its training.
+    """
+    signal, sigma = schedule.sqrt_alpha_bars, schedule.sqrt_one_minus_alpha_bars
+    times = sigma / (signal + sigma)
+
+    def velocity(x: Tensor, t: float) -> Tensor:
+        step = int((times - t).abs().argmin())
+        scaled = x / ((1 - t) ** 2 + t**2) ** 0.5
+        noise = predict(scaled, step)
+        return noise - (scaled - float(sigma[step]) * noise) / float(signal[step])
+
+    return velocity

@@ -1,0 +1,85 @@
+"""Flow matching: straight walks, how bent a path is, and the velocity inside a noise predictor."""
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from sdlearn.denoising import ddim_step
+from sdlearn.flow import as_velocity, bend, flow
+from sdlearn.noising import Schedule
+
+SCHEDULE = Schedule.named("scaled_linear")
+SIGNAL, SIGMA = SCHEDULE.sqrt_alpha_bars, SCHEDULE.sqrt_one_minus_alpha_bars
+
+
+def seeded(*shape, seed=0):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_along_one_straight_line_a_single_step_arrives():
+    clean, noise = seeded(2, 3, 4, 6), seeded(2, 3, 4, 6, seed=1)
+    for steps in (1, 3, 7):
+        told = []
+
+        def velocity(x, t):
+            told.append(t)  # noqa: B023
+            return noise - clean
+
+        path = list(flow(velocity, noise, steps))
+        assert len(path) == steps + 1
+        assert_close(path[-1], clean)
+        assert_close(bend(path), torch.zeros(2), atol=1e-9, rtol=0)
+        assert told == [left / steps for left in range(steps, 0, -1)]
+
+
+def test_a_bend_by_hand_and_each_path_by_itself():
+    # from (2, 0) to (0, 0): the velocities are (2, 1) and (2, -1), the straight one is (2, 0)
+    bent = torch.tensor([[2.0, 0.0], [1.0, -0.5], [0.0, 0.0]])
+    straight = torch.tensor([[2.0, 0.0], [1.0, 0.0], [0.0, 0.0]])
+    path = torch.stack([bent, 3 * bent, straight], dim=1)
+    assert_close(bend(list(path)), torch.tensor([0.25, 0.25, 0.0]))
+    assert_close(bend(list(path.flip(0))), torch.tensor([0.25, 0.25, 0.0]))
+
+
+def test_a_path_needs_a_step():
+    with pytest.raises(ValueError, match="path: a start and at least one step, got 1"):
+        bend([torch.zeros(1, 2)])
+
+
+@pytest.mark.parametrize("step", [0, 20, 400, 700, 998])
+def test_the_velocity_in_a_perfect_predictor_leads_from_the_picture_to_the_noise(step):
+    clean, noise = seeded(1, 2, 4, 6), seeded(1, 2, 4, 6, seed=1)
+
+    def predict(latents, at):
+        return (latents - SIGNAL[at] * clean) / SIGMA[at]
+
+    t = float(SIGMA[step] / (SIGNAL[step] + SIGMA[step]))
+    mixed = (1 - t) * clean + t * noise
+    found = as_velocity(predict, SCHEDULE)(mixed, t)
+    assert_close(found, noise - clean, atol=2e-3, rtol=1e-3)
+
+
+def test_a_step_of_ddim_is_a_step_of_the_flow():
+    """The same predicted noise, between the same two mixtures, leads to the same place."""
+    later, before = 700, 300
+    x = seeded(2, 4, 4, 6)
+    whole = float(SIGNAL[later] + SIGMA[later])
+    t, to = (float(SIGMA[k] / (SIGNAL[k] + SIGMA[k])) for k in (later, before))
+    flat = x / whole  # on the straight line
+    size = ((1 - t) ** 2 + t**2) ** 0.5
+    predicted = torch.tanh(flat / size)
+    velocity = as_velocity(lambda latents, at: torch.tanh(latents), SCHEDULE)(flat, t)
+    by_flow = flat + (to - t) * velocity
+    bars = SCHEDULE.alpha_bars
+    by_ddim = ddim_step(x, predicted, float(bars[later]), float(bars[before]))
+    assert_close(by_flow * float(SIGNAL[before] + SIGMA[before]), by_ddim, atol=1e-5, rtol=1e-4)
+
+
+def test_the_start_is_pure_noise_as_the_network_knows_it():
+    seen = []
+    as_velocity(lambda latents, at: seen.append((latents, at)) or latents, SCHEDULE)(
+        noise := seeded(1, 4, 4, 6), 1.0
+    )
+    ((latents, at),) = seen
+    assert at == 999
+    assert_close(latents, noise)
