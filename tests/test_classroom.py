@@ -1,6 +1,5 @@
 """The class release: lessons without solutions, graded by nbgrader if it is installed."""
 
-import json
 import os
 import re
 import shutil
@@ -73,6 +72,17 @@ def test_a_folder_with_something_in_it_is_left_alone(folder):
         classroom.make(folder)
 
 
+def test_the_command_says_what_comes_next_and_what_to_install(tmp_path, monkeypatch, capsys):
+    for installed in (None, "/somewhere/nbgrader"):
+        monkeypatch.setattr(shutil, "which", lambda name, found=installed: found)
+        folder = tmp_path / str(installed is None)
+        monkeypatch.setattr(sys, "argv", ["classroom", str(folder)])
+        classroom.main()
+        said = capsys.readouterr().out
+        assert "nbgrader generate_assignment 01_generated_content" in said
+        assert ("pip install nbgrader" in said) is (installed is None)
+
+
 def test_an_exercise_without_a_solution_is_an_error():
     lesson = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("check.one_step(one_step)")])
     with pytest.raises(ValueError, match="one_step: the lesson has no folded solution"):
@@ -97,18 +107,11 @@ def test_nbgrader_gives_full_marks_to_solutions_none_to_stubs_and_part_to_a_mixt
     """Lesson 04: nbgrader releases it, three students submit it, nbgrader grades it."""
     folder = tmp_path / "class"
     classroom.make(folder)
-    spec = tmp_path / "jupyter" / "kernels" / "python3"
-    spec.mkdir(parents=True)
-    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    (spec / "kernel.json").write_text(
-        json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"})
-    )
     # nbgrader calls other scripts of its environment
     path = f"{os.path.dirname(NBGRADER)}{os.pathsep}{os.environ['PATH']}"
     environment = {
         **os.environ,
         "PATH": path,
-        "JUPYTER_PATH": str(tmp_path / "jupyter"),
         "SDLEARN_HOME": str(tmp_path),
     }
 
@@ -129,9 +132,9 @@ def test_nbgrader_gives_full_marks_to_solutions_none_to_stubs_and_part_to_a_mixt
     solvable = [name for name in solutions if not name.endswith("-check")]
     students = {"ada": solvable, "ben": [], "cleo": solvable[:2]}
     for student, names in students.items():
-        folder = folder / "submitted" / student / LESSON
-        folder.mkdir(parents=True)
-        nbformat.write(filled(released, solutions, names), folder / f"{LESSON}.ipynb")
+        handed_in = folder / "submitted" / student / LESSON
+        handed_in.mkdir(parents=True)
+        nbformat.write(filled(released, solutions, names), handed_in / f"{LESSON}.ipynb")
     nbgrader("autograde", LESSON)
     nbgrader("export", "--to", "grades.csv")
     rows = [line.split(",") for line in (folder / "grades.csv").read_text().splitlines()]
@@ -139,3 +142,7 @@ def test_nbgrader_gives_full_marks_to_solutions_none_to_stubs_and_part_to_a_mixt
         row[rows[0].index("student_id")]: float(row[rows[0].index("score")]) for row in rows[1:]
     }
     assert scores == {"ada": 5.0, "ben": 0.0, "cleo": 2.0}
+    nbgrader("generate_feedback", LESSON)
+    for student, said in {"ada": "5.0 / 5.0", "ben": "0.0 / 5.0", "cleo": "2.0 / 5.0"}.items():
+        page = folder / "feedback" / student / LESSON / f"{LESSON}.html"
+        assert said in " ".join(page.read_text(encoding="utf-8").split()), student

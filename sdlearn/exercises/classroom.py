@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import argparse
 import ast
+import json
 import re
+import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,9 +25,33 @@ from sdlearn._support.paths import NOTEBOOKS
 
 CHECK = re.compile(r"^check\.(\w+)\(\1\)$", re.MULTILINE)
 FOLDED = r"<details><summary>\w+ solution of {name}</summary>\n(.*?)</details>\n?"
-CONFIG = """c = get_config()  # noqa: F821
+CONFIG = """import os
+from pathlib import Path
+
+c = get_config()  # noqa: F821
 c.CourseDirectory.course_id = "sdlearn"
 c.ExecutePreprocessor.timeout = 900
+# the lessons run with the course's Python, whichever Python nbgrader has
+paths = [str(Path("jupyter").resolve()), os.environ.get("JUPYTER_PATH")]
+os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, paths))
+"""
+KERNEL = Path("jupyter", "kernels", "python3", "kernel.json")
+"""In the course folder: the kernel that every lesson asks for."""
+MISSING = """
+nbgrader is not installed here. It wants other packages than the course, so give it an environment
+of its own, and put that on the PATH:
+
+    python3 -m venv nbgrader-venv && nbgrader-venv/bin/pip install nbgrader
+    export PATH="$PWD/nbgrader-venv/bin:$PATH"
+"""
+NEXT = """
+next, in {folder}:
+
+    nbgrader generate_assignment {lesson}   # the students' version, in release/
+    # what they hand in goes to submitted/NAME/{lesson}/{lesson}.ipynb
+    nbgrader autograde {lesson}
+    nbgrader export --to grades.csv
+    nbgrader generate_feedback {lesson}     # a page for each student, in feedback/
 """
 
 
@@ -47,6 +74,10 @@ def make(folder: Path, notebooks: Path = NOTEBOOKS) -> list[str]:
             nbformat.write(lesson, target)
             made.append(file.stem)
     (folder / "nbgrader_config.py").write_text(CONFIG)
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    kernel = {"argv": argv, "display_name": "sdlearn", "language": "python"}
+    (folder / KERNEL).parent.mkdir(parents=True)
+    (folder / KERNEL).write_text(json.dumps(kernel))
     return made
 
 
@@ -110,9 +141,9 @@ def main() -> None:
     except FileExistsError as error:
         parser.error(str(error))
     print(f"{len(made)} assignments in {folder}/source: {', '.join(made)}")
-    print(
-        f"next, where nbgrader is installed: cd {folder} && nbgrader generate_assignment {made[0]}"
-    )
+    if not shutil.which("nbgrader"):
+        print(MISSING.rstrip())
+    print(NEXT.rstrip().format(folder=folder, lesson=made[0]))
 
 
 if __name__ == "__main__":
