@@ -42,7 +42,7 @@ def bend(path: Sequence[Float[Tensor, "n *shape"]]) -> Float[Tensor, "n"]:
     """How far each of n paths, of equal steps in time, is from a straight line: 0 if it is one.
 
     The mean squared distance between the velocity and the straight one, start - end, as a part of
-    the straight one's squared length (after the straightness S of Liu et al. 2022, Eq. 3).
+    the straight one's squared length (after the straightness of Liu et al. 2022).
     """
     if len(path) < 2:
         raise ValueError(f"path: a start and at least one step, got {len(path)}")

@@ -23,6 +23,7 @@ from sdlearn.denoising import ddim_step, guided
 from sdlearn.evaluate import adapters as evaluation
 from sdlearn.evaluate.adapters import with_few_steps
 from sdlearn.evaluate.judge import load_judge
+from sdlearn.evaluate.samples import captions, generate, shares, unseen_scenes, verdicts
 from sdlearn.loading import load
 from sdlearn.noising import Schedule
 from sdlearn.picturebook import masks, scene_at
@@ -242,6 +243,18 @@ def test_every_row_of_the_table_is_measured(tiny, trained):
     rows = list(evaluation.compare_few_steps(tiny, few, load_judge(), 2))
     assert {len(row) for row in rows} == {len(evaluation.HEAD)}
     assert [row[3] for row in rows] == ["4", "8", "16", "24", "1", "2", "4", "8"]
+
+
+def test_the_shipped_lora_draws_in_two_calls_what_the_model_cannot(tiny):
+    judge, scenes = load_judge(), unseen_scenes(12, held_out=False)
+
+    def right(model, guidance, steps):
+        pixels = generate(model, captions(scenes), seed=0, size=256, steps=steps, guidance=guidance)
+        return shares(verdicts(judge, scenes, pixels))["whole"].right
+
+    assert right(with_few_steps(tiny), 1.0, 2) >= 9
+    assert right(tiny, 1.0, 2) <= 4
+    assert right(tiny, 3.0, 1) <= 4
 
 
 def test_a_folder_without_a_lora_is_named(tiny, tmp_path):

@@ -23,7 +23,7 @@ from sdlearn.train.loop import Batch, Recipe, fit
 from sdlearn.train.plans import suit
 from sdlearn.train.unet import paint
 
-RECIPE = Recipe(steps=4000, batch=16, learning_rate=1e-3, warmup=50, weight_decay=0.0)
+RECIPE = Recipe(steps=1500, batch=16, learning_rate=1e-3, warmup=50, weight_decay=0.0)
 PAGES = 6_000
 RANK = 32
 LAYERS = (

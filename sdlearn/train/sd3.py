@@ -72,8 +72,8 @@ def joint(states: torch.Tensor) -> torch.Tensor:
 class Flow(torch.nn.Module):
     """Mix a latent and noise on a straight line; predict the line's direction, noise - latent.
 
-    Lipman et al. 2022, Eq. 23 (with the noise at 1). How far along the line is drawn from the
-    logit-normal distribution (Esser et al. 2024, Eq. 19), which prefers the middle.
+    Lipman et al. 2022, Section 4.1 (with the noise at 1). How far along the line is drawn from the
+    logit-normal distribution (Esser et al. 2024, Section 3.1), which prefers the middle.
     """
 
     def __init__(self, transformer: SD3Transformer2DModel, no_caption: Batch):
