@@ -242,19 +242,17 @@ def test_every_row_of_the_table_is_measured(tiny, trained):
     few = with_few_steps(tiny, trained / "few-steps")
     rows = list(evaluation.compare_few_steps(tiny, few, load_judge(), 2))
     assert {len(row) for row in rows} == {len(evaluation.HEAD)}
-    assert [row[3] for row in rows] == ["4", "8", "16", "24", "1", "2", "4", "8"]
+    assert [row[3] for row in rows] == ["4", "8", "16", "24", *"1248", *"1248"]
 
 
-def test_the_shipped_lora_draws_in_two_calls_what_the_model_cannot(tiny):
+def test_the_shipped_lora_draws_in_one_call_what_the_model_cannot(tiny):
     judge, scenes = load_judge(), unseen_scenes(12, held_out=False)
 
-    def right(model, guidance, steps):
-        pixels = generate(model, captions(scenes), seed=0, size=256, steps=steps, guidance=guidance)
+    def right(model):
+        pixels = generate(model, captions(scenes), seed=0, size=256, steps=1, guidance=1.0)
         return shares(verdicts(judge, scenes, pixels))["whole"].right
 
-    assert right(with_few_steps(tiny), 1.0, 2) >= 9
-    assert right(tiny, 1.0, 2) <= 4
-    assert right(tiny, 3.0, 1) <= 4
+    assert right(with_few_steps(tiny)) >= right(tiny) + 3
 
 
 def test_a_folder_without_a_lora_is_named(tiny, tmp_path):

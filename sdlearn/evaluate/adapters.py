@@ -49,6 +49,7 @@ def compare_few_steps(
     """Yield a row of the table for each trial, as soon as it is measured."""
     scenes = unseen_scenes(count, held_out=False)
     trials = [("the model", model, steps, model.default_guidance) for steps in (2, 4, 8, 12)]
+    trials += [("the model without guidance", model, steps, 1.0) for steps in (1, 2, 4, 8)]
     trials += [("the model with the LoRA", few, steps, 1.0) for steps in (1, 2, 4, 8)]
     for name, drawing, steps, guidance in trials:
         pixels = generate(

@@ -255,7 +255,7 @@ WISHES = {
         "distillation",
         "a picture for every key needs one to four calls",
         {
-            "solver": "solvers need eight to fifteen steps, each with two calls for guidance",
+            "solver": "solvers need eight to fifteen steps, and twice as many calls with guidance",
             "flow matching": "straight lines in training do not make the paths straight",
             "more steps": "that is slower, not faster",
         },
