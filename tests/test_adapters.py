@@ -113,6 +113,22 @@ def test_a_student_that_knows_the_picture_has_no_loss(monkeypatch):
     assert objective(clean, 0 * spread, states)["loss"].item() < 2e-3
 
 
+def test_a_step_goes_down_by_the_stride_or_to_the_picture(monkeypatch):
+    objective, told = consistency(), []
+
+    def step(noisy, t, before, states):
+        told.append((t, before))
+        return noisy
+
+    monkeypatch.setattr(objective, "teachers_step", step)
+    torch.manual_seed(0)
+    for _ in range(20):
+        objective(*batch())
+    t, before = (torch.cat(times) for times in zip(*told, strict=True))
+    assert_close(before, torch.where(t < few_steps.STRIDE, -1, t - few_steps.STRIDE))
+    assert t.min() < few_steps.STRIDE < 900 < t.max() < 1000
+
+
 # --- control --------------------------------------------------------------------------------------
 
 

@@ -430,7 +430,13 @@ LIVE = ".jp-OutputArea-output:has(button:text('Go on'))"
 
 
 @pytest.mark.parametrize(
-    ("lesson", "count"), [("01_generated_content", 2), ("02_clip", 1), ("07_training", 3)]
+    ("lesson", "count"),
+    [
+        ("01_generated_content", 2),
+        ("02_clip", 1),
+        ("07_training", 3),
+        ("14_fewer_and_straighter", 2),
+    ],
 )
 def test_what_a_lesson_trains_live_is_seen(lab, page, tmp_path, lesson, count):
     opened(lab, page, f"{lesson}.ipynb")

@@ -87,7 +87,7 @@ def home(tmp_path_factory):
     shutil.copytree(TINY, folder / "tiny-sd")
     recipe = replace(sd3.RECIPE, steps=2, batch=2)
     monkeypatch = pytest.MonkeyPatch()
-    monkeypatch.setitem(sd3.DRAWS_BEST_WITH, "steps", 2)  # for the sample that is painted
+    monkeypatch.setattr(sibling, "STEPS", 2)  # for the sample that is painted
     sd3.train(folder / "tiny-sd", folder / "work", recipe=recipe, pages=16)
     monkeypatch.undo()
     return folder

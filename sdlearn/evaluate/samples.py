@@ -8,7 +8,7 @@ from math import sqrt
 
 import numpy as np
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import DiffusionPipeline, StableDiffusionPipeline
 from tqdm.auto import tqdm
 
 from sdlearn.compression import decode
@@ -68,7 +68,16 @@ def as_pipeline(model: Components) -> StableDiffusionPipeline:
 
 def generate_by_diffusers(model: Components, prompts: list[str], seed: int) -> torch.Tensor:
     """The same with diffusers' own pipeline at its defaults: only prompt and noise are set."""
-    pipeline = as_pipeline(model)
+    return draw_with(as_pipeline(model), prompts, seed)
+
+
+def draw_with(
+    pipeline: DiffusionPipeline, prompts: list[str], seed: int, **options
+) -> torch.Tensor:
+    """One picture for each prompt by a pipeline of diffusers: float32 [n, 3, h, w], on the CPU.
+
+    options: as the pipeline's call takes them.
+    """
     pixels = []
     for first in tqdm(
         range(0, len(prompts), AT_ONCE),
@@ -76,7 +85,8 @@ def generate_by_diffusers(model: Components, prompts: list[str], seed: int) -> t
         delay=60,
     ):
         noise = torch.Generator().manual_seed(seed + first)
-        made = pipeline(prompts[first : first + AT_ONCE], generator=noise, output_type="pt").images
+        some = prompts[first : first + AT_ONCE]
+        made = pipeline(some, generator=noise, output_type="pt", **options).images
         pixels.append(made.float().cpu() * 2 - 1)
     return torch.cat(pixels)
 

@@ -10,8 +10,8 @@ from diffusers import StableDiffusion3Pipeline
 
 from sdlearn.evaluate.judge import Judge
 from sdlearn.evaluate.samples import (
-    AT_ONCE,
     captions,
+    draw_with,
     generate,
     shares,
     unseen_scenes,
@@ -46,25 +46,19 @@ def load_sibling(folder: Path) -> StableDiffusion3Pipeline:
 
 
 def generate_by_sibling(
-    pipeline: StableDiffusion3Pipeline, prompts: list[str], seed: int, **options
+    pipeline: StableDiffusion3Pipeline, prompts: list[str], seed: int
 ) -> torch.Tensor:
-    """One picture for each prompt: float32 [n, 3, 256, 256] on the CPU, in [-1, 1].
-
-    options: as the pipeline's call takes them, beside the size.
-    """
-    pixels = []
-    for first in range(0, len(prompts), AT_ONCE):
-        made = pipeline(
-            prompts[first : first + AT_ONCE],
-            height=SIZE,
-            width=SIZE,
-            max_sequence_length=77,
-            generator=torch.Generator().manual_seed(seed + first),
-            output_type="pt",
-            **options,
-        ).images
-        pixels.append(made.float().cpu() * 2 - 1)
-    return torch.cat(pixels)
+    """One picture for each prompt: float32 [n, 3, 256, 256] on the CPU, in [-1, 1]."""
+    return draw_with(
+        pipeline,
+        prompts,
+        seed,
+        height=SIZE,
+        width=SIZE,
+        num_inference_steps=STEPS,
+        guidance_scale=GUIDANCE,
+        max_sequence_length=77,
+    )
 
 
 def compare_sibling(
@@ -73,7 +67,6 @@ def compare_sibling(
     """Yield a row for each of the two, as soon as it is measured."""
     scenes = unseen_scenes(count, held_out=False)
     lines = captions(scenes)
-    settings = {"num_inference_steps": STEPS, "guidance_scale": GUIDANCE}
     trials = {
         "the small model": (
             (model.default_steps, model.default_guidance),
@@ -81,7 +74,7 @@ def compare_sibling(
         ),
         "its sibling": (
             (STEPS, GUIDANCE),
-            lambda: generate_by_sibling(pipeline, lines, seed=0, **settings),
+            lambda: generate_by_sibling(pipeline, lines, seed=0),
         ),
     }
     for name, ((steps, guidance), draw) in trials.items():

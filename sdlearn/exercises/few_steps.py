@@ -289,10 +289,10 @@ WISHES = {
     ),
     "poster": Wish(
         "more steps",
-        "when time does not matter, more steps follow the path more closely",
+        "with time to spare, the undistilled model in its usual steps gets most right",
         {
             "distillation": "the distilled model is faster, but gets less of the prompt right",
-            "solver": "it is chosen already, and she has all the time in the world",
+            "solver": "it would save time, and she has enough of it",
             "flow matching": "training a new model for one poster?",
         },
     ),

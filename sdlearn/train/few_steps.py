@@ -35,8 +35,8 @@ LAYERS = (
 STRIDE = 100
 """How many timesteps the teacher's step goes down.
 
-With guidance, this teacher draws as well in ten steps as in twenty. And what the student has
-learned near the picture has to be passed on only ten times, until it reaches pure noise.
+What the student learns near the picture is passed on step by step until it reaches pure noise, here
+in ten steps. Longer steps need fewer, but follow the path less closely.
 """
 GUIDANCE = 5.0
 HUBER = 1e-3

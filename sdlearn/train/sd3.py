@@ -14,7 +14,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 from accelerate import PartialState
 from diffusers import (
@@ -26,9 +25,10 @@ from PIL import Image
 from tqdm.auto import tqdm
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
-from sdlearn.images import contact_sheet
+from sdlearn.evaluate.sibling import generate_by_sibling
+from sdlearn.images import contact_sheet, to_pictures
 from sdlearn.picturebook.pages import TEST, scene_at
-from sdlearn.train.adapters import SIZE, Frozen
+from sdlearn.train.adapters import Frozen
 from sdlearn.train.data import captions
 from sdlearn.train.loop import Batch, Moment, Recipe, fit
 from sdlearn.train.shipping import save_half
@@ -39,7 +39,6 @@ RECIPE = Recipe(steps=12_000, batch=256, learning_rate=5e-4, warmup=500, ema_dec
 """For one GPU. It has not been run: whoever runs it should look at the samples and adjust it."""
 PAGES = 48_000
 LAYERS, HEADS, HEAD_WIDTH = 6, 6, 32
-DRAWS_BEST_WITH = {"steps": 28, "guidance": 3.0}
 
 
 def make(text_width: int, side: int) -> SD3Transformer2DModel:
@@ -153,17 +152,8 @@ def paint(objective: Flow, file: Path, pipeline: StableDiffusion3Pipeline) -> No
     """Eight unseen prompts, drawn with the transformer in its current state."""
     pipeline.transformer = objective.transformer
     prompts = [scene_at(page, TEST).caption for page in range(8)]
-    drawn = pipeline(
-        prompts,
-        height=SIZE,
-        width=SIZE,
-        num_inference_steps=DRAWS_BEST_WITH["steps"],
-        guidance_scale=DRAWS_BEST_WITH["guidance"],
-        max_sequence_length=77,
-        generator=torch.Generator().manual_seed(0),
-        output_type="np",
-    ).images
-    Image.fromarray(contact_sheet((drawn * 255).round().astype(np.uint8), 4)).save(file)
+    drawn = generate_by_sibling(pipeline, prompts, seed=0)
+    Image.fromarray(contact_sheet(to_pictures(drawn), 4)).save(file)
 
 
 def train(out: Path, work: Path, recipe: Recipe = RECIPE, pages: int = PAGES) -> None:
