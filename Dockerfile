@@ -1,15 +1,18 @@
 # The course in a container:
 #
 #     docker build --tag sdlearn .
-#     docker run --rm --publish 8888:8888 --volume sdlearn:/home/learner/sdlearn/my-lessons sdlearn
+#     docker run --rm --publish 8888:8888 --volume sdlearn:/srv/sdlearn/my-lessons sdlearn
 #
 # Then open the address with 127.0.0.1 that JupyterLab prints. Your lessons stay in the volume.
 FROM python:3.13-slim
 
 RUN useradd --create-home learner \
-    && install --directory --owner learner /home/learner/sdlearn /home/learner/sdlearn/my-lessons
+    && install --directory --owner learner /srv/sdlearn /srv/sdlearn/my-lessons
 USER learner
-WORKDIR /home/learner/sdlearn
+WORKDIR /srv/sdlearn
+
+# what you solved is kept beside your lessons
+ENV SDLEARN_HOME=/srv/sdlearn/my-lessons/.progress
 
 # PyTorch's packages without CUDA: a tenth of the size
 ENV PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu \

@@ -39,7 +39,7 @@ def test_a_drawing_is_the_pipelines_picture(painter, random_model):
     expected = text_to_image(random_model, PROMPT, steps=4, guidance=5.0, seed=3)
     assert np.array_equal(painter.picture, expected)
     assert painter.image.value == to_jpeg(expected)
-    assert painter.progress.value == painter.progress.max
+    assert painter.progress.done == painter.progress.total
     assert painter.stop_button.disabled
 
 
@@ -117,7 +117,7 @@ def test_clicking_draw_draws_and_stop_stops(painter, monkeypatch):
     go.set()
     painter.wait(20)
     assert not painter.running
-    assert painter.progress.value == 1
+    assert painter.progress.done == 1
     assert painter.picture is None
     assert painter.said.value == "Stopped: this picture is not finished."
     assert painter.stop_button.disabled
@@ -191,7 +191,7 @@ def test_no_address_in_repr_and_a_static_picture_beside_the_widget(painter):
 def test_widgets_draw_by_the_models_own_steps_and_guidance_unless_told_otherwise(random_model):
     own = replace(random_model, default_steps=3, default_guidance=2.0)
     for made in (Painter(own, PROMPT), AttentionExplorer(own, PROMPT)):
-        assert made.steps == made.progress.max == 3
+        assert made.steps == made.progress.total == 3
     assert Painter(own, PROMPT).guidance.value == 2
     assert AttentionExplorer(own, PROMPT).guidance == 2
     told = Painter(own, PROMPT, steps=7, guidance=4)
@@ -416,7 +416,7 @@ def counted(count, gate=None):
 def test_live_work_shows_its_latest_and_ends():
     live = Live(counted(5), 5)
     live.wait(10)
-    assert (live.shown.done, live.progress.value, live.finished, live.error) == (5, 5, True, None)
+    assert (live.shown.done, live.progress.done, live.finished, live.error) == (5, 5, True, None)
     assert live.said.value == "5 of 5: &lt;step&gt; 5"
     assert live.image.value == to_jpeg(live.shown.picture)
     assert live.stop_button.disabled
@@ -431,7 +431,7 @@ def test_live_work_moves_its_bar_at_every_step_and_keeps_the_latest_picture(monk
         for done in range(1, 5):
             now[0] += 50
             yield Shown(done, "", Image.new("RGB", (9, 9), "red") if done == 2 else None)
-            said.append((live.progress.value, live.said.value, bytes(live.image.value)))
+            said.append((live.progress.done, live.said.value, bytes(live.image.value)))
 
     live = Live(steps(), 4, start=False)
     empty = bytes(live.image.value)
@@ -456,7 +456,7 @@ def test_the_time_left_counts_from_where_one_went_on(monkeypatch):
     live.stop()
     gate.set()
     live.wait(10)
-    assert live.progress.value == 1
+    assert live.progress.done == 1
     now[0], said = 1000.0, []
     live.said.observe(lambda change: said.append(change["new"]), names="value")
     live._steps = (step for step in list(live._steps) if not now.__setitem__(0, now[0] + 10))

@@ -1,8 +1,10 @@
-"""`%load_ext sdlearn`: show a notebook's figures and pictures as JPEG, to keep its file small."""
+"""`%load_ext sdlearn`: pictures as JPEG, to keep the file small, and a bar in slow cells."""
 
 from __future__ import annotations
 
 from PIL import Image
+
+from sdlearn._support.waiting import watch
 
 AS_JPEG = ("RGB", "L", "CMYK", "1")
 
@@ -18,3 +20,4 @@ def load_ipython_extension(shell) -> None:
     png.for_type(
         Image.Image, lambda picture: None if picture.mode in AS_JPEG else picture._repr_png_()
     )
+    watch(shell)

@@ -192,7 +192,7 @@ class AttentionExplorer(PromptBox):
             self.picker.show(self.watched[self.step].picture)
 
     def _grow(self, step: Watched) -> None:
-        self.progress.max, self.progress.value = step.count, step.index + 1
+        self.progress.move(step.index + 1, step.count)
         self.picker.show(step.picture)
 
     def _take(self, watched: list[Watched]) -> None:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
+from sdlearn._support.waiting import waiting
 from sdlearn.widgets.static import PictureBox
 from sdlearn.widgets.stop_button import StopButton
 
@@ -98,6 +99,7 @@ class DrawingBox(PictureBox):
             Stopped: the wait was interrupted, by Stop or from the kernel; so was the drawing.
         """
         self.stop_button.waiting = True
+        waiting.has_own_bar()
         try:
             self._work.wait(timeout)
         except KeyboardInterrupt:

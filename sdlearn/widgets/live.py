@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from sdlearn._support.arguments import whole_number
 from sdlearn._support.checked import checked
 from sdlearn.images import figure_to_picture, to_jpeg
+from sdlearn.widgets.bar import Bar
 from sdlearn.widgets.latest import DrawingBox, Latest
 from sdlearn.widgets.stop_button import StopButton
 
@@ -56,7 +57,7 @@ class Live(DrawingBox):
         self.error: Exception | None = None
         self.finished = False
         self._began = (0.0, 0)
-        self.progress = ipywidgets.IntProgress(0, 0, total, layout=ipywidgets.Layout(width="512px"))
+        self.progress = Bar("Steps done", total)
         self.go_button = ipywidgets.Button(description="Go on", icon="play", disabled=True)
         self.stop_button = StopButton(self.stop)
         self.said = ipywidgets.HTML()
@@ -72,7 +73,7 @@ class Live(DrawingBox):
         if self.running or self.finished:
             return
         before, Live._latest = Live._latest, self
-        self._began = time.monotonic(), self.progress.value
+        self._began = time.monotonic(), self.progress.done
         self._say("starting …")
         self._work.start(self._go_on_after(before))
 
@@ -95,7 +96,7 @@ class Live(DrawingBox):
 
     def _show(self, shown: Shown) -> None:
         self.shown = shown
-        self.progress.value = shown.done
+        self.progress.move(shown.done)
         self._say(html.escape(self._how_far(shown)))
         picture = shown.picture
         if isinstance(picture, Figure):
@@ -107,13 +108,13 @@ class Live(DrawingBox):
         """The line under the bar, such as "37 of 600, about 40 s left: loss 0.12"."""
         then, before = self._began
         pace = (time.monotonic() - then) / max(shown.done - before, 1)
-        left = time_left(pace * (self.progress.max - shown.done))
-        return f"{shown.done} of {self.progress.max}{left}" + (
+        left = time_left(pace * (self.progress.total - shown.done))
+        return f"{shown.done} of {self.progress.total}{left}" + (
             f": {shown.text}" if shown.text else ""
         )
 
     def __repr__(self) -> str:
-        return f"Live({self.progress.value} of {self.progress.max})"
+        return f"Live({self.progress.done} of {self.progress.total})"
 
 
 def time_left(seconds: float) -> str:

@@ -99,12 +99,12 @@ class Painter(PromptBox):
             yield partial(self._show, step, picture, last)
 
     def _show_sketch(self, sketch: Image.Image) -> None:
-        self.progress.value = 0
+        self.progress.move(0)
         self.image.value = to_jpeg(sketch)
         self._say(f"{self._about} A sketch; the picture follows when you pause.".strip())
 
     def _show(self, step: Step, picture: Image.Image | None, last: bool) -> None:
-        self.progress.max, self.progress.value = step.count, step.index + 1
+        self.progress.move(step.index + 1, step.count)
         if picture:
             self.image.value = to_jpeg(picture)
         if last:

@@ -99,7 +99,7 @@ class Placer(PromptBox):
                 yield partial(self._show, step, picture)
 
     def _show(self, step: Step, picture: Image.Image | None) -> None:
-        self.progress.max, self.progress.value = step.count, step.index + 1
+        self.progress.move(step.index + 1, step.count)
         if picture:
             self.picture, self._finished = picture, True
             self.image.value = to_jpeg(picture)

@@ -10,6 +10,7 @@ from transformers import CLIPTokenizer
 from sdlearn._support.arguments import whole_number
 from sdlearn.loading import Components
 from sdlearn.text import cut_off, split_words
+from sdlearn.widgets.bar import Bar
 from sdlearn.widgets.latest import DrawingBox, Latest
 from sdlearn.widgets.stop_button import StopButton
 
@@ -40,9 +41,7 @@ class PromptBox(DrawingBox):
         )
         self.draw_button.on_click(lambda _: self.draw())
         self.stop_button = StopButton(self.stop)
-        self.progress = ipywidgets.IntProgress(
-            0, 0, self.steps, layout={"width": width, "max_width": "100%"}
-        )
+        self.progress = Bar("Steps of the drawing", self.steps, width)
         self.said = ipywidgets.HTML()
 
     @property
