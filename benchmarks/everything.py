@@ -23,6 +23,7 @@ COMMANDS = (
     "recording --sd15 --repeat 5",
     "training",
     "memory",
+    "hub",
     "two_kernels",
     "widgets",
     "lessons",

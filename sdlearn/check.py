@@ -2,6 +2,7 @@
 
 A check never raises. It says "not attempted yet", or which mistake was made, or where the answer
 first goes wrong. If the answer is right, it says so and shows the learner's function at work.
+`check.use(one_step)` is the learner's function for the cells below, once it is right.
 `check.progress()` shows how many exercises are solved, and `check.reset()` forgets them.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sdlearn.exercises import exercises, unknown
+from sdlearn.exercises.engine import Exercise
 from sdlearn.exercises.grade import Grade
 from sdlearn.exercises.progress import Progress, forget, read, write
 
@@ -35,6 +37,23 @@ def reset() -> Progress:
     """Forget which exercises were solved, and what was guessed."""
     forget()
     return progress()
+
+
+def use(answer: Callable) -> Callable:
+    """The learner's function if it is right, or else the course's own, and a line that says which.
+
+    A lesson goes on with it, so it uses what the learner wrote, and also runs without.
+
+    Raises:
+        AttributeError: no exercise that asks for a function has its name.
+    """
+    name = getattr(answer, "__name__", repr(answer))
+    asked = {name: each for name, each in exercises().items() if isinstance(each, Exercise)}
+    if name not in asked:
+        raise unknown("exercise", name, asked)
+    right = asked[name].grade(answer).passed
+    print(f"{name}: {'yours' if right else 'the course’s own, until yours is right'}")
+    return answer if right else asked[name].right
 
 
 def __getattr__(name: str) -> Callable[[object], Grade]:

@@ -746,3 +746,96 @@ def painted_on(canvas) -> int:
         """canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data
             .filter((value, index) => index % 4 === 3 && value > 0).length"""
     )
+
+
+WIDGETS = """%load_ext sdlearn
+import time
+import numpy as np
+import sdlearn
+from sdlearn import plots
+from sdlearn.control import load_control
+from sdlearn.widgets.guess import Guess
+
+model = sdlearn.load("tiny")
+page = sdlearn.draw(sdlearn.random_scene(3), 256)
+prompt = "a red house in the snow"
+#%%
+plots.pipeline(model)
+#%%
+sdlearn.Painter(model, prompt, page)
+#%%
+sdlearn.Placer(model, load_control(model), prompt, size=256, steps=2)
+#%%
+explorer = sdlearn.AttentionExplorer(model, prompt, steps=2)
+explorer.draw()
+explorer.wait()
+explorer
+#%%
+sdlearn.NoiseMixer(page, t=300)
+#%%
+sdlearn.RoundTrip(model, page)
+#%%
+sdlearn.Canvas(page)
+#%%
+sdlearn.Scrubber([page, page.rotate(90)], ["0", "1"])
+#%%
+from sdlearn.plane import shapes
+sdlearn.Walker(list(shapes(50).values())[0], lambda point: [point, point / 2])
+#%%
+live = sdlearn.Live(iter([sdlearn.Shown(1, "one", page), sdlearn.Shown(2, "two", page)]), 2)
+live.wait()
+live
+#%%
+Guess("Which one?", {"This": "Yes.", "That": "No."}, page)
+#%%
+time.sleep(4)"""
+
+UNNAMED = re.compile(
+    r"^ *- (button|slider|textbox|spinbutton|progressbar|img|image|combobox|checkbox|application)"
+    r"(?! \")",
+    re.MULTILINE,
+)
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+def test_every_widget_fits_is_named_and_does_not_glare(theme, page, tmp_path):
+    notebook = nbformat.v4.new_notebook(metadata=own_lessons.METADATA)
+    sources = WIDGETS.split("\n#%%\n")
+    notebook.cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    nbformat.write(notebook, tmp_path / "widgets.ipynb")
+    home = tmp_path / "home"
+    chosen = home / "settings" / "@jupyterlab" / "apputils-extension"
+    chosen.mkdir(parents=True)
+    (chosen / "themes.jupyterlab-settings").write_text(f'{{"theme": "{theme}"}}')
+    command = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={tmp_path}"]
+    dark = "Dark" in theme
+    with served(command, start.environment(), home) as address:
+        page.goto(address("/lab/tree/widgets.ipynb"))
+        page.wait_for_selector("text=/ \\| Idle/")
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        waiting = page.get_by_label("This cell is running")
+        playwright.expect(waiting.last).to_be_visible()
+        page.wait_for_selector(f"text='[{len(sources)}]:'", timeout=120_000)
+        playwright.expect(waiting).to_have_count(0)
+        outputs = page.locator(".jp-OutputArea-output")
+        unnamed = {}
+        page.mouse.move(0, 0)
+        for width in (1280, 1024, 768):
+            page.set_viewport_size({"width": width, "height": 1000})
+            page.wait_for_timeout(500)
+            for number, output in enumerate(outputs.all()):
+                if not output.bounding_box():
+                    continue
+                output.scroll_into_view_if_needed()
+                wide = output.evaluate("e => [e.scrollWidth, e.clientWidth]")
+                assert wide[0] <= wide[1] + 1, (number, width, wide, output.inner_text()[:80])
+                if output.locator(".jupyter-widgets, .lm-Widget canvas").count():
+                    names = output.aria_snapshot()
+                    unnamed[number] = UNNAMED.findall(names)
+                screenshot(page, f"widgets-{theme[11:]}-{width}-{number:02}", tmp_path)
+                for image in output.locator("img").all():
+                    dimmed = image.evaluate("e => getComputedStyle(e).filter")
+                    assert (dimmed == "none") is not dark, dimmed
+        page.close()  # before the server goes
+    assert not any(unnamed.values()), unnamed

@@ -269,3 +269,20 @@ def test_a_check_does_not_raise_for_an_answer_that_fails_the_second_time():
         return torch.rand_like(before)
 
     assert check.exercises()["one_step"].grade(answer).passed is False
+
+
+def test_a_lesson_goes_on_with_what_the_learner_wrote_once_it_is_right(capsys, home):
+    stub, solution = stub_of("discs"), solution_of("discs")
+    places = [(0.5, 0.5, 0.3)]
+    ours = check.use(stub)
+    assert "until yours is right" in capsys.readouterr().out
+    assert (ours(places, 8) == solution(places, 8)).all()
+    assert check.use(solution) is solution
+    assert capsys.readouterr().out == "discs: yours\n"
+    assert not home.exists()  # only a check counts
+
+
+@pytest.mark.parametrize("function", [len, "discs", exercises()["own_failure"].attempt])
+def test_only_an_exercise_that_asks_for_a_function_can_be_used(function):
+    with pytest.raises(AttributeError, match="there is no exercise"):
+        check.use(function)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import re
 
 import pytest
@@ -12,6 +13,7 @@ import start
 from sdlearn._support.paths import NOTEBOOKS, ROOT
 
 DEPLOY = ROOT / "deploy"
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="JupyterHub does not run on Windows")
 
 
 @pytest.fixture

@@ -41,8 +41,8 @@ def visible(guess: Guess) -> bool:
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
-        (RED, ipywidgets.Image),
-        (Figure(), ipywidgets.Image),
+        (RED, ipywidgets.HTML),
+        (Figure(), ipywidgets.HTML),
         ("0.8 <dB>", ipywidgets.HTML),
         (3.5, ipywidgets.HTML),
         (ipywidgets.IntSlider(), ipywidgets.IntSlider),

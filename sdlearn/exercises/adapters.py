@@ -306,7 +306,7 @@ WISHES = {
             "pictures are few for so many numbers",
         },
     ),
-    "evening": Wish(
+    "film": Wish(
         "LoRA",
         "strengths are set while drawing, and adapters that are switched off change nothing",
         {

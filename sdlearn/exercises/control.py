@@ -273,7 +273,7 @@ WISHES = {
             "prompt": "with another prompt, even the same seed changes the whole picture",
         },
     ),
-    "evening": Wish(
+    "drawing": Wish(
         "image to image",
         "there is a picture whose colours and arrangement should stay, roughly",
         {

@@ -1,5 +1,6 @@
 """Pictures of values: functions that return matplotlib Figures, without pyplot's hidden state."""
 
+from sdlearn.plots.adapters import control_net, low_rank
 from sdlearn.plots.curves import lines, rung, schedules, similarity, table
 from sdlearn.plots.diagrams import mixture, tokens
 from sdlearn.plots.history import scoreboard, timeline
@@ -12,6 +13,7 @@ from sdlearn.plots.pictures import (
     heat_over,
     latent_channels,
     on_a_map,
+    outlined,
     overlay,
     strip,
     to_scale,
@@ -27,16 +29,19 @@ __all__ = [
     "SEQUENTIAL",
     "beside_bars",
     "blocks_of",
+    "control_net",
     "denoising",
     "grid",
     "heat_over",
     "ladder_marks",
     "latent_channels",
     "lines",
+    "low_rank",
     "mixture",
     "new_figure",
     "on_a_map",
     "one_path",
+    "outlined",
     "overlay",
     "paths",
     "pipeline",

@@ -1,4 +1,4 @@
-"""Pictures side by side and in rows, latents, and maps stretched over pictures."""
+"""Pictures side by side and in rows, latents, and maps and masks over pictures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jaxtyping import Float
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
-from PIL import Image
+from PIL import Image, ImageChops, ImageFilter
 from torch import Tensor
 
 from sdlearn._support.arguments import number, whole_number
@@ -248,6 +248,17 @@ def heat_over(picture: Image.Image, heat: Float[Tensor, "h w"]) -> Image.Image:
     light = np.asarray(picture.convert("L"), dtype=np.float32)[..., None] / 255
     grey = DARKEST + light * (BRIGHTEST - DARKEST)
     return Image.fromarray(np.uint8(share * colours + (1 - share) * grey))
+
+
+@checked
+def outlined(picture: Image.Image, mask: Image.Image) -> Image.Image:
+    """A picture with the outline of what is white in a mask, in white beside black."""
+    white = mask.convert("L").resize(picture.size).point(lambda value: 255 * (value > 127))
+    wide, narrow = (white.filter(ImageFilter.MaxFilter(size)) for size in (5, 3))
+    shown = picture.convert("RGB")
+    shown.paste("black", mask=ImageChops.subtract(wide, narrow))
+    shown.paste("white", mask=ImageChops.subtract(narrow, white))
+    return shown
 
 
 @checked

@@ -86,6 +86,8 @@ class AttentionExplorer(PromptBox):
     set the first four with the controls of the same names.
     """
 
+    shows = "the attention map over the drawing of the prompt"
+
     def __init__(
         self,
         model: Components,

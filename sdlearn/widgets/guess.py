@@ -93,7 +93,10 @@ def shown(answer: object) -> ipywidgets.Widget:
     picture = _jpeg(answer)
     if picture is None:
         return ipywidgets.HTML(_text(answer))
-    return ipywidgets.Image(value=picture, format="jpeg", layout={"object_fit": "contain"})
+    return ipywidgets.HTML(
+        f'<img alt="the result" style="max-width: 100%" src="data:image/jpeg;base64,'
+        f'{base64.b64encode(picture).decode()}">'
+    )
 
 
 def still(answer: object) -> str:

@@ -47,6 +47,8 @@ class Live(DrawingBox):
     has ended or was stopped.
     """
 
+    shows = "the latest picture of the work"
+
     _latest: ClassVar[Live | None] = None
 
     def __init__(self, work: Iterator[Shown], total: int, start: bool = True):

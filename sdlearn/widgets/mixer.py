@@ -38,6 +38,8 @@ class NoiseMixer(PictureBox):
     the picture that is shown. It starts at the step `t`.
     """
 
+    shows = "the picture with noise"
+
     def __init__(self, picture: Image.Image | np.ndarray, seed: int = 0, t: int = 0):
         whole_number("t", t, 0, 999)
         self._lock = threading.Lock()

@@ -36,6 +36,8 @@ class Painter(PromptBox):
             default, if the model is small or on a GPU. Otherwise Enter draws.
     """
 
+    shows = "what is drawn from the prompt"
+
     def __init__(
         self,
         model: Components,

@@ -39,6 +39,8 @@ class Placer(PromptBox):
         scale: how much of what the ControlNet finds is added.
     """
 
+    shows = "what is drawn from the prompt at the places of the mask"
+
     def __init__(
         self,
         model: Components,

@@ -54,6 +54,7 @@ class PromptBox(DrawingBox):
 
     def _say_about(self, prompt: str) -> None:
         self._about = about(self.model.tokenizer, prompt)
+        self.names.picture = f"{self.shows}: {prompt}"
         self._say(self._about)
 
     def _busy(self, busy: bool) -> None:

@@ -42,6 +42,8 @@ class RoundTrip(PictureBox):
     You can read `picture` and `psnr`.
     """
 
+    shows = "a picture, what comes back from the autoencoder, and the difference"
+
     def __init__(self, model: Components, picture: Image.Image | np.ndarray):
         self.model = model
         self._lock = threading.Lock()

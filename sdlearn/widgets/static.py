@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
+from typing import ClassVar
 
 import ipywidgets
+
+from sdlearn.widgets.names import Names
 
 
 def with_picture(
@@ -25,10 +29,19 @@ def with_picture(
 
 
 class PictureBox(ipywidgets.VBox):
-    """Controls around a picture, `image`, and a line of text, `said`."""
+    """Controls around a picture, `image`, and a line of text, `said`.
+
+    `shows` is what a screen reader says of the picture.
+    """
 
     image: ipywidgets.Image
     said: ipywidgets.HTML
+    shows: ClassVar[str]
+
+    def __init__(self, parts: Sequence[ipywidgets.Widget]):
+        self.names = Names(picture=self.shows)
+        super().__init__([*parts, self.names])
+        self.add_class("sdlearn-named")
 
     def _say(self, text: str) -> None:
         self.said.value = text

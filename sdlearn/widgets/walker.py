@@ -33,6 +33,8 @@ class Walker(PictureBox):
         start: where the first point is dropped.
     """
 
+    shows = "the way of the point"
+
     def __init__(
         self,
         points: Float[Tensor, "n 2"],

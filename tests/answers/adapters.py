@@ -46,7 +46,7 @@ TOOLS = {
     "snow": "prompt",
     "mimo": "inversion",
     "crest": "LoRA",
-    "evening": "LoRA",
+    "film": "LoRA",
     "xrays": "all weights",
 }
 
@@ -204,8 +204,8 @@ WRONG = {
         (choosing(mimo="LoRA"), "thousands of times as many numbers"),
         (choosing(crest="inversion"), "only finds what the U-Net can draw already"),
         (choosing(crest="all weights"), "as large as the model"),
-        (choosing(evening="inversion"), "something with a strength"),
-        (choosing(evening="all weights"), "no dial to turn back"),
+        (choosing(film="inversion"), "something with a strength"),
+        (choosing(film="all weights"), "no dial to turn back"),
         (choosing(xrays="LoRA"), "here everything changes"),
         (choosing(snow="LoRA"), "is there something simpler, or stronger? (4 of 5 are right)"),
     ),

@@ -76,7 +76,7 @@ TOOLS = {
     "snow": "prompt",
     "poster": "control",
     "repair": "inpainting",
-    "evening": "image to image",
+    "drawing": "image to image",
     "redder": "attention",
     "three": "control",
 }
@@ -203,7 +203,7 @@ WRONG = {
         (choosing(poster="image to image"), "keeps its colours"),
         (choosing(repair="control"), "everything else anew"),
         (choosing(repair="image to image"), "redraws the whole picture"),
-        (choosing(evening="control"), "no colours"),
+        (choosing(drawing="control"), "no colours"),
         (choosing(redder="inpainting"), "only redder"),
         (choosing(three="prompt"), "counts badly"),
         (choosing(snow=None), "no tool yet for snow"),

@@ -1,0 +1,133 @@
+"""Diagrams of what is added to a finished network: a ControlNet, and a LoRA."""
+
+from __future__ import annotations
+
+from diffusers import UNet2DConditionModel
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangle
+
+from sdlearn._support.arguments import whole_number
+from sdlearn._support.checked import checked
+from sdlearn._support.wrapping import unwrapped
+from sdlearn.plots.look import AMBER, ARROW, BLUE, GREEN, GREY, INK, PAPER, new_figure
+
+BESIDE, APART = 11.5, 15.5
+"""The width of a box of the ControlNet's diagram, and from one box to the next."""
+UNET, COPY = 4.5, 38.0
+"""How high the U-Net's boxes begin, and those of the copy."""
+TALL = 8.0
+
+
+@checked
+def control_net(unet: UNet2DConditionModel) -> Figure:
+    """A ControlNet beside this U-Net: below, the frozen U-Net; above, the copy of its encoder.
+
+    The copy is drawn from right to left, each block above the place where its outputs are added.
+    """
+    widths = unwrapped(unet).config.block_out_channels
+    blocks = len(widths)
+    right = APART * (2 * blocks + 2) + BESIDE
+    figure = new_figure(9 * 47 / right, layout=None)
+    axes = figure.add_axes((0.01, 0, 0.98, 1))
+    axes.set(xlim=(0, right), ylim=(0, 47), aspect="equal")
+    axes.axis("off")
+    named = [f"block {n + 1}" for n in range(blocks)]
+    below = ["noisy\nlatents", *named, "middle", *(f"up {n + 1}" for n in range(blocks)), "noise"]
+    for column, name in enumerate(below):
+        outside = column in (0, len(below) - 1)
+        _box(axes, column, UNET, name, GREY[0] if outside else BLUE[0])
+        if column:
+            before = APART * (column - 1) + BESIDE
+            _arrow(axes, (before, UNET + TALL / 2), (APART * column, UNET + TALL / 2))
+    middle, last = blocks + 1, 2 * blocks + 1
+    for n, name in enumerate(["middle", *named[::-1]]):
+        column = middle + n
+        _box(axes, column, COPY, name, AMBER[0])
+        if column < last:
+            start = APART * (column + 1)
+            _arrow(axes, (start, COPY + TALL / 2), (APART * column + BESIDE, COPY + TALL / 2))
+    _box(axes, last + 1, COPY, "latents\n+ mask", GREY[0])
+    _arrow(axes, (APART * (last + 1), COPY + TALL / 2), (APART * last + BESIDE, COPY + TALL / 2))
+    for n in range(blocks + 1):
+        x, y = APART * (middle + n) + BESIDE / 2, 16.0 + 12 * n / blocks
+        zero = (x - 1.6, COPY - 4.4)
+        axes.add_patch(Rectangle(zero, 3.2, 3.2, fc=AMBER[1], ec="none", zorder=3))
+        axes.text(x, COPY - 2.9, "0", ha="center", va="center", fontsize=9, color=PAPER, zorder=4)
+        if n:  # the skip of this U-Net block: up, across, and down into the decoder
+            from_x = APART * (middle - n) + BESIDE / 2
+            axes.plot([from_x, from_x, x], [UNET + TALL, y, y], color=ARROW, lw=1.3, zorder=0)
+            _arrow(axes, (x, y), (x, UNET + TALL))
+            added = (x, y)
+        else:  # the middle's output, on its way to the decoder
+            added = (APART * middle + (APART + BESIDE) / 2, UNET + TALL / 2)
+            axes.plot([x, added[0], added[0]], [y, y, added[1]], color=AMBER[1], lw=1.6, zorder=1)
+        axes.plot([x, x], [COPY, y], color=AMBER[1], lw=1.6, zorder=1)
+        axes.add_patch(Circle(added, 1.35, fc=PAPER, ec=INK, lw=1.2, zorder=3))
+        axes.text(*added, "+", ha="center", va="center", fontsize=10, color=INK, zorder=4)
+    said = {"fontsize": 10, "color": INK, "va": "center"}
+    axes.text(0, COPY + 5.5, "The ControlNet: a copy of the encoder, trained", **said)
+    axes.text(0, COPY + 1.5, "(0: a zero convolution)", **said)
+    axes.text(0, 1.4, "The U-Net: frozen (lines from block to +: its skips)", **said)
+    return figure
+
+
+def _box(axes: Axes, column: int, y: float, name: str, colour: str) -> None:
+    x = APART * column
+    shape = "round,pad=0,rounding_size=1.4"
+    axes.add_patch(FancyBboxPatch((x, y), BESIDE, TALL, shape, fc=colour, ec="none", zorder=2))
+    centre = {"ha": "center", "va": "center", "zorder": 4}
+    axes.text(x + BESIDE / 2, y + TALL / 2, name, fontsize=9, color=INK, **centre)
+
+
+def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
+    axes.add_patch(
+        FancyArrowPatch(
+            start,
+            end,
+            arrowstyle="-|>",
+            mutation_scale=10,
+            color=ARROW,
+            lw=1.3,
+            shrinkA=0,
+            shrinkB=0,
+        )
+    )
+
+
+@checked
+def low_rank(out: int, wide: int, rank: int) -> Figure:
+    """A weight of out×wide beside the product that is added to it, B (out×rank) A (rank×wide).
+
+    The sides are to scale, and so the areas are to each other as the numbers that are trained.
+    """
+    out, wide = (whole_number(*each, 1, 100_000) for each in (("out", out), ("wide", wide)))
+    rank = whole_number("rank", rank, 1, min(out, wide))
+    unit = 20 / max(out, wide)
+    tall, across, thin = out * unit, wide * unit, rank * unit
+    columns = (3, 16 + across, 26 + across + thin)
+    figure = new_figure(9 * (tall + 9) / 100, layout=None)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, 100), ylim=(-7, tall + 2), aspect="equal")
+    axes.axis("off")
+    said = {"fontsize": 10, "color": INK, "va": "center"}
+    parts = (
+        (across, tall, BLUE[0], f"W: {out}×{wide}\nfrozen"),
+        (thin, tall, AMBER[1], f"B: {out}×{rank}\ntrained"),
+        (across, thin, GREEN[1], f"A: {rank}×{wide}\ntrained"),
+    )
+    for x, (width, height, colour, name) in zip(columns, parts, strict=True):
+        below = tall - height
+        axes.add_patch(Rectangle((x, below), width, height, fc=colour, ec="none"))
+        axes.text(x + width / 2, below - 3.6, name, ha="center", **said)
+    for sign, x in (("+", columns[0] + across + 6), ("·", columns[1] + thin + 5)):
+        axes.text(x, tall / 2, sign, ha="center", va="center", fontsize=16, color=INK)
+    axes.text(
+        columns[2] + across + 6,
+        tall / 2,
+        f"W: {out * wide:,} numbers\n"
+        f"B and A: {rank * (out + wide):,} numbers,\n"
+        f"{rank * (out + wide) / out / wide:.0%} of them",
+        **said,
+    )
+    return figure
