@@ -282,7 +282,7 @@ def test_a_lesson_goes_on_with_what_the_learner_wrote_once_it_is_right(capsys, h
     assert not home.exists()  # only a check counts
 
 
-@pytest.mark.parametrize("function", [len, "discs", exercises()["own_failure"].attempt])
+@pytest.mark.parametrize("function", [len, exercises()["own_failure"].attempt])
 def test_only_an_exercise_that_asks_for_a_function_can_be_used(function):
     with pytest.raises(AttributeError, match="there is no exercise"):
         check.use(function)

@@ -33,9 +33,9 @@ def control_net(unet: UNet2DConditionModel) -> Figure:
     axes.set(xlim=(0, right), ylim=(0, 47), aspect="equal")
     axes.axis("off")
     named = [f"block {n + 1}" for n in range(blocks)]
-    below = ["noisy\nlatents", *named, "middle", *(f"up {n + 1}" for n in range(blocks)), "noise"]
-    for column, name in enumerate(below):
-        outside = column in (0, len(below) - 1)
+    boxes = ["noisy\nlatents", *named, "middle", *(f"up {n + 1}" for n in range(blocks)), "noise"]
+    for column, name in enumerate(boxes):
+        outside = column in (0, len(boxes) - 1)
         _box(axes, column, UNET, name, GREY[0] if outside else BLUE[0])
         if column:
             before = APART * (column - 1) + BESIDE
@@ -47,13 +47,16 @@ def control_net(unet: UNet2DConditionModel) -> Figure:
         if column < last:
             start = APART * (column + 1)
             _arrow(axes, (start, COPY + TALL / 2), (APART * column + BESIDE, COPY + TALL / 2))
-    _box(axes, last + 1, COPY, "latents\n+ mask", GREY[0])
+    _box(axes, last + 1, COPY, "noisy\nlatents", GREY[0])
     _arrow(axes, (APART * (last + 1), COPY + TALL / 2), (APART * last + BESIDE, COPY + TALL / 2))
+    _box(axes, last + 1, COPY - 15, "mask,\nshrunk", AMBER[0])
+    x, y = APART * last + (APART + BESIDE) / 2, COPY - 15 + TALL / 2
+    axes.plot([APART * (last + 1), x, x], [y, y, COPY + TALL / 2], color=AMBER[1], lw=1.6, zorder=1)
+    _zero(axes, x, y + 5)
+    _plus(axes, (x, COPY + TALL / 2))
     for n in range(blocks + 1):
         x, y = APART * (middle + n) + BESIDE / 2, 16.0 + 12 * n / blocks
-        zero = (x - 1.6, COPY - 4.4)
-        axes.add_patch(Rectangle(zero, 3.2, 3.2, fc=AMBER[1], ec="none", zorder=3))
-        axes.text(x, COPY - 2.9, "0", ha="center", va="center", fontsize=9, color=PAPER, zorder=4)
+        _zero(axes, x, COPY - 2.8)
         if n:  # the skip of this U-Net block: up, across, and down into the decoder
             from_x = APART * (middle - n) + BESIDE / 2
             axes.plot([from_x, from_x, x], [UNET + TALL, y, y], color=ARROW, lw=1.3, zorder=0)
@@ -63,12 +66,12 @@ def control_net(unet: UNet2DConditionModel) -> Figure:
             added = (APART * middle + (APART + BESIDE) / 2, UNET + TALL / 2)
             axes.plot([x, added[0], added[0]], [y, y, added[1]], color=AMBER[1], lw=1.6, zorder=1)
         axes.plot([x, x], [COPY, y], color=AMBER[1], lw=1.6, zorder=1)
-        axes.add_patch(Circle(added, 1.35, fc=PAPER, ec=INK, lw=1.2, zorder=3))
-        axes.text(*added, "+", ha="center", va="center", fontsize=10, color=INK, zorder=4)
+        _plus(axes, added)
     said = {"fontsize": 10, "color": INK, "va": "center"}
     axes.text(0, COPY + 5.5, "The ControlNet: a copy of the encoder, trained", **said)
     axes.text(0, COPY + 1.5, "(0: a zero convolution)", **said)
-    axes.text(0, 1.4, "The U-Net: frozen (lines from block to +: its skips)", **said)
+    below = "The U-Net: frozen (lines from block to +: its skips). Both also read t and the text."
+    axes.text(0, 1.4, below, **said)
     return figure
 
 
@@ -78,6 +81,16 @@ def _box(axes: Axes, column: int, y: float, name: str, colour: str) -> None:
     axes.add_patch(FancyBboxPatch((x, y), BESIDE, TALL, shape, fc=colour, ec="none", zorder=2))
     centre = {"ha": "center", "va": "center", "zorder": 4}
     axes.text(x + BESIDE / 2, y + TALL / 2, name, fontsize=9, color=INK, **centre)
+
+
+def _zero(axes: Axes, x: float, y: float) -> None:
+    axes.add_patch(Rectangle((x - 1.6, y - 1.6), 3.2, 3.2, fc=AMBER[1], ec="none", zorder=3))
+    axes.text(x, y, "0", ha="center", va="center", fontsize=9, color=PAPER, zorder=4)
+
+
+def _plus(axes: Axes, centre: tuple[float, float]) -> None:
+    axes.add_patch(Circle(centre, 1.35, fc=PAPER, ec=INK, lw=1.2, zorder=3))
+    axes.text(*centre, "+", ha="center", va="center", fontsize=10, color=INK, zorder=4)
 
 
 def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
