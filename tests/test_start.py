@@ -362,9 +362,10 @@ def test_renew_brings_the_new_lesson_and_keeps_every_old_one(folders):
         assert f"{number} + {number}" in new.read_text()
     assert own_lessons.prepare(lessons, own) == []
     assert own_lessons.renew(lessons, own, "00")[1] == own / "00_start-old-1.ipynb"
+    assert own_lessons.renew(lessons, own, "4")[0] == mine
 
 
-@pytest.mark.parametrize("asked", ["17", "", "0", "noise"])
+@pytest.mark.parametrize("asked", ["17", "", "040", "noise"])
 def test_an_unknown_lesson_is_told_with_those_there_are(folders, asked):
     lessons, own = folders
     with pytest.raises(ValueError, match=f"no lesson '{asked}'; the lessons are 00, 04"):

@@ -49,7 +49,7 @@ def prepare(lessons: Path, own: Path) -> list[str]:
 
 
 def renew(lessons: Path, own: Path, number: str) -> tuple[Path, Path | None]:
-    """Copy a lesson again, and keep the learner's version beside the new one.
+    """Copy a lesson again, by its number ("4" is 04), and keep the learner's version beside it.
 
     Returns:
         the new copy, and the old one under its new name, if there was one.
@@ -58,7 +58,8 @@ def renew(lessons: Path, own: Path, number: str) -> tuple[Path, Path | None]:
         ValueError: there is no such lesson.
     """
     names = [lesson.name for lesson in sorted(lessons.glob("*.ipynb"))]
-    chosen = [name for name in names if number and name.startswith(number)]
+    asked = number.zfill(2) if number.isdigit() else number
+    chosen = [name for name in names if asked and name.startswith(asked)]
     if len(chosen) != 1:
         numbers = ", ".join(name[:2] for name in names)
         raise ValueError(f"there is no lesson {number!r}; the lessons are {numbers}")
