@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib.util
 import json
 import os
 import secrets
@@ -154,8 +155,8 @@ class Class:
         answer = (await self.client.fetch(request)).body
         return json.loads(answer) if answer else None
 
-    async def is_up(self, seconds: float = 60) -> None:
-        for _ in range(int(seconds)):
+    async def is_up(self, seconds: int = 60) -> None:
+        for _ in range(seconds):
             try:
                 await self.ask("GET", "/hub/api/")
                 return
@@ -245,6 +246,8 @@ def main() -> None:
     parser.add_argument("--learners", type=int, default=10)
     parser.add_argument("--port", type=int, default=18000)
     choice = parser.parse_args()
+    if importlib.util.find_spec("jupyterhub") is None:
+        raise SystemExit("jupyterhub is missing: .venv/bin/pip install jupyterhub")
     if not shutil.which("configurable-http-proxy"):
         raise SystemExit(
             "configurable-http-proxy is missing: npm install -g configurable-http-proxy"

@@ -52,7 +52,7 @@ def use(answer: Callable) -> Callable:
     if name not in asked:
         raise unknown("exercise", name, asked)
     right = asked[name].grade(answer).passed
-    print(f"{name}: {'yours' if right else 'the course’s own, until yours is right'}")
+    print(f"{name}:", "yours" if right else "the course's own, until yours is right")
     return answer if right else asked[name].right
 
 
