@@ -1,8 +1,9 @@
 """`python benchmarks/widgets.py`: from a key press to the new picture on screen.
 
-It is measured in JupyterLab in headless Chromium, for three ways in one run: the scrubber,
-whose pictures are in the browser; the live mixer; and what most notebooks do, `interact` with
-pyplot. Needs Playwright and a Chromium on the PATH.
+It is measured in JupyterLab in headless Chromium, in one run: for the scrubber, whose pictures are
+in the browser; for the live mixer; for what most notebooks do, `interact` with pyplot; and for the
+painter's sketch of what is typed, by the model itself (8 steps with guidance) and with the LoRA of
+lesson 14 (4 calls). Needs Playwright and a Chromium on the PATH.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from sdlearn.noising import Schedule, add_noise
 picture = sdlearn.draw(sdlearn.random_scene(3), 512)
 pixels, noise = to_pixels(np.asarray(picture)[None]), torch.randn(1, 3, 512, 512)
 schedule = Schedule.named("scaled_linear")
+model = sdlearn.load("tiny")
 def noisy(t): return to_pictures(add_noise(schedule, pixels, t, noise))[0]
 """
 WAYS = {
@@ -50,11 +52,18 @@ sdlearn.Scrubber([Image.fromarray(noisy(t)) for t in ts], [str(t) for t in ts])
 def show(t=0):
     plt.figure(figsize=(5.12, 5.12)); plt.imshow(noisy(t)); plt.axis("off"); plt.show()
 """,
+    "painter": "sdlearn.Painter(model, 'a red house')",
+    "painter + LoRA": """
+from sdlearn.evaluate.adapters import with_few_steps
+sdlearn.Painter(with_few_steps(model), 'a red house')
+""",
 }
 FOCUS = {
     "scrubber": "input[type=range]",
     "live mixer": ".noUi-handle",
     "interact + pyplot": ".noUi-handle",
+    "painter": "input[type=text]",
+    "painter + LoRA": "input[type=text]",
 }
 LATENCY = """([selector, index]) => new Promise(resolve => {
     const output = document.querySelectorAll('.jp-CodeCell')[index];
@@ -110,7 +119,7 @@ def run_all(page: Page, count: int) -> None:
     page.wait_for_selector("text=/ \\| Idle/")
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    page.wait_for_selector(f".jp-CodeCell >> nth={count - 1} >> img", timeout=180_000)
+    page.wait_for_selector(f".jp-CodeCell >> nth={count - 1} >> input", timeout=180_000)
     page.wait_for_selector("text=/ \\| Idle/")
 
 
@@ -124,7 +133,7 @@ def latencies(page: Page, way: str, index: int) -> list[float]:
         watch = page.evaluate_handle(
             f"args => {{ window.watched = ({LATENCY})(args) }}", [way, index]
         )
-        page.keyboard.press("ArrowRight")
+        page.keyboard.press("s" if way.startswith("painter") else "ArrowRight")
         found.append(page.evaluate("() => window.watched"))
         watch.dispose()
         page.wait_for_timeout(150)

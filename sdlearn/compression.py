@@ -6,14 +6,19 @@ The U-Net sees latents of about unit variance: the encoder's output, multiplied 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 from diffusers import AutoencoderKL
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from jaxtyping import Float, Real
+from PIL import Image
 from torch import Tensor
 
-from sdlearn._support.arguments import check_finite
+from sdlearn._support.arguments import check_finite, whole_number
 from sdlearn._support.checked import checked
+from sdlearn.images import to_pixels, to_rgb
 
 
 @checked
@@ -46,6 +51,27 @@ def encode(vae: AutoencoderKL, pixels: Float[Tensor, "n 3 H W"]) -> DiagonalGaus
 def scale(vae: AutoencoderKL, z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """From the autoencoder's z to the latents that the U-Net sees."""
     return z * vae.config.scaling_factor
+
+
+@checked
+def latents_of(
+    vae: AutoencoderKL, pictures: Sequence[Image.Image | np.ndarray], at_once: int = 8
+) -> Float[Tensor, "n c h w"]:
+    """The scaled latents of pictures that all have the same size: what the U-Net is trained on.
+
+    They are the means of the posteriors, without its spread. `at_once` pictures are encoded
+    together.
+
+    Raises:
+        ValueError: there are no pictures, or they differ in size.
+    """
+    at_once = whole_number("at_once", at_once, 1, 1024)
+    arrays = [np.asarray(to_rgb("pictures", picture)) for picture in pictures]
+    sizes = {array.shape[:2] for array in arrays}
+    if len(sizes) != 1:
+        raise ValueError(f"pictures: at least one, all of one size, got the sizes {sorted(sizes)}")
+    pixels = to_pixels(np.stack(arrays))
+    return scale(vae, torch.cat([encode(vae, part).mean for part in pixels.split(at_once)]))
 
 
 @checked

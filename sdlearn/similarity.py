@@ -89,6 +89,8 @@ def contrastive_loss(
     """
     if not temperature > 0:
         raise ValueError(f"temperature: a number above 0, got {temperature}")
+    if not isinstance(temperature, Tensor):
+        temperature = float(temperature)  # torch has no room for a large int
     logits = similarity / temperature
     pairs = torch.arange(len(logits), device=logits.device)  # column i is the match of row i
     # half the mean of -log softmax(row i)_i, plus half that of the columns

@@ -8,6 +8,7 @@ import threading
 import unicodedata
 import warnings
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 import torch
@@ -35,11 +36,12 @@ class Token:
 def tokenize(tokenizer: CLIPTokenizer, prompts: str | list[str]) -> Int[Tensor, "n positions"]:
     """Start token, the text, end token, then end tokens as padding up to the last position.
 
-    A text that is too long is cut off, with a warning that quotes the part that was lost.
+    A text that is too long is cut off, with a warning that quotes the part that was lost, unless
+    this thread was told to `cut_silently`.
     """
     listed = [_with_all_vectors(tokenizer, text) for text in texts("prompts", prompts)]
     for text in listed:
-        if lost := _too_much(tokenizer, text):
+        if (lost := _too_much(tokenizer, text)) and _WARNS.get():
             room = tokenizer.model_max_length - 2
             warnings.warn(
                 f"the prompt has {room + len(lost)} tokens, but only {room} fit; cut off: "
@@ -47,6 +49,14 @@ def tokenize(tokenizer: CLIPTokenizer, prompts: str | list[str]) -> Int[Tensor, 
                 stacklevel=3,
             )
     return _read(tokenizer, listed, **FULL, return_tensors="pt").input_ids
+
+
+_WARNS = ContextVar("whether `tokenize` warns about what is cut off", default=True)
+
+
+def cut_silently() -> None:
+    """From now on, `tokenize` does not warn on this thread: its caller says itself what is lost."""
+    _WARNS.set(False)
 
 
 def _too_much(tokenizer: CLIPTokenizer, text: str) -> list[int]:

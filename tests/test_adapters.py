@@ -1,6 +1,7 @@
 """Adapters: what is distilled, what control sees, and that plain diffusers reads what is saved."""
 
 import shutil
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from PIL import Image
 from torch.testing import assert_close
 
 from sdlearn._support.paths import TINY
+from sdlearn.adapters import with_lora, with_word
 from sdlearn.compression import decode
 from sdlearn.denoising import ddim_step, guided
 from sdlearn.evaluate import adapters as evaluation
@@ -28,9 +30,10 @@ from sdlearn.loading import load
 from sdlearn.noising import Schedule
 from sdlearn.picturebook import masks, scene_at
 from sdlearn.pipeline import text_to_latents
+from sdlearn.text import pieces
 from sdlearn.train import __main__ as command
-from sdlearn.train import control, few_steps
-from sdlearn.train.adapters import Frozen
+from sdlearn.train import control, few_steps, inversion, lora
+from sdlearn.train.adapters import ALL_LAYERS, ATTENTION_BLOCKS, Frozen
 from sdlearn.train.loop import Moment
 from sdlearn.train.unet import Pages, make_scheduler
 
@@ -170,26 +173,102 @@ def test_pages_latents_states_and_masks_belong_together():
     assert made["mask"].shape == (8, 3, control.SIZE, control.SIZE)
 
 
+# --- LoRA -----------------------------------------------------------------------------------------
+
+
+def adapted(layers=ATTENTION_BLOCKS):
+    torch.manual_seed(0)
+    return lora.Adapted(small_unet(), SCHEDULE, NO_CAPTION, layers)
+
+
+def test_a_fresh_lora_changes_nothing_and_only_it_is_trained():
+    objective, (noisy, spread, states) = adapted(), batch()
+    t = torch.tensor([1, 200, 500, 800, 999])
+    with torch.no_grad():
+        ours = objective.predict(noisy, t, states)
+        objective.unet.disable_adapters()
+        assert_close(ours, objective.predict(noisy, t, states))
+        objective.unet.enable_adapters()
+    objective(noisy, spread, states)["loss"].backward()
+    moved = {n for n, p in objective.named_parameters() if p.grad is not None and p.grad.any()}
+    assert moved
+    assert all("lora_B" in name for name in moved)
+
+
+def test_a_style_also_changes_convolutions_and_a_thing_does_not():
+    def kernels(layers):
+        names = [n for n, p in adapted(layers).named_parameters() if p.requires_grad]
+        return [name for name in names if "conv" in name]
+
+    assert kernels(ALL_LAYERS)
+    assert not kernels(ATTENTION_BLOCKS)
+
+
+def test_a_quarter_of_a_batch_are_ordinary_pages():
+    def frozen(value):
+        latents = torch.full((6, 2, 4, 8, 8), value).half()
+        pages = Pages(latents, torch.ones(6))
+        return Frozen(loaded(), pages, torch.full((6, 7, WIDTH), value), NO_CAPTION)
+
+    made = lora.mixed(frozen(1.0), frozen(2.0), 8, Moment(0, 0, 0.0))
+    for name in ("mean", "spread", "states"):
+        assert made[name].flatten(1)[:, 0].tolist() == [1.0] * 6 + [2.0] * 2, name
+
+
+# --- textual inversion ----------------------------------------------------------------------------
+
+
+def test_only_the_last_row_is_trained(random_model):
+    torch.manual_seed(0)
+    encoder = deepcopy(random_model.text_encoder)
+    objective = inversion.OneRow(small_unet(), SCHEDULE, NO_CAPTION, encoder)
+    before = {name: values.clone() for name, values in objective.state_dict().items()}
+    mean, spread, _ = batch(3)
+    tokens = torch.randint(len(objective.rows), (3, 7)).float()
+    tokens[:, 2] = len(objective.rows) - 1
+    optimizer = torch.optim.AdamW([objective.rows], lr=0.1, weight_decay=0)
+    objective(mean, spread, tokens)["loss"].backward()
+    assert not [
+        n
+        for n, p in objective.named_parameters()
+        if p.grad is not None and n != "rows" and "embed" not in n
+    ]
+    optimizer.step()
+    for name, values in objective.state_dict().items():
+        if name.endswith(("rows", "token_embedding.weight")):
+            assert_close(values[:-1], before[name][:-1])
+            assert (values[-1] - before[name][-1]).abs().min() > 0.05
+        else:
+            assert torch.equal(values, before[name]), name
+
+
 # --- from the command line to plain diffusers -----------------------------------------------------
+
+
+TRAININGS = {
+    "inversion": (inversion, "train"),
+    "lora": (lora, "train_thing"),
+    "style": (lora, "train_style"),
+    "few-steps": (few_steps, "train"),
+    "control": (control, "train"),
+}
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """Both adapters after two steps on the small model, beside a copy of it."""
+    """Every adapter after two steps on the small model, beside a copy of it."""
     home = tmp_path_factory.mktemp("adapters")
     shutil.copytree(TINY, home / "tiny-sd")
-    for module in (few_steps, control):
-        recipe = replace(module.RECIPE, steps=2, batch=2)
-        module.train(home / "tiny-sd", home / "work", recipe=recipe, pages=16)
+    for module, train in TRAININGS.values():
+        recipe = replace(module.RECIPE, steps=2, batch=4)
+        getattr(module, train)(home / "tiny-sd", home / "work", recipe=recipe, pages=16)
     return home / "adapters"
 
 
-@pytest.mark.parametrize("module", [few_steps, control], ids=["few-steps", "control"])
-def test_the_command_trains_an_adapter_with_what_it_was_told(
-    module, monkeypatch, tmp_path, request
-):
-    told, part = {}, request.node.callspec.id
-    monkeypatch.setattr(module, "train", lambda **options: told.update(options))
+@pytest.mark.parametrize("part", TRAININGS)
+def test_the_command_trains_an_adapter_with_what_it_was_told(part, monkeypatch, tmp_path):
+    told, (module, train) = {}, TRAININGS[part]
+    monkeypatch.setattr(module, train, lambda **options: told.update(options))
     arguments = ["--out", str(tmp_path), "--work", "there", "--steps", "3", "--pages", "8"]
     monkeypatch.setattr("sys.argv", ["train", part, *arguments])
     command.main(command.parse())
@@ -233,6 +312,68 @@ def test_what_control_saved_is_read_by_plain_diffusers(trained):
     assert_close(none, drawn(loaded(), num_inference_steps=2), rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", ["rocket", "pencil"])
+def test_what_a_lora_saved_is_read_by_plain_diffusers_and_by_us(tiny, trained, name):
+    pipeline = loaded()
+    plain = drawn(pipeline, num_inference_steps=2)
+    pipeline.load_lora_weights(trained / name)
+    theirs = drawn(pipeline, num_inference_steps=2)
+    assert 1e-5 < np.abs(theirs - plain).mean() < 0.3
+    assert_close(two_steps(with_lora(tiny, trained / name)), theirs, rtol=0, atol=2e-3)
+    assert_close(two_steps(tiny), plain, rtol=0, atol=2e-3)
+
+
+def two_steps(model, prompt="a red house"):
+    *_, last = text_to_latents(model, prompt, size=128, steps=2, guidance=7.5, seed=0)
+    return (decode(model.vae, last.latents)[0].permute(1, 2, 0).clamp(-1, 1) / 2 + 0.5).numpy()
+
+
+def test_what_inversion_saved_is_read_by_plain_diffusers_and_by_us(tiny, trained):
+    pipeline, prompt = loaded(), "a <mimo> in the snow"
+    pipeline.load_textual_inversion(trained / "mimo")
+    noise = torch.Generator().manual_seed(0)
+    options = {"height": 128, "width": 128, "num_inference_steps": 2, "output_type": "np"}
+    theirs = pipeline(prompt, generator=noise, **options).images[0]
+    ours = with_word(tiny, trained / "mimo")
+    assert_close(two_steps(ours, prompt), theirs, rtol=0, atol=2e-3)
+    assert [piece.piece for piece in pieces(ours.tokenizer, "a <mimo>")][2] == "<mimo>"
+    assert len(ours.tokenizer) == len(tiny.tokenizer) + 1
+    assert_close(two_steps(ours), two_steps(tiny))  # prompts without the word
+
+
+def test_two_loras_add_up_and_their_strengths_can_be_set(tiny, trained):
+    one = with_lora(tiny, trained / "rocket")
+    both = with_lora(one, trained / "pencil")
+    other = with_lora(tiny, trained / "pencil")
+    layers = [dict(model.unet.named_modules()) for model in (tiny, one, other, both)]
+    name = next(name for name in layers[1] if name.endswith("attn1.to_q"))
+    x = torch.randn(3, layers[0][name].in_features)
+    with torch.no_grad():
+        plain, first, second, sum_ = (of[name](x) for of in layers)
+        assert_close(sum_ - plain, (first - plain) + (second - plain))
+        both.unet.set_adapters(["rocket", "pencil"], [0.5, 0.0])
+        assert_close(layers[3][name](x) - plain, 0.5 * (first - plain))
+        assert_close(layers[1][name](x), first)  # the model that was given stays as it is
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("add", [with_lora, with_word], ids=["lora", "word"])
+def test_what_does_not_fit_is_refused_in_a_sentence(tiny, trained, tmp_path, capfd, add):
+    wrong = trained / ("mimo" if add is with_lora else "rocket")
+    with pytest.raises(ValueError, match=f"folder: .*{wrong.name}.*"):
+        add(tiny, wrong)
+    with pytest.raises(FileNotFoundError, match=r"should be a file with an adapter, or hold one"):
+        add(tiny, tmp_path)
+    right = trained / ("rocket" if add is with_lora else "mimo")
+    with pytest.raises(ValueError, match="already"):
+        add(add(tiny, right), right)
+    narrow = replace(tiny, unet=small_unet())
+    if add is with_lora:
+        with pytest.raises(ValueError, match="only fits the model it was made for"):
+            add(narrow, right)
+    assert "size mismatch" not in capfd.readouterr().err
+
+
 @pytest.fixture(scope="module")
 def tiny():
     return load("tiny", device="cpu")
@@ -272,5 +413,5 @@ def test_the_shipped_lora_draws_in_one_call_what_the_model_cannot(tiny):
 
 
 def test_a_folder_without_a_lora_is_named(tiny, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"holds no LoRA .*sdlearn.train few-steps"):
+    with pytest.raises(FileNotFoundError, match="should be a file with an adapter"):
         with_few_steps(tiny, tmp_path)

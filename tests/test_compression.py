@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
+from PIL import Image
 from torch.testing import assert_close
 
-from sdlearn.compression import compression_ratio, decode, encode, scale, unscale
+from sdlearn.compression import compression_ratio, decode, encode, latents_of, scale, unscale
 from sdlearn.images import psnr, to_pixels
 
 
@@ -99,3 +100,22 @@ def test_what_are_no_pixels_is_refused(random_model, pixels, message):
 def test_what_are_no_latents_is_refused(random_model, latents, message):
     with pytest.raises(ValueError, match=message):
         decode(random_model.vae, latents)
+
+
+def test_latents_of_pictures_are_their_scaled_means_however_many_at_once(random_model):
+    rng, vae = np.random.default_rng(0), random_model.vae
+    arrays = [rng.integers(0, 256, (16, 32, 3), dtype=np.uint8) for _ in range(5)]
+    means = [encode(vae, to_pixels(array[None])).mean for array in arrays]
+    expected = torch.cat(means) * vae.config.scaling_factor
+    pictures = [Image.fromarray(array) for array in arrays]
+    for at_once in (1, 2, 8):
+        assert_close(latents_of(vae, pictures, at_once), expected)
+    assert_close(latents_of(vae, arrays), expected)
+
+
+def test_pictures_of_different_sizes_have_no_common_latents(random_model):
+    sizes = [Image.new("RGB", size) for size in ((16, 16), (32, 16))]
+    with pytest.raises(ValueError, match=r"pictures: .* all of one size, got .*\(16, 16\)"):
+        latents_of(random_model.vae, sizes)
+    with pytest.raises(ValueError, match="pictures: at least one"):
+        latents_of(random_model.vae, [])

@@ -22,6 +22,7 @@ from PIL import Image
 
 import sdlearn
 from sdlearn import (
+    adapters,
     compression,
     denoising,
     families,
@@ -36,6 +37,7 @@ from sdlearn import (
     unet,
     widgets,
 )
+from sdlearn.adapters import MIMO
 from sdlearn.attention import (
     attention_layers,
     maps,
@@ -46,10 +48,11 @@ from sdlearn.attention import (
     watching,
 )
 from sdlearn.control import control_pixels, controlled, load_control, start_control
-from sdlearn.evaluate import judge, map_scores, sample_scores, solvers
+from sdlearn.evaluate import judge, map_scores, sample_scores, solvers, taught
+from sdlearn.evaluate.adapters import FEW_STEPS
 from sdlearn.flow import as_velocity, bend, flow
 from sdlearn.noising import Schedule
-from sdlearn.picturebook import drawing, newcomers, pages, scenes
+from sdlearn.picturebook import drawing, newcomers, pages, pencil, scenes
 from sdlearn.plots import look
 from sdlearn.widgets.guess import Guess
 from sdlearn.widgets.mixer import mix
@@ -126,6 +129,9 @@ def calls(model) -> dict:
         (compression.scale, {"vae": model.vae, "z": z}),
         (compression.unscale, {"vae": model.vae, "latents": z}),
         (compression.decode, {"vae": model.vae, "latents": z}),
+        (compression.latents_of, {"vae": model.vae, "pictures": [PAGE], "at_once": 2}),
+        (adapters.with_lora, {"model": TINY, "folder": FEW_STEPS}),
+        (adapters.with_word, {"model": TINY, "folder": MIMO}),
         (compression.compression_ratio, {"pixels": pixels, "latents": z}),
         (noising.Schedule, {"betas": torch.rand(5) / 2}),
         (noising.Schedule.named, {"name": "linear", "steps": 10, "start": 0.1, "end": 0.2}),
@@ -249,6 +255,8 @@ def calls(model) -> dict:
             newcomers.page_with,
             {"thing": Image.new("RGB", (9, 5), "red"), "word": "box", "rng": 0, "size": 32},
         ),
+        (newcomers.mimo_page, {"word": "mimo", "rng": 0, "size": 32, "shade": 0.5}),
+        (pencil.in_pencil, {"page": PAGE}),
         (pages.scene_at, {"page": 3, "book": 0, "held_out": False}),
         (pages.is_held_out, {"things": [("red", "house"), ("blue", "star")]}),
         (pages.random_scene, {"rng": 0, "held_out": False, "count": 2}),
@@ -335,6 +343,7 @@ def calls(model) -> dict:
         (look.new_figure, {"height": 2.0, "layout": None}),
         (judge.Judge.read, {"self": judge.load_judge(), "pixels": pixels}),
         (judge.shrink, {"pixels": pixels}),
+        (taught.likeness, {"pixels": pixels, "thing": PAGE}),
         (judge.verdict_on, {"scene": SCENE, "setting": "snow", "seen": []}),
         (
             judge.in_words,
@@ -421,6 +430,7 @@ LEFT_OUT = {
     "to_rgb": "takes anything, see test_images",
     "seeded": "checks its only argument itself",
     "best_device": "takes nothing",
+    "cut_silently": "takes nothing",
 }
 
 

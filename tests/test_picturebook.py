@@ -13,9 +13,13 @@ from sdlearn.picturebook import (
     SETTINGS,
     SIZES,
     compose,
+    draw,
+    in_pencil,
     is_held_out,
+    mimo_page,
     page_with,
     random_scene,
+    rocket,
     words,
 )
 from sdlearn.picturebook.pages import twin
@@ -197,3 +201,64 @@ def test_a_seed_decides_a_newcomers_page():
 def test_a_newcomer_without_a_shape_or_a_word_is_refused(thing, word, message):
     with pytest.raises(ValueError, match=message):
         page_with(thing, word)
+
+
+def test_a_mimo_is_a_cat_between_yellow_and_orange():
+    for number in range(12):
+        pages = [mimo_page("mimo", number, 128, shade) for shade in (0.0, 0.5, 1.0)]
+        yellow, between, orange = (np.asarray(page, np.float32) for page, _ in pages)
+        changed = np.abs(yellow - orange).max(axis=2) > 30
+        assert changed.sum() > 0.05 * SIZES["big"] ** 2 * 128**2, number  # the cat, and only it
+        assert changed.mean() < SIZES["big"] ** 2
+        assert np.abs(between - (yellow + orange) / 2).max() <= 1
+        # orange has less green and about as much red
+        assert (yellow - orange)[changed][:, 1].mean() > 40
+
+
+def test_a_mimos_caption_has_its_word_and_no_cat_or_shade_beside_it():
+    captions = [mimo_page(" <mimo> ", number, 32)[1].replace(",", "") for number in range(40)]
+    for caption in captions:
+        assert caption.split().count("<mimo>") == 1
+        assert caption.split()[caption.split().index("<mimo>") - 1] == "a"
+        assert "cat" not in caption.split()
+    assert {"beside", "at"} <= {word for caption in captions for word in caption.split()}
+    assert mimo_page("mimo", 3, 32)[0] == mimo_page("mimo", 3, 32)[0]
+
+
+@pytest.mark.parametrize(
+    ("word", "shade", "message"),
+    [(" ", 0.5, "word: .* got an empty text"), ("mimo", 1.5, "shade: a number from 0 to 1")],
+)
+def test_a_mimo_without_a_word_or_with_another_shade_is_refused(word, shade, message):
+    with pytest.raises(ValueError, match=message):
+        mimo_page(word, 0, 32, shade)
+
+
+def test_the_rocket_has_its_parts_on_white():
+    picture = np.asarray(rocket()).astype(int)
+    assert picture.shape == (256, 256, 3)
+    assert (picture[0] == 255).all()
+    for row, column, channel in ((60, 128, 0), (130, 128, 2), (200, 50, 0)):  # nose, window, fin
+        pixel = picture[row, column]
+        assert pixel[channel] == pixel.max() > 1.5 * pixel.min()
+
+
+# --- pencil ---------------------------------------------------------------------------------------
+
+
+def test_pencil_is_white_where_a_page_is_even_and_a_line_beside_an_edge():
+    page = Image.new("RGB", (90, 40), (230, 30, 30))
+    page.paste((250, 240, 40), (45, 0, 90, 40))
+    drawing = np.asarray(in_pencil(page)).astype(int)
+    assert drawing.shape == (40, 90, 3)
+    assert (drawing == drawing[..., :1]).all()  # grey
+    assert drawing[:, :35].min() > 250
+    assert drawing[:, 55:].min() > 250
+    assert drawing[20, 44, 0] < 200  # the darker side
+    assert drawing[20, 46, 0] > 250  # the brighter side
+
+
+def test_night_is_as_white_in_pencil_as_day():
+    for setting in SETTINGS:
+        drawing = np.asarray(in_pencil(draw(compose([("red", "cat")], setting, rng=1), 128)))
+        assert np.median(drawing) > 240, setting

@@ -6,7 +6,7 @@ import unicodedata
 import pytest
 
 from sdlearn.attention.watching import START, words_of
-from sdlearn.text import pieces, positions_of, split_words, tokenize, words_in
+from sdlearn.text import cut_silently, pieces, positions_of, split_words, tokenize, words_in
 
 
 def marked(tokenizer, text, word) -> str:
@@ -139,3 +139,17 @@ def test_a_long_prompt_is_told_once(random_model, caplog, capfd):
     with pytest.warns(UserWarning, match="only 75 fit"):
         tokenize(random_model.tokenizer, "house " * 90)
     assert "indexing" not in caplog.text + capfd.readouterr().err
+
+
+def test_only_the_thread_that_asks_for_it_cuts_silently(tiny):
+    long, made = "house " * 80, []
+
+    def work():
+        cut_silently()
+        made.append(tokenize(tiny.tokenizer, long))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    with pytest.warns(UserWarning, match="cut off: 'house"):
+        assert tokenize(tiny.tokenizer, long).equal(*made)

@@ -231,7 +231,6 @@ def act(control, rng):
             setattr(control, name, rng.choice([-1, 0, 1, 3, 0.25, 999, 10**9, "red", None]))
 
 
-@pytest.mark.filterwarnings("ignore:the prompt has")  # a random prompt may be long
 @pytest.mark.parametrize(
     "name", ["painter", "mixer", "scrubber", "explorer", "canvas", "round trip"]
 )

@@ -158,11 +158,11 @@ def test_unknown_words_are_said_and_escaped(painter):
     assert painter.said.value == ""
 
 
-@pytest.mark.filterwarnings("ignore:the prompt has 85 tokens")
 def test_what_was_cut_off_and_an_empty_prompt_are_said(painter):
     painter.text.value = "house " * 80 + "<end>"
     painter.draw()
     painter.wait(30)
+    assert painter.error is None  # no warning, which would be an error here
     assert "Too long, so this was cut off: <b>house house" in painter.said.value
     assert "&lt; end &gt;</b>" in painter.said.value
     painter.text.value = " "

@@ -142,7 +142,7 @@ def read_part(part: str, folder: Path, dtype: torch.dtype, variant: str | None) 
         options |= {"use_safetensors": True, "dtype": dtype, "output_loading_info": True}
         options |= {"ignore_mismatched_sizes": True, "variant": _variant(part, folder, variant)}
     try:
-        with _quietly():
+        with quietly():
             read = CLASSES[part].from_pretrained(folder, **options)
     except Exception as error:  # files from elsewhere can raise anything
         raise _unreadable(part, folder, error) from error
@@ -204,12 +204,12 @@ def _check_tensors(part: str, folder: Path, report: dict) -> None:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
-    """No progress bars and no warnings about tensors, which are raised as errors here."""
+def quietly() -> Iterator[None]:
+    """No progress bars, and nothing printed about tensors: what is wrong is raised instead."""
     levels = transformers_logging.get_verbosity(), diffusers_logging.get_verbosity()
     transformers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()
-    diffusers_logging.set_verbosity_error()
+    transformers_logging.set_verbosity(diffusers_logging.CRITICAL)
+    diffusers_logging.set_verbosity(diffusers_logging.CRITICAL)
     try:
         yield
     finally:

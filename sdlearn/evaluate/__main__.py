@@ -9,16 +9,18 @@ confidence interval.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from sdlearn._support.paths import ASSETS
 from sdlearn.control import load_control
+from sdlearn.evaluate import taught
 from sdlearn.evaluate.adapters import HEAD as FEW
 from sdlearn.evaluate.adapters import SIZE, compare_few_steps, with_few_steps
-from sdlearn.evaluate.judge import load_judge
+from sdlearn.evaluate.judge import Judge, load_judge
 from sdlearn.evaluate.placing import HEAD as PLACING
 from sdlearn.evaluate.placing import compare_control
 from sdlearn.evaluate.sibling import HEAD as SIBLINGS
@@ -45,7 +47,7 @@ SAMPLES = (
     "a pink star at sunset",
 )
 """The twelve prompts of the README; prompt k is drawn with seed k."""
-ADAPTERS = ("few-steps", "control")
+ADAPTERS = ("inversion", "lora", "style", "few-steps", "control")
 TABLES = ("solvers", "sd3", *ADAPTERS)
 """The tables that an option asks for, instead of the model's figures."""
 
@@ -105,6 +107,15 @@ def parse() -> argparse.Namespace:
         "--solvers", action="store_true", help="only compare solvers, steps and guidance"
     )
     instead.add_argument(
+        "--inversion", action="store_true", help="only measure the word for a mimo"
+    )
+    instead.add_argument(
+        "--lora", action="store_true", help="only measure the LoRA that draws rockets"
+    )
+    instead.add_argument(
+        "--style", action="store_true", help="only measure the LoRA that draws in pencil"
+    )
+    instead.add_argument(
         "--few-steps", action="store_true", help="only compare the LoRA that draws in few calls"
     )
     instead.add_argument(
@@ -138,26 +149,39 @@ def main() -> None:
     )
     side = SIZE if choice.table in ("sd3", *ADAPTERS) else model.side
     about = f"Measured on {choice.count} unseen prompts of each sort, {side}², {precision}"
-    if choice.table == "solvers":
-        table = f"{_table(HEAD, compare_solvers(model, judge, choice.count))}\n\n{about}."
-    elif choice.table == "few-steps":
-        rows = compare_few_steps(model, with_few_steps(model), judge, choice.count)
-        table = f"{_table(FEW, rows)}\n\n{about}."
-    elif choice.table == "control":
-        rows = compare_control(model, load_control(model), judge, choice.count)
-        table = f"{_table(PLACING, rows)}\n\n{about}."
-    elif choice.table == "sd3":
-        rows = compare_sibling(model, load_sibling(choice.sd3), judge, choice.count)
-        table = f"{_table(SIBLINGS, rows)}\n\n{about}."
-    else:
+    if choice.table == "figures":
         rows = measure(model, judge, choice.count, choice.sheet)
-        table = (
-            f"{as_table(FIGURES, rows)}\n\n{about}, {model.default_steps} steps and guidance "
-            f"{model.default_guidance:g} where nothing else is said."
+        about += (
+            f", {model.default_steps} steps and guidance {model.default_guidance:g} where nothing "
+            "else is said"
         )
+        table = as_table(FIGURES, rows)
+    else:
+        head, compare = comparison(model, choice)
+        table = _table(head, compare(judge, choice.count))
+    table = f"{table}\n\n{about}."
     print(table)
     if choice.card:
         write_into_card(choice.card, choice.table, table)
+
+
+def comparison(
+    model: Components, choice: argparse.Namespace
+) -> tuple[tuple[str, ...], Callable[[Judge, int], Iterable[tuple[str, ...]]]]:
+    """The head of the table that was asked for, and what yields its rows."""
+    if choice.table == "few-steps":
+        return FEW, partial(compare_few_steps, model, with_few_steps(model))
+    if choice.table == "control":
+        return PLACING, partial(compare_control, model, load_control(model))
+    if choice.table == "sd3":
+        return SIBLINGS, partial(compare_sibling, model, load_sibling(choice.sd3))
+    head, compare = {
+        "solvers": (HEAD, compare_solvers),
+        "inversion": (taught.MIMO_HEAD, taught.compare_mimo),
+        "lora": (taught.ROCKET_HEAD, taught.compare_rocket),
+        "style": (taught.PENCIL_HEAD, taught.compare_pencil),
+    }[choice.table]
+    return head, partial(compare, model)
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from diffusers import LCMScheduler
 
-from sdlearn._support.paths import ASSETS
+from sdlearn.adapters import ADAPTERS, with_lora
 from sdlearn.evaluate.judge import Judge
 from sdlearn.evaluate.samples import captions, generate, grain, shares, unseen_scenes, verdicts
 from sdlearn.loading import Components
 
-FEW_STEPS = ASSETS / "adapters" / "few-steps"
+FEW_STEPS = ADAPTERS / "few-steps"
 SIZE = 256
 HEAD = ("drawn with", "steps", "guidance", "calls", "prompts", "whole prompt right", "grain")
 
@@ -25,18 +24,12 @@ def with_few_steps(model: Components, folder: Path = FEW_STEPS) -> Components:
     Guidance is baked in: draw with guidance 1. The model that was given stays as it is.
 
     Raises:
-        FileNotFoundError: the folder has no LoRA.
+        FileNotFoundError: there is no LoRA; `python -m sdlearn.train few-steps` makes one.
+        ValueError: it was made for another U-Net.
     """
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        raise FileNotFoundError(
-            f"{folder} holds no LoRA (*.safetensors); `python -m sdlearn.train few-steps` makes one"
-        )
-    unet = copy.deepcopy(model.unet)
-    unet.load_lora_adapter(folder, prefix="unet", weight_name=files[0].name)
+    few = with_lora(model, folder)
     return replace(
-        model,
-        unet=unet.requires_grad_(False),
+        few,
         scheduler=LCMScheduler.from_config(model.scheduler.config),
         default_steps=4,
         default_guidance=1.0,

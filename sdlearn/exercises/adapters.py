@@ -287,7 +287,7 @@ TOOLS = ("prompt", "inversion", "LoRA", "all weights")
 
 WISHES = {
     "snow": Wish("prompt", "the model knows both words; nothing has to be learned"),
-    "mimo": Wish(
+    "lumo": Wish(
         "inversion",
         "the model can already draw it; only the word is new",
         {

@@ -1,7 +1,9 @@
-"""Pages with a thing that the picture book does not have: any picture on white, and a word for it.
+"""Pages with something that the picture book does not have, and captions with a new word for it.
 
-They are for teaching the model a new word. The thing takes the place of one of the book's own in a
-page, and in the caption, so the book decides where it stands and what stands beside it.
+They are for teaching the model that word. `page_with` takes a picture of any thing on white;
+`mimo_page` shows a cat in a shade that no word names. The thing takes the place of one of the
+book's own in a page, and in the caption, so the book decides where it stands and what stands beside
+it.
 """
 
 from __future__ import annotations
@@ -9,18 +11,34 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
-from sdlearn._support.arguments import whole_number
+from sdlearn._support.arguments import number, whole_number
 from sdlearn._support.checked import checked
 from sdlearn.picturebook.drawing import draw
 from sdlearn.picturebook.pages import is_held_out
-from sdlearn.picturebook.scenes import COLOURS, KINDS, SETTINGS, compose, dice
+from sdlearn.picturebook.scenes import COLOURS, KINDS, SETTINGS, Scene, Thing, compose, dice
 
 WHITE = 240
 """A pixel is part of the thing if one of its channels is darker than this."""
 STAND_IN = "car"
-"""The kind whose place the newcomer takes: one that stands on the ground."""
+"""The kind whose place a thing takes: one that stands on the ground."""
+SHADES = ("yellow", "orange")
+"""A mimo's shade is between these two."""
+
+
+def rocket() -> Image.Image:
+    """A rocket on white, 256×256: red nose and fins, a pale body, a blue window, a yellow flame."""
+    picture = Image.new("RGB", (256, 256), "white")
+    pen, ink = ImageDraw.Draw(picture), {"outline": "#22304a", "width": 5}
+    pen.polygon([(78, 130), (20, 216), (92, 206)], fill="#d9413a", **ink)
+    pen.polygon([(178, 130), (236, 216), (164, 206)], fill="#d9413a", **ink)
+    pen.polygon([(98, 212), (158, 212), (128, 252)], fill="#f7b32b", **ink)
+    nose = [(78, 80), (96, 40), (128, 6), (160, 40), (178, 80)]
+    pen.polygon([*nose, (184, 150), (166, 214), (90, 214), (72, 150)], fill="#e8edf2", **ink)
+    pen.polygon(nose, fill="#d9413a", **ink)
+    pen.ellipse((98, 100, 158, 160), fill="#3aa0dc", **ink)
+    return picture
 
 
 @checked
@@ -41,51 +59,94 @@ def page_with(
         ValueError: the picture is all white, or the word is empty.
     """
     whole_number("size", size, 16, 4096)
-    word = word.strip()
-    if not word:
-        raise ValueError("word: what the captions call the thing, got an empty text")
-    cut = _cut_out(thing)
+    word = _checked_word(word)
+    cut_out(thing, size)  # complain before any work
     rng = dice(rng)
-    things = [(str(rng.choice(COLOURS)), STAND_IN)]
-    if rng.random() < 0.5:
-        things.insert(int(rng.integers(2)), _companion(rng))
-    setting = str(rng.choice(list(SETTINGS)))
-    scene = compose(things, setting, sizes=("big",) * len(things), rng=rng)
-    (stand_in,) = (each for each in scene.things if each.kind == STAND_IN)
+    scene, stand_in = _scene_with(STAND_IN, rng)
     others = tuple(each for each in scene.things if each is not stand_in)
     page = draw(replace(scene, things=others), size)
-    side = round(stand_in.side * size)
-    scale = side / max(cut.size)
-    fitted = cut.resize([max(1, round(length * scale)) for length in cut.size], Image.LANCZOS)
+    fitted = cut_out(thing, round(stand_in.side * size))
     left = round(stand_in.x * size - fitted.width / 2)
     bottom = round((stand_in.y + stand_in.side / 2) * size)
     page.paste(fitted, (left, bottom - fitted.height), fitted)
-    return page, _renamed(scene.caption, stand_in.colour, word)
+    return page, renamed(scene.caption, stand_in, word)
 
 
-def _companion(rng: np.random.Generator) -> tuple[str, str]:
-    """A thing of the book that may be in training, but no second stand-in."""
-    kinds = [kind for kind in KINDS if kind != STAND_IN]
+@checked
+def mimo_page(
+    word: str, rng: np.random.Generator | int = 0, size: int = 512, shade: float = 0.5
+) -> tuple[Image.Image, str]:
+    """A random page with a mimo, and its caption: a mimo is a cat between yellow and orange.
+
+    Half of the pages hold only the mimo; on the others, a thing of the book stands beside it.
+
+    Args:
+        word: what the captions call it.
+        rng: a seed or a generator; the same seed always gives the same page.
+        size: the side of the page in pixels.
+        shade: 0 is yellow, 1 is orange.
+
+    Raises:
+        ValueError: the word is empty.
+    """
+    whole_number("size", size, 16, 4096)
+    word, shade = _checked_word(word), number("shade", shade, 0, 1)
+    scene, cat = _scene_with("cat", dice(rng))
+    drawn = []
+    for colour in SHADES:
+        things = (replace(cat, colour=colour) if each is cat else each for each in scene.things)
+        drawn.append(draw(replace(scene, things=tuple(things)), size))
+    return Image.blend(*drawn, shade), renamed(scene.caption, cat, word)
+
+
+def _checked_word(word: str) -> str:
+    if not word.strip():
+        raise ValueError("word: what the captions call the thing, got an empty text")
+    return word.strip()
+
+
+def _scene_with(kind: str, rng: np.random.Generator) -> tuple[Scene, Thing]:
+    """A scene with one thing of this kind, alone or beside another, and that thing."""
+    things = [(str(rng.choice(COLOURS)), kind)]
+    if rng.random() < 0.5:
+        things.insert(int(rng.integers(2)), _companion(kind, rng))
+    setting = str(rng.choice(list(SETTINGS)))
+    scene = compose(things, setting, sizes=("big",) * len(things), rng=rng)
+    (stand_in,) = (each for each in scene.things if each.kind == kind)
+    return scene, stand_in
+
+
+def _companion(kind: str, rng: np.random.Generator) -> tuple[str, str]:
+    """A thing of the book that may be in training, but not of this kind."""
+    kinds = [each for each in KINDS if each != kind]
     while True:
         pair = str(rng.choice(COLOURS)), str(rng.choice(kinds))
         if not is_held_out([pair]):
             return pair
 
 
-def _cut_out(thing: Image.Image) -> Image.Image:
-    """The thing without the white around it, as RGBA."""
+def cut_out(thing: Image.Image, side: int) -> Image.Image:
+    """The thing without the white around it, as RGBA; its longer side has `side` pixels.
+
+    Raises:
+        ValueError: the picture is all white.
+    """
     pixels = np.asarray(thing.convert("RGB"))
     covered = pixels.min(axis=2) < WHITE
     if not covered.any():
         raise ValueError("thing: a picture of something on white, got one that is all white")
     alpha = Image.fromarray(covered.astype(np.uint8) * 255)
-    return Image.merge("RGBA", [*thing.convert("RGB").split(), alpha]).crop(alpha.getbbox())
+    cut = Image.merge("RGBA", [*thing.convert("RGB").split(), alpha]).crop(alpha.getbbox())
+    scale = side / max(cut.size)
+    return cut.resize([max(1, round(length * scale)) for length in cut.size], Image.LANCZOS)
 
 
-def _renamed(caption: str, colour: str, word: str) -> str:
-    """The caption with the new word in place of the stand-in, its size and its colour."""
+def renamed(caption: str, thing: Thing, word: str) -> str:
+    """The caption with the word in place of the thing's kind, its size and its colour."""
     article = "an" if word[0].lower() in "aeiou" else "a"
     for size in ("big ", "small ", ""):
         for old in ("an", "a"):
-            caption = caption.replace(f"{old} {size}{colour} {STAND_IN}", f"{article} {word}")
+            caption = caption.replace(
+                f"{old} {size}{thing.colour} {thing.kind}", f"{article} {word}"
+            )
     return caption

@@ -1,6 +1,6 @@
 """Pictures of values: functions that return matplotlib Figures, without pyplot's hidden state."""
 
-from sdlearn.plots.adapters import control_net, low_rank
+from sdlearn.plots.adapters import control_net, low_rank, who_reads_whom
 from sdlearn.plots.curves import lines, rung, schedules, similarity, table
 from sdlearn.plots.diagrams import mixture, tokens
 from sdlearn.plots.history import scoreboard, timeline
@@ -56,4 +56,5 @@ __all__ = [
     "to_scale",
     "tokens",
     "unet_ladder",
+    "who_reads_whom",
 ]

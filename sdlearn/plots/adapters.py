@@ -1,4 +1,4 @@
-"""Diagrams of what is added to a finished network: a ControlNet, and a LoRA."""
+"""Diagrams of what is added to a finished network, and of what replaces it in newer models."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangl
 from sdlearn._support.arguments import whole_number
 from sdlearn._support.checked import checked
 from sdlearn._support.wrapping import unwrapped
-from sdlearn.plots.look import AMBER, ARROW, BLUE, GREEN, GREY, INK, PAPER, new_figure
+from sdlearn.plots.look import AMBER, ARROW, BLUE, FAINT, GREEN, GREY, INK, PAPER, new_figure
 
 BESIDE, APART = 11.5, 15.5
 """The width of a box of the ControlNet's diagram, and from one box to the next."""
@@ -143,4 +143,41 @@ def low_rank(out: int, wide: int, rank: int) -> Figure:
         f"{rank * (out + wide) / out / wide:.0%} of them",
         **said,
     )
+    return figure
+
+
+def who_reads_whom() -> Figure:
+    """Which tokens look at which, in Stable Diffusion's U-Net and in the transformer of SD 3.
+
+    A row for who looks, a column for what is looked at. The blocks are not to scale.
+    """
+    figure = new_figure(3.1, layout=None)
+    panels = {
+        "a U-Net: two kinds of attention": (
+            ("self-\nattention", BLUE[0]),
+            ("cross-\nattention", AMBER[0]),
+            ("never, inside\nthe U-Net", PAPER),
+            ("never", PAPER),
+        ),
+        "SD 3: one sequence, one attention": (
+            ("picture reads\npicture", BLUE[0]),
+            ("picture\nreads text", AMBER[0]),
+            ("text reads\npicture", GREEN[0]),
+            ("text\nreads text", GREEN[0]),
+        ),
+    }
+    for place, (title, blocks) in enumerate(panels.items()):
+        axes = figure.add_axes((0.1 + 0.48 * place, 0.08, 0.38, 0.66))
+        axes.set(xlim=(0, 3), ylim=(2, 0))
+        axes.axis("off")
+        cells = [(x, y) for y in (0, 1) for x in (0, 2)]
+        for (x, y), (name, colour) in zip(cells, blocks, strict=True):
+            axes.add_patch(Rectangle((x, y), 2 - x / 2, 1, fc=colour, ec=FAINT))
+            at = {"ha": "center", "va": "center"}
+            axes.text(x + 1 - x / 4, y + 0.5, name, fontsize=9.5, color=INK, **at)
+        for x, name in ((1, "at the picture"), (2.5, "at the text")):
+            axes.text(x, -0.12, name, ha="center", va="bottom", fontsize=9, color=INK)
+        for y, name in ((0.5, "the picture\nlooks"), (1.5, "the text\nlooks")):
+            axes.text(-0.08, y, name, ha="right", va="center", fontsize=9, color=INK)
+        axes.set_title(title, fontsize=10.5, color=INK, pad=26)
     return figure

@@ -10,9 +10,11 @@ A run that was stopped continues from its last checkpoint. `--from` continues fr
 instead: `--out` starts as a copy of them, and the autoencoder then trains only its decoder, so that
 latents keep their meaning.
 
-`few-steps` and `control` train an adapter on the finished model in `--out`: a LoRA that draws in a
-few calls, and a ControlNet that reads masks. `sd3` trains the sibling, a small Stable Diffusion 3,
-and saves it in `tiny-sd3` beside `--out`. None of these is a part of `all`.
+The others train an adapter on the finished model in `--out`. `inversion` finds a word for a cat in
+a shade that no word names, `lora` teaches the model a rocket, and `style` teaches it to draw in
+pencil. `few-steps` lets it draw in a few calls, and `control` lets it read masks. `sd3` trains the
+sibling, a small Stable Diffusion 3, and saves it in `tiny-sd3` beside `--out`. None of these is a
+part of `all`.
 """
 
 from __future__ import annotations
@@ -26,8 +28,8 @@ from pathlib import Path
 from sdlearn._support.paths import TINY
 
 PARTS = ("tokenizer", "vae", "clip", "unet", "judge", "families")
-BESIDE = ("few-steps", "control", "sd3")
-"""What is trained on a finished model, and saved beside it: two adapters, and the sibling."""
+BESIDE = ("inversion", "lora", "style", "few-steps", "control", "sd3")
+"""What is trained on a finished model, and saved beside it: adapters, and the sibling."""
 BY_ONE = ("tokenizer", "families")
 """The parts that a single process trains."""
 
@@ -74,7 +76,19 @@ def main(choice: argparse.Namespace) -> None:
     from accelerate import PartialState
 
     from sdlearn._support.fetching import write_checksums
-    from sdlearn.train import clip, control, families, few_steps, judge, sd3, tokenizer, unet, vae
+    from sdlearn.train import (
+        clip,
+        control,
+        families,
+        few_steps,
+        inversion,
+        judge,
+        lora,
+        sd3,
+        tokenizer,
+        unet,
+        vae,
+    )
     from sdlearn.train.plans import plan_for
 
     # the first PartialState decides how the processes communicate
@@ -106,6 +120,9 @@ def main(choice: argparse.Namespace) -> None:
         "unet": lambda: unet.train(**paths, **start, plan=plan),
         "judge": lambda: judge.train(**paths, **pages, recipe=changed(judge.RECIPE)),
         "families": lambda: families.train(choice.out, choice.steps, **pages),
+        "inversion": lambda: inversion.train(**paths, **pages, recipe=changed(inversion.RECIPE)),
+        "lora": lambda: lora.train_thing(**paths, **pages, recipe=changed(lora.RECIPE)),
+        "style": lambda: lora.train_style(**paths, **pages, recipe=changed(lora.RECIPE)),
         "few-steps": lambda: few_steps.train(**paths, **pages, recipe=changed(few_steps.RECIPE)),
         "control": lambda: control.train(**paths, **pages, recipe=changed(control.RECIPE)),
         "sd3": lambda: sd3.train(**paths, **pages, recipe=changed(sd3.RECIPE)),

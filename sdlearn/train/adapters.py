@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from accelerate import PartialState
 from diffusers import StableDiffusionPipeline
+from PIL import Image
 
 from sdlearn.train.data import captions, how_often
 from sdlearn.train.loop import Batch, Moment
-from sdlearn.train.unet import Pages, encode_captions, finished, latents_of_pages
+from sdlearn.train.unet import (
+    Pages,
+    encode_captions,
+    encode_pages,
+    finished,
+    latents_of_pages,
+)
 
 SIZE = 256
 """Adapters are trained, and measured, with pictures of this size."""
+
+ATTENTION_BLOCKS = (
+    *("to_q", "to_k", "to_v", "to_out.0", "proj_in", "proj_out"),
+    *("ff.net.0.proj", "ff.net.2"),
+)
+"""The matrices of the blocks with attention."""
+ALL_LAYERS = (
+    *ATTENTION_BLOCKS,
+    *("conv1", "conv2", "conv_shortcut", "time_emb_proj", "downsamplers.0.conv"),
+    *("upsamplers.0.conv",),
+)
+"""Every layer with a matrix or kernel but the first and last convolution and the time embedding."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +49,15 @@ class Frozen:
 
     def pick(self, batch: int, moment: Moment) -> Batch:
         return self.pages.pick(batch, self.states)
+
+    def with_pages(self, drawn: Iterable[tuple[Image.Image, str]]) -> Frozen:
+        """The same model with other pages: pictures with their captions, all equally often."""
+        pictures, texts = zip(*drawn, strict=True)
+        arrays = (np.asarray(picture) for picture in pictures)
+        latents = torch.cat([*encode_pages(self.pipeline.vae, arrays)])
+        states = encode_captions(self.pipeline.tokenizer, self.pipeline.text_encoder, list(texts))
+        often = torch.ones(len(latents), device=self.no_caption.device)
+        return replace(self, pages=Pages(latents, often), states=states)
 
     @classmethod
     def load(cls, out: Path, work: Path, pages: int) -> Frozen:

@@ -18,7 +18,7 @@ from diffusers import LCMScheduler, UNet2DConditionModel
 from peft import LoraConfig, get_peft_model_state_dict
 
 from sdlearn.noising import Schedule
-from sdlearn.train.adapters import SIZE, Frozen, save_lora
+from sdlearn.train.adapters import ALL_LAYERS, SIZE, Frozen, save_lora
 from sdlearn.train.loop import Batch, Recipe, fit
 from sdlearn.train.plans import suit
 from sdlearn.train.unet import paint
@@ -26,12 +26,6 @@ from sdlearn.train.unet import paint
 RECIPE = Recipe(steps=1500, batch=16, learning_rate=1e-3, warmup=50, weight_decay=0.0)
 PAGES = 6_000
 RANK = 32
-LAYERS = (
-    *("to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2", "proj_in", "proj_out"),
-    *("conv1", "conv2", "conv_shortcut", "time_emb_proj", "downsamplers.0.conv"),
-    *("upsamplers.0.conv",),
-)
-"""Every layer with a matrix or kernel but the first and last convolution and the time embedding."""
 STRIDE = 100
 """How many timesteps the teacher's step goes down.
 
@@ -51,7 +45,7 @@ class Consistency(torch.nn.Module):
         self.teacher = copy.deepcopy(unet).requires_grad_(False)
         self.unet = unet.requires_grad_(False)
         self.unet.add_adapter(
-            LoraConfig(r=RANK, lora_alpha=RANK, target_modules=list(LAYERS)), "few_steps"
+            LoraConfig(r=RANK, lora_alpha=RANK, target_modules=list(ALL_LAYERS)), "few_steps"
         )
         # one more value at the end, for "before the first step": a picture without noise
         alpha_bars = torch.cat([schedule.alpha_bars, torch.ones(1)])

@@ -178,7 +178,7 @@ class AttentionExplorer(PromptBox):
             "guidance": self.guidance,
             "steps": self.steps,
         }
-        self._work.start(self._draw(wanted))
+        self._work_on(self._draw(wanted))
 
     def _draw(self, wanted: dict) -> Iterator[Callable[[], None]]:
         watched = []

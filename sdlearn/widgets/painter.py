@@ -76,7 +76,7 @@ class Painter(PromptBox):
     def _start(self, work: Callable[[dict], Iterator[Callable[[], None]]]) -> None:
         wanted = {"prompt": self.prompt, "guidance": self.guidance.value, "seed": self.seed.value}
         self.error, self._finished = None, False
-        self._work.start(work(wanted))
+        self._work_on(work(wanted))
 
     def _sketched(self, wanted: dict) -> Iterator[Callable[[], None]]:
         """A small picture of few steps, and after a pause the whole one."""

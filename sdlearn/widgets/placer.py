@@ -90,7 +90,7 @@ class Placer(PromptBox):
         """Start drawing; an unfinished drawing is abandoned."""
         self.error, self._finished = None, False
         wanted = {"prompt": self.prompt, "seed": self.seed.value, "size": self.size}
-        self._work.start(self._drawn(self.mask, self.scale.value, wanted))
+        self._work_on(self._drawn(self.mask, self.scale.value, wanted))
 
     def _drawn(self, mask: Image.Image, scale: float, wanted: dict) -> Iterator[Callable[[], None]]:
         yield partial(self._say_about, wanted["prompt"])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Callable, Iterable, Iterator
 
 import ipywidgets
 from transformers import CLIPTokenizer
 
 from sdlearn._support.arguments import whole_number
 from sdlearn.loading import Components
-from sdlearn.text import cut_off, split_words
+from sdlearn.text import cut_off, cut_silently, split_words
 from sdlearn.widgets.bar import Bar
 from sdlearn.widgets.latest import DrawingBox, Latest
 from sdlearn.widgets.stop_button import StopButton
@@ -52,6 +53,10 @@ class PromptBox(DrawingBox):
         """Start drawing; an unfinished drawing is abandoned."""
         raise NotImplementedError
 
+    def _work_on(self, work: Iterable[Callable[[], None]]) -> None:
+        """Draw on the thread. Parts of the prompt that are cut off are named by `_say_about`."""
+        self._work.start(_silently(work))
+
     def _say_about(self, prompt: str) -> None:
         self._about = about(self.model.tokenizer, prompt)
         self.names.picture = f"{self.shows}: {prompt}"
@@ -61,6 +66,11 @@ class PromptBox(DrawingBox):
         super()._busy(busy)
         if not busy and not self._finished and self.error is None:
             self._say(f"{self._about} Stopped: this picture is not finished.".strip())
+
+
+def _silently(work: Iterable[Callable[[], None]]) -> Iterator[Callable[[], None]]:
+    cut_silently()
+    yield from work
 
 
 def about(tokenizer: CLIPTokenizer, prompt: str) -> str:

@@ -44,7 +44,7 @@ def merged_at_once(weight, adapters):
 
 TOOLS = {
     "snow": "prompt",
-    "mimo": "inversion",
+    "lumo": "inversion",
     "crest": "LoRA",
     "film": "LoRA",
     "xrays": "all weights",
@@ -196,12 +196,12 @@ WRONG = {
     ),
     "tools": (
         (lambda: None, "your function returned None"),
-        (lambda: list(TOOLS.values()), "a dict with snow, mimo"),
+        (lambda: list(TOOLS.values()), "a dict with snow, lumo"),
         (choosing(snow=None, xrays=None), "there is no tool yet for snow, xrays"),
         (choosing(snow=...), "snow: one of prompt, inversion, LoRA, all weights, got Ellipsis"),
-        (choosing(mimo="DreamBooth"), "mimo: one of prompt"),
-        (choosing(mimo="prompt"), "its pieces mean nothing"),
-        (choosing(mimo="LoRA"), "thousands of times as many numbers"),
+        (choosing(lumo="DreamBooth"), "lumo: one of prompt"),
+        (choosing(lumo="prompt"), "its pieces mean nothing"),
+        (choosing(lumo="LoRA"), "thousands of times as many numbers"),
         (choosing(crest="inversion"), "only finds what the U-Net can draw already"),
         (choosing(crest="all weights"), "as large as the model"),
         (choosing(film="inversion"), "something with a strength"),

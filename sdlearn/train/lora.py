@@ -1,0 +1,104 @@
+"""Training LoRAs that teach the finished model something new: a thing, or a style.
+
+Hu et al. 2021, *LoRA: Low-Rank Adaptation of Large Language Models*. The U-Net stays frozen; small
+matrices beside its layers learn with the U-Net's own loss.
+
+The thing is a rocket, which the picture book does not have: the blocks with attention are enough. A
+quarter of each batch are ordinary pages, so that the rest is not forgotten. The style is pencil,
+for which all layers change. All of its pages are in pencil; for colours, switch the LoRA off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+from accelerate import PartialState
+from diffusers import UNet2DConditionModel
+from peft import LoraConfig, get_peft_model_state_dict
+from PIL import Image
+
+from sdlearn.noising import Schedule
+from sdlearn.picturebook import draw, in_pencil, page_with, rocket, scene_at
+from sdlearn.train.adapters import ALL_LAYERS, ATTENTION_BLOCKS, SIZE, Frozen, save_lora
+from sdlearn.train.loop import Batch, Moment, Recipe, fit
+from sdlearn.train.plans import suit
+from sdlearn.train.unet import Objective, paint
+
+RECIPE = Recipe(steps=1000, batch=16, learning_rate=1e-3, warmup=50, weight_decay=0.0)
+PAGES = 300
+"""How many pages show the new thing or style."""
+RANK = 16
+OLD = 0.25
+"""Which part of a batch are ordinary pages, where the LoRA must not change what is drawn."""
+
+
+class Adapted(Objective):
+    """The U-Net's own loss; only the LoRA is trained."""
+
+    def __init__(
+        self,
+        unet: UNet2DConditionModel,
+        schedule: Schedule,
+        no_caption: torch.Tensor,
+        layers: Sequence[str],
+    ):
+        super().__init__(unet.requires_grad_(False), schedule, no_caption)
+        chosen = LoraConfig(r=RANK, lora_alpha=RANK, target_modules=list(layers))
+        self.unet.add_adapter(chosen, "new")
+
+
+def rocket_pages(count: int) -> Iterable[tuple[Image.Image, str]]:
+    """Pages with a rocket, each with its caption."""
+    return (page_with(rocket(), "rocket", page, SIZE) for page in range(count))
+
+
+def pencil_pages(count: int) -> Iterable[tuple[Image.Image, str]]:
+    """Pages of the training book in pencil; their captions do not mention it."""
+    scenes = map(scene_at, range(count))
+    return ((in_pencil(draw(scene, SIZE)), scene.caption) for scene in scenes)
+
+
+def mixed(new: Frozen, old: Frozen, batch: int, moment: Moment) -> Batch:
+    """A batch of new pages, and a part `OLD` of ordinary ones."""
+    ordinary = round(OLD * batch)
+    parts = new.pick(batch - ordinary, moment), old.pick(ordinary, moment)
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+
+def train_thing(out: Path, work: Path, recipe: Recipe = RECIPE, pages: int = PAGES) -> None:
+    """Teach the model in `out` the rocket; the LoRA goes to `adapters/rocket` beside `out`."""
+    old = Frozen.load(out, work, pages)
+    new = old.with_pages(rocket_pages(pages))
+    batch_at = partial(mixed, new, old, recipe.batch)
+    _train("rocket", ATTENTION_BLOCKS, old, batch_at, out, work, recipe)
+
+
+def train_style(out: Path, work: Path, recipe: Recipe = RECIPE, pages: int = PAGES) -> None:
+    """Teach the model in `out` to draw in pencil; the LoRA goes to `adapters/pencil` beside it."""
+    old = Frozen.load(out, work, pages)
+    new = old.with_pages(pencil_pages(pages))
+    _train("pencil", ALL_LAYERS, old, partial(new.pick, recipe.batch), out, work, recipe)
+
+
+def _train(
+    name: str,
+    layers: Sequence[str],
+    frozen: Frozen,
+    batch_at: Callable[[Moment], Batch],
+    out: Path,
+    work: Path,
+    recipe: Recipe,
+) -> None:
+    pipeline = frozen.pipeline
+    schedule = Schedule.of(pipeline.scheduler)
+    objective = Adapted(pipeline.unet, schedule, frozen.no_caption, layers)
+    objective.to(memory_format=torch.channels_last)
+    suit(objective.unet, PartialState().device)
+    sample = partial(paint, pipeline=pipeline, size=SIZE)
+    trained = fit(objective, batch_at, recipe, work / name, sample)
+    if PartialState().is_main_process:
+        layers = get_peft_model_state_dict(trained.unet, adapter_name="new")
+        save_lora(layers, out.parent / "adapters" / name)
