@@ -84,6 +84,7 @@ def _file_in(folder: Path) -> Path:
     files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else [folder]
     if len(files) != 1 or not files[0].is_file():
         raise FileNotFoundError(
-            f"folder: {folder} should be a file with an adapter, or hold one (*.safetensors)"
+            f"folder: {folder} should be a file with an adapter, or hold one (*.safetensors); "
+            "`python -m sdlearn.train --help` says how the course's own are made"
         )
     return files[0]

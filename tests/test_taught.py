@@ -10,7 +10,7 @@ from sdlearn.adapters import MIMO, PENCIL, ROCKET, with_lora, with_word
 from sdlearn.evaluate import __main__ as command
 from sdlearn.evaluate import taught
 from sdlearn.evaluate.judge import load_judge
-from sdlearn.evaluate.samples import drawn, generate, unseen_scenes
+from sdlearn.evaluate.samples import drawn, generate, readings, unseen_scenes
 from sdlearn.images import to_pixels
 from sdlearn.picturebook import mimo_page, page_with, rocket
 
@@ -176,7 +176,8 @@ def test_the_shipped_mimo_is_between_the_two_shades(tiny):
 
     def green(model, word):
         """How green the cats are: yellow has much of it, orange less."""
-        colours = taught.body_colours(judge, drawn_by(model, [f"{word} {p}" for p in places], 3.0))
+        pixels = drawn_by(model, [f"{word} {place}" for place in places], 3.0)
+        colours = taught.body_colours(pixels, readings(judge, pixels))
         assert len(colours) >= 2, word
         return torch.stack(colours)[:, 1].mean()
 

@@ -36,6 +36,10 @@ class Seen:
     y: float
 
 
+Reading = tuple[str, list[Seen]]
+"""What the judge reads in a picture: the setting, and the things, the surest first."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Which parts of a prompt a picture shows; `relation` is None if there is none to check."""
@@ -95,7 +99,7 @@ class Judge(nn.Module):
 
     @checked
     @torch.no_grad()
-    def read(self, pixels: Float[Tensor, "n 3 h w"]) -> list[tuple[str, list[Seen]]]:
+    def read(self, pixels: Float[Tensor, "n 3 h w"]) -> list[Reading]:
         """The setting and the things of every picture, starting with the surest thing."""
         kinds, colours, settings = self(pixels.to(self.settings.weight))
         return [_decode(*maps) for maps in zip(kinds.sigmoid(), colours, settings, strict=True)]

@@ -19,6 +19,7 @@ from sdlearn.evaluate.samples import (
     captions,
     drawn,
     generate,
+    readings,
     share_of,
     shares,
     unseen_scenes,
@@ -47,13 +48,12 @@ def mask_of(scene: Scene, size: int = SIZE) -> Image.Image:
 
 def placed(judge: Judge, scenes: list[Scene], pixels: torch.Tensor) -> list[bool]:
     """For each thing of each scene: does the judge see its kind there, within `NEAR`?"""
-    read = [reading for piece in pixels.split(16) for reading in judge.read(piece)]
     return [
         any(
             seen.kind == thing.kind and hypot(seen.x - thing.x, seen.y - thing.y) < NEAR
             for seen in things
         )
-        for scene, (_, things) in zip(scenes, read, strict=True)
+        for scene, (_, things) in zip(scenes, readings(judge, pixels), strict=True)
         for thing in scene.things
     ]
 

@@ -12,7 +12,7 @@ from diffusers import DiffusionPipeline, StableDiffusionPipeline
 from tqdm.auto import tqdm
 
 from sdlearn.compression import decode
-from sdlearn.evaluate.judge import Judge, Verdict, verdict_on
+from sdlearn.evaluate.judge import Judge, Reading, Verdict, verdict_on
 from sdlearn.images import to_pixels
 from sdlearn.loading import Components
 from sdlearn.picturebook.drawing import draw_array
@@ -91,10 +91,15 @@ def draw_with(
     return torch.cat(pixels)
 
 
+def readings(judge: Judge, pixels: torch.Tensor) -> list[Reading]:
+    """What the judge reads in each of many pictures, 16 at a time."""
+    return [reading for piece in pixels.split(16) for reading in judge.read(piece)]
+
+
 def verdicts(judge: Judge, scenes: list[Scene], pixels: torch.Tensor) -> list[Verdict]:
     """What is right in each picture, as the judge reads it."""
-    read = [reading for piece in pixels.split(16) for reading in judge.read(piece)]
-    return [verdict_on(scene, *reading) for scene, reading in zip(scenes, read, strict=True)]
+    pairs = zip(scenes, readings(judge, pixels), strict=True)
+    return [verdict_on(scene, *reading) for scene, reading in pairs]
 
 
 # --- figures --------------------------------------------------------------------------------------

@@ -18,11 +18,12 @@ from torch import Tensor
 
 from sdlearn._support.checked import checked
 from sdlearn.adapters import MIMO, PENCIL, ROCKET, with_lora, with_word
-from sdlearn.evaluate.judge import Judge, Seen, shrink
+from sdlearn.evaluate.judge import Judge, Reading, shrink
 from sdlearn.evaluate.samples import (
     captions,
     drawn,
     generate,
+    readings,
     share_of,
     shares,
     unseen_scenes,
@@ -138,17 +139,18 @@ def compare_mimo(model: Components, judge: Judge, count: int) -> Iterator[Row]:
     pages = {shade: _mimo_pages(count, shade) for shade in (0.0, 0.5, 1.0)}
     texts = [mimo_page("WORD", page, SIZE)[1] for page in range(UNSEEN, UNSEEN + count)]
     yellow, orange = (
-        torch.stack(body_colours(judge, pixels)).mean(dim=0) for pixels in (pages[0.0], pages[1.0])
+        torch.stack(body_colours(pages[end], readings(judge, pages[end]))).mean(dim=0)
+        for end in (0.0, 1.0)
     )
 
     def row(name: str, pixels: Tensor) -> Row:
-        colours = body_colours(judge, pixels)
+        read = readings(judge, pixels)
+        colours = body_colours(pixels, read)
         along = (torch.stack(colours) - yellow) @ (orange - yellow)
         shades = along / (orange - yellow).square().sum()
         seen = share_of(place < len(colours) for place in range(count))
-        settings = [setting for setting, _ in _read(judge, pixels)]
         right = share_of(
-            SETTINGS[setting] in text for setting, text in zip(settings, texts, strict=True)
+            SETTINGS[setting] in text for (setting, _), text in zip(read, texts, strict=True)
         )
         shade = f"{shades.mean():.2f} ± {shades.std():.2f}"
         return name, f"{seen}", shade, f"{right}", f"{count}"
@@ -169,13 +171,13 @@ def _as_pixels(pictures: Iterable[Image.Image]) -> Tensor:
     return to_pixels(np.stack([np.asarray(picture) for picture in pictures]))
 
 
-def body_colours(judge: Judge, pixels: Float[Tensor, "n 3 h w"]) -> list[Float[Tensor, "3"]]:
-    """The colour of the first cat that the judge sees in each picture that shows one.
+def body_colours(pixels: Float[Tensor, "n 3 h w"], read: list[Reading]) -> list[Float[Tensor, "3"]]:
+    """The colour of the first cat that the judge has read in each picture that shows one.
 
     It is the median in a window around the cat's centre, `REACH` to each side.
     """
     side, colours = pixels.shape[-1], []
-    for picture, (_, things) in zip(pixels, _read(judge, pixels), strict=True):
+    for picture, (_, things) in zip(pixels, read, strict=True):
         for cat in [thing for thing in things if thing.kind == "cat"][:1]:
             rows, columns = (
                 slice(max(0, round((at - REACH) * side)), round((at + REACH) * side))
@@ -183,10 +185,6 @@ def body_colours(judge: Judge, pixels: Float[Tensor, "n 3 h w"]) -> list[Float[T
             )
             colours.append(picture[:, rows, columns].flatten(1).median(dim=1).values)
     return colours
-
-
-def _read(judge: Judge, pixels: Tensor) -> list[tuple[str, list[Seen]]]:
-    return [reading for part in pixels.split(16) for reading in judge.read(part)]
 
 
 def _draw(model: Components, prompts: list[str], guidance: float = 3.0) -> Tensor:

@@ -1,8 +1,8 @@
 """The picture book: the small world that the small model knows, with captions and masks.
 
 `scenes` says what is in a picture and where, `drawing` paints it from the shapes in `things`,
-`pages` says which random scenes are for training, which for testing, and which are held out, and
-`newcomers` puts a thing into a page that the book does not have, and `pencil` redraws a page in
+`pages` says which random scenes are for training, which for testing, and which are held out.
+`newcomers` puts something into a page that the book does not have, and `pencil` redraws a page in
 another style.
 """
 

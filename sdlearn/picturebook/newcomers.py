@@ -60,12 +60,10 @@ def page_with(
     """
     whole_number("size", size, 16, 4096)
     word = _checked_word(word)
-    cut_out(thing, size)  # complain before any work
-    rng = dice(rng)
-    scene, stand_in = _scene_with(STAND_IN, rng)
+    scene, stand_in = _scene_with(STAND_IN, dice(rng))
+    fitted = cut_out(thing, round(stand_in.side * size))
     others = tuple(each for each in scene.things if each is not stand_in)
     page = draw(replace(scene, things=others), size)
-    fitted = cut_out(thing, round(stand_in.side * size))
     left = round(stand_in.x * size - fitted.width / 2)
     bottom = round((stand_in.y + stand_in.side / 2) * size)
     page.paste(fitted, (left, bottom - fitted.height), fitted)
