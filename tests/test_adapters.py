@@ -141,7 +141,7 @@ def test_fresh_control_changes_nothing_and_only_control_is_trained():
     with torch.no_grad():
         plain = objective.unet(noisy, t, states).sample
         assert_close(objective.predict(noisy, t, states, mask), plain)
-    objective(noisy, spread, states, mask=mask)["loss"].backward()
+    objective(noisy, spread, states, shown=mask)["loss"].backward()
     moved = {n for n, p in objective.named_parameters() if p.grad is not None and p.grad.any()}
     assert moved
     assert all(name.startswith("control.") for name in moved)
@@ -167,10 +167,58 @@ def test_pages_latents_states_and_masks_belong_together():
     pages = made["mean"][:, 0, 0, 0].int().tolist()
     assert len(set(pages)) > 2
     assert_close(made["states"][:, 0, 0], made["mean"][:, 0, 0, 0])
-    for page, mask in zip(pages, made["mask"], strict=True):
+    for page, mask in zip(pages, made["shown"], strict=True):
         exact = torch.from_numpy(masks(scene_at(page), control.SIZE).max(axis=0)) > 0.5
         assert (exact & (mask[0] > 0.5)).sum() > 0.6 * exact.sum()
-    assert made["mask"].shape == (8, 3, control.SIZE, control.SIZE)
+    assert made["shown"].shape == (8, 3, control.SIZE, control.SIZE)
+
+
+def test_edges_of_things_are_those_of_the_page_near_them():
+    for page in range(12):
+        everywhere, of_things = control.both_edges(page)
+        things = masks(scene_at(page), control.SIZE).max(axis=0) > 0.5
+        assert not (of_things & ~everywhere).any()
+        assert (of_things[things] == everywhere[things]).all()
+        rows, columns = np.nonzero(of_things)
+        grown = np.pad(things, control.AROUND)
+        windows = np.lib.stride_tricks.sliding_window_view(grown, (2 * control.AROUND + 1,) * 2)
+        assert windows.any(axis=(2, 3))[rows, columns].all()
+        assert of_things.sum() > 100
+
+
+def test_pages_and_edges_belong_together_and_some_are_thick():
+    latents = torch.arange(6.0).reshape(6, 1, 1, 1, 1).expand(6, 2, 4, 8, 8).half()
+    frozen = Frozen(loaded(), Pages(latents, torch.ones(6)), torch.zeros(6, 1, 1), NO_CAPTION)
+    edges = torch.zeros(6, 2, 32, 32, dtype=torch.uint8)
+    for page in range(6):  # a point in the column of its page, in the row of the kind of edges
+        edges[page, 0, 4, 2 + 5 * page] = edges[page, 1, 20, 2 + 5 * page] = 1
+    torch.manual_seed(0)
+    made = control.with_edges(frozen, edges, 64, Moment(0, 0, 0.0))
+    assert made["shown"].shape == (64, 3, 32, 32)
+    seen = set()
+    for page, shown in zip(made["mean"][:, 0, 0, 0].int().tolist(), made["shown"], strict=True):
+        rows, columns = shown[0].nonzero(as_tuple=True)
+        assert columns.float().mean() == 2 + 5 * page
+        assert torch.equal(shown[0], shown[2])
+        seen.add((rows.float().mean().item(), len(rows)))
+    assert seen == {(4, 1), (4, 9), (20, 1), (20, 9)}
+
+
+def test_half_of_the_captions_are_dropped_for_edges_and_few_for_masks(monkeypatch):
+    """Without captions, the lines must say what things are."""
+    dropouts = {}
+
+    def note(objective, *_, **__):
+        dropouts[objective.dropout] = True
+        raise InterruptedError
+
+    monkeypatch.setattr(control, "fit", note)
+    frozen = Frozen(loaded(), Pages(torch.zeros(1), torch.ones(1)), torch.zeros(1), NO_CAPTION)
+    monkeypatch.setattr(control.Frozen, "load", lambda *_: frozen)
+    for train in (control.train, control.train_edges):
+        with pytest.raises(InterruptedError):
+            train(TINY, Path("work"), pages=1)
+    assert list(dropouts) == [0.1, 0.5]
 
 
 # --- LoRA -----------------------------------------------------------------------------------------
@@ -251,6 +299,7 @@ TRAININGS = {
     "style": (lora, "train_style"),
     "few-steps": (few_steps, "train"),
     "control": (control, "train"),
+    "edges": (control, "train_edges"),
 }
 
 
@@ -300,8 +349,9 @@ def test_what_few_steps_saved_is_read_by_plain_diffusers(trained):
     assert_close(drawn(pipeline, num_inference_steps=2, guidance_scale=1), plain)
 
 
-def test_what_control_saved_is_read_by_plain_diffusers(trained):
-    network = ControlNetModel.from_pretrained(trained / "masks")
+@pytest.mark.parametrize("name", ["masks", "edges"])
+def test_what_control_saved_is_read_by_plain_diffusers(trained, name):
+    network = ControlNetModel.from_pretrained(trained / name)
     assert network.dtype == torch.float32
     pipeline = loaded(StableDiffusionControlNetPipeline, controlnet=network)
     mask = Image.new("RGB", (128, 128), "white")

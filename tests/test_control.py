@@ -15,11 +15,20 @@ from torch.testing import assert_close
 
 from sdlearn import text_to_image
 from sdlearn._support.paths import TINY
-from sdlearn.control import control_pixels, controlled, load_control, start_control
+from sdlearn.control import (
+    EDGES,
+    MASKS,
+    control_pixels,
+    controlled,
+    find_edges,
+    load_control,
+    start_control,
+)
 from sdlearn.evaluate.judge import load_judge
 from sdlearn.evaluate.placing import (
     HEAD,
     compare_control,
+    edges_of,
     generate_where,
     iou,
     mask_of,
@@ -29,7 +38,7 @@ from sdlearn.evaluate.placing import (
 from sdlearn.evaluate.samples import drawn, unseen_scenes
 from sdlearn.images import to_pictures
 from sdlearn.loading import load
-from sdlearn.picturebook import compose, masks
+from sdlearn.picturebook import compose, draw, masks
 from sdlearn.widgets import Placer
 from sdlearn.widgets import placer as placer_module
 
@@ -170,7 +179,30 @@ def test_what_does_not_fit_is_named(unet, control, random_model, tmp_path):
         load_control(random_model)
 
 
-# --- the shipped ControlNet -----------------------------------------------------------------------
+# --- edges ----------------------------------------------------------------------------------------
+
+
+def test_edges_are_where_a_colour_changes_in_any_channel():
+    black = np.zeros((8, 12, 3), np.uint8)
+    for colour in ((255, 255, 255), (0, 0, 40), (40, 0, 0)):
+        wall, floor = black.copy(), black.copy()
+        wall[:, 7:], floor[3:] = colour, colour
+        upright, level = (np.asarray(find_edges(picture)) for picture in (wall, floor))
+        assert (upright == 255).all(axis=(0, 2)).nonzero()[0].tolist() == [6, 7]
+        assert (level == 255).all(axis=(1, 2)).nonzero()[0].tolist() == [2, 3]
+        assert upright.sum() == 255 * 8 * 2 * 3
+    red, green = np.uint8([150, 0, 0]), np.uint8([0, 76, 0])  # equally bright
+    assert np.asarray(find_edges(np.where(np.arange(12)[:, None] < 6, red, green)[None])).any()
+
+
+def test_a_smooth_sky_and_a_picture_of_one_colour_have_no_edges():
+    sky = np.linspace(0, 255, 64).astype(np.uint8)[:, None, None].repeat(9, 1).repeat(3, 2)
+    for picture in (sky, np.full((5, 7, 3), 200, np.uint8), np.zeros((1, 1, 3), np.uint8)):
+        assert not np.asarray(find_edges(picture)).any()
+        assert find_edges(picture).size == picture.shape[1::-1]
+
+
+# --- the shipped ControlNets ----------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -183,11 +215,12 @@ def shipped(tiny):
     return load_control(tiny)
 
 
-def test_ours_draws_what_diffusers_pipeline_draws(tiny, shipped):
+@pytest.mark.parametrize("folder", [MASKS, EDGES], ids=["masks", "edges"])
+def test_ours_draws_what_diffusers_pipeline_draws(tiny, folder):
     picture = DISC.resize((128, 128))
-    with controlled(tiny.unet, shipped, picture, 0.8):
+    with controlled(tiny.unet, load_control(tiny, folder), picture, 0.8):
         ours = text_to_image(tiny, "a red house", size=128, steps=3, guidance=3, seed=4)
-    network = ControlNetModel.from_pretrained(TINY.parent / "adapters" / "masks")
+    network = ControlNetModel.from_pretrained(folder)
     pipeline = StableDiffusionControlNetPipeline.from_pretrained(
         TINY, controlnet=network, safety_checker=None
     )
@@ -213,6 +246,18 @@ def test_things_stand_where_the_mask_is_white(tiny, shipped):
     counts = {}
     for scale in (0.0, 1.0):
         made = generate_where(tiny, shipped, scenes, seed=0, scale=scale, **options)
+        counts[scale] = sum(placed(judge, scenes, made))
+    assert counts[1.0] >= 0.6 * sum(len(scene.things) for scene in scenes)
+    assert counts[1.0] > counts[0.0] + 1
+
+
+def test_edges_say_what_stands_there_even_without_a_caption(tiny):
+    """Four scenes: from their edges alone, most things are recognised."""
+    scenes, judge = unseen_scenes(4, held_out=False), load_judge()
+    options = {"captioned": False, "size": 256, "steps": 6, "guidance": 1.0}
+    edges, counts = load_control(tiny, EDGES), {}
+    for scale in (0.0, 1.0):
+        made = generate_where(tiny, edges, scenes, 0, scale, edges_of, **options)
         counts[scale] = sum(placed(judge, scenes, made))
     assert counts[1.0] >= 0.6 * sum(len(scene.things) for scene in scenes)
     assert counts[1.0] > counts[0.0] + 1
@@ -251,9 +296,20 @@ def test_a_scenes_mask_is_white_at_its_things():
 
 
 def test_every_row_of_the_table_is_measured(tiny, shipped):
-    rows = list(compare_control(tiny, shipped, load_judge(), 1))
+    asked = []
+
+    def watched(scene):
+        asked.append(scene)
+        return edges_of(scene)
+
+    rows = list(compare_control(tiny, shipped, load_judge(), 1, watched))
     assert {len(row) for row in rows} == {len(HEAD)}
-    assert [row[1] for row in rows] == ["–", "–", "0.5", "1", "1.5"]
+    assert [row[1] for row in rows] == ["–", "–", "0.5", "1", "1.5", "1"]
+    assert len(asked) == 4
+
+
+def test_a_scenes_edges_are_those_of_its_page():
+    assert np.array_equal(edges_of(LEFT, 64), find_edges(draw(LEFT, 64)))
 
 
 # --- the widget -----------------------------------------------------------------------------------

@@ -47,7 +47,7 @@ from sdlearn.attention import (
     reweight,
     watching,
 )
-from sdlearn.control import control_pixels, controlled, load_control, start_control
+from sdlearn.control import control_pixels, controlled, find_edges, load_control, start_control
 from sdlearn.evaluate import judge, map_scores, sample_scores, solvers, taught
 from sdlearn.evaluate.adapters import FEW_STEPS
 from sdlearn.flow import as_velocity, bend, flow
@@ -384,6 +384,7 @@ def calls(model) -> dict:
         ),
         (start_control, {"unet": model.unet, "factor": model.factor}),
         (load_control, {"model": TINY}),
+        (find_edges, {"picture": PAGE}),
         (control_pixels, {"picture": [PAGE], "size": (16, 24)}),
         (
             controlled,

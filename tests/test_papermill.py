@@ -1,6 +1,7 @@
 """Every lesson on another model, chosen with papermill's parameter; cells in both directions.
 
-The other model is a folder in Stable Diffusion's layout.
+The other model is a folder in Stable Diffusion's layout. It is in half precision, as every model is
+on a GPU.
 """
 
 import json
@@ -15,6 +16,11 @@ from sdlearn._support.paths import NOTEBOOKS
 LESSONS = sorted(NOTEBOOKS.glob("*.ipynb"))
 FEW = 20
 """The number of steps of a lesson's live training."""
+HALF = """
+import torch
+from sdlearn import loading
+loading._usable_dtype = lambda dtype, device: dtype or torch.bfloat16
+"""
 HOOKED = """
 import torch
 parts = [part for part in vars(model).values() if isinstance(part, torch.nn.Module)]
@@ -44,7 +50,8 @@ def there_and_back(lesson: Path, file: Path) -> None:
         for cell in reversed(there)
         if not {"parameters", "once"} & set(cell.metadata.get("tags", []))
     ]
-    notebook.cells = [*there, *(nbformat.v4.new_code_cell(source) for source in [*back, HOOKED])]
+    first, *rest = (nbformat.v4.new_code_cell(source) for source in [HALF, *back, HOOKED])
+    notebook.cells = [first, *there, *rest]
     nbformat.write(notebook, file)
 
 

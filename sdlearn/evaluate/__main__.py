@@ -16,15 +16,15 @@ from pathlib import Path
 import torch
 
 from sdlearn._support.paths import ASSETS
-from sdlearn.control import load_control
+from sdlearn.control import EDGES, load_control
 from sdlearn.evaluate import taught
 from sdlearn.evaluate.adapters import HEAD as FEW
 from sdlearn.evaluate.adapters import SIZE, compare_few_steps, with_few_steps
 from sdlearn.evaluate.judge import Judge, load_judge
 from sdlearn.evaluate.placing import HEAD as PLACING
-from sdlearn.evaluate.placing import compare_control
+from sdlearn.evaluate.placing import compare_control, edges_of
 from sdlearn.evaluate.sibling import HEAD as SIBLINGS
-from sdlearn.evaluate.sibling import compare_sibling, load_sibling
+from sdlearn.evaluate.sibling import SIBLING, compare_sibling, load_sibling
 from sdlearn.evaluate.solvers import HEAD, compare_solvers
 from sdlearn.evaluate.table import HEAD as FIGURES
 from sdlearn.evaluate.table import as_table, marks, measure, write_into_card
@@ -47,7 +47,7 @@ SAMPLES = (
     "a pink star at sunset",
 )
 """The twelve prompts of the README; prompt k is drawn with seed k."""
-ADAPTERS = ("inversion", "lora", "style", "few-steps", "control")
+ADAPTERS = ("inversion", "lora", "style", "few-steps", "control", "edges")
 TABLES = ("solvers", "sd3", *ADAPTERS)
 """The tables that an option asks for, instead of the model's figures."""
 
@@ -122,7 +122,14 @@ def parse() -> argparse.Namespace:
         "--control", action="store_true", help="only measure the ControlNet that reads masks"
     )
     instead.add_argument(
-        "--sd3", type=Path, help="only compare the small Stable Diffusion 3 in this folder"
+        "--edges", action="store_true", help="only measure the ControlNet that reads edges"
+    )
+    instead.add_argument(
+        "--sd3",
+        type=Path,
+        nargs="?",
+        const=SIBLING,
+        help="only compare the small Stable Diffusion 3, or the one in this folder",
     )
     instead.add_argument(
         "--samples", type=_picture_file, help="only draw the README's twelve samples into this file"
@@ -173,6 +180,9 @@ def comparison(
         return FEW, partial(compare_few_steps, model, with_few_steps(model))
     if choice.table == "control":
         return PLACING, partial(compare_control, model, load_control(model))
+    if choice.table == "edges":
+        edges = load_control(model, EDGES)
+        return PLACING, partial(compare_control, model, edges, shown_of=edges_of)
     if choice.table == "sd3":
         return SIBLINGS, partial(compare_sibling, model, load_sibling(choice.sd3))
     head, compare = {

@@ -1,8 +1,8 @@
-"""Control: is each thing where the mask says, and does it have the mask's outline?"""
+"""Control: is each thing where it should be, and does it have the outline that it should have?"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import hypot
 from statistics import fmean
 
@@ -12,7 +12,7 @@ from diffusers import ControlNetModel
 from jaxtyping import Bool, UInt8
 from PIL import Image
 
-from sdlearn.control import controlled
+from sdlearn.control import controlled, find_edges
 from sdlearn.evaluate.judge import Judge
 from sdlearn.evaluate.samples import (
     AT_ONCE,
@@ -27,7 +27,7 @@ from sdlearn.evaluate.samples import (
 )
 from sdlearn.images import to_pictures
 from sdlearn.loading import Components
-from sdlearn.picturebook.drawing import masks
+from sdlearn.picturebook.drawing import draw, masks
 from sdlearn.picturebook.scenes import Scene
 
 SIZE = 256
@@ -44,6 +44,11 @@ def mask_of(scene: Scene, size: int = SIZE) -> Image.Image:
     """The mask of a scene: white where any of its things is."""
     covered = masks(scene, size).max(axis=0)
     return Image.fromarray((covered * 255).round().astype(np.uint8)).convert("RGB")
+
+
+def edges_of(scene: Scene, size: int = SIZE) -> Image.Image:
+    """The edges of the page with this scene."""
+    return find_edges(draw(scene, size))
 
 
 def placed(judge: Judge, scenes: list[Scene], pixels: torch.Tensor) -> list[bool]:
@@ -93,31 +98,48 @@ def generate_where(
     scenes: list[Scene],
     seed: int,
     scale: float = 1.0,
+    shown_of: Callable[[Scene], Image.Image] = mask_of,
+    captioned: bool = True,
     **options,
 ) -> torch.Tensor:
     """One picture for each scene, from its caption and its mask: float32 [n, 3, height, width].
 
-    options: as in `generate`.
+    Args:
+        shown_of: what the ControlNet reads for a scene.
+        captioned: False draws without captions.
+        options: as in `generate`.
     """
     pixels = []
     for first in range(0, len(scenes), AT_ONCE):
         some = scenes[first : first + AT_ONCE]
-        with controlled(model.unet, control, [mask_of(scene) for scene in some], scale):
-            pixels.append(generate(model, captions(some), seed + first, **options))
+        prompts = captions(some) if captioned else [""] * len(some)
+        with controlled(model.unet, control, [shown_of(scene) for scene in some], scale):
+            pixels.append(generate(model, prompts, seed + first, **options))
     return torch.cat(pixels)
 
 
 def compare_control(
-    model: Components, control: ControlNetModel, judge: Judge, count: int
+    model: Components,
+    control: ControlNetModel,
+    judge: Judge,
+    count: int,
+    shown_of: Callable[[Scene], Image.Image] = mask_of,
 ) -> Iterator[tuple[str, ...]]:
-    """Yield a row of the table for each trial, as soon as it is measured."""
+    """Yield a row of the table for each trial, as soon as it is measured.
+
+    shown_of: what the ControlNet reads for a scene.
+    """
     scenes = unseen_scenes(count, held_out=False)
     yield _row("the picture book's own drawing", "–", judge, scenes, drawn(scenes, SIZE))
     alone = generate(model, captions(scenes), seed=0, size=SIZE)
-    yield _row("the model, without a mask", "–", judge, scenes, alone)
-    for scale in (0.5, 1.0, 1.5):
-        pixels = generate_where(model, control, scenes, seed=0, scale=scale, size=SIZE)
-        yield _row("the model with the mask", f"{scale:g}", judge, scenes, pixels)
+    yield _row("the model alone", "–", judge, scenes, alone)
+    trials = {(scale, True): "the model with control" for scale in (0.5, 1.0, 1.5)}
+    trials[1.0, False] = "the same, without captions"
+    for (scale, captioned), name in trials.items():
+        pixels = generate_where(
+            model, control, scenes, 0, scale, shown_of, captioned=captioned, size=SIZE
+        )
+        yield _row(name, f"{scale:g}", judge, scenes, pixels)
 
 
 def _row(

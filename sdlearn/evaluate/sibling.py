@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from diffusers import StableDiffusion3Pipeline
 
+from sdlearn._support.paths import ASSETS
 from sdlearn.evaluate.judge import Judge
 from sdlearn.evaluate.samples import (
     captions,
@@ -20,6 +21,7 @@ from sdlearn.evaluate.samples import (
 )
 from sdlearn.loading import Components
 
+SIBLING = ASSETS / "tiny-sd3"
 SIZE = 256
 STEPS, GUIDANCE = 28, 3.0
 PARTS = ("setting", "kind", "colour", "relation", "nothing else", "whole")
@@ -27,8 +29,8 @@ THINGS = {1: "with one thing", 2: "with two", 3: "with three"}
 HEAD = ("drawn by", "steps", "guidance", "prompts", *PARTS, *THINGS.values())
 
 
-def load_sibling(folder: Path) -> StableDiffusion3Pipeline:
-    """The pipeline that `python -m sdlearn.train sd3` saved.
+def load_sibling(folder: Path = SIBLING) -> StableDiffusion3Pipeline:
+    """The pipeline that `python -m sdlearn.train sd3` saved: by default, the one that ships.
 
     Raises:
         FileNotFoundError: there is none.

@@ -12,9 +12,9 @@ latents keep their meaning.
 
 The others train an adapter on the finished model in `--out`. `inversion` finds a word for a cat in
 a shade that no word names, `lora` teaches the model a rocket, and `style` teaches it to draw in
-pencil. `few-steps` lets it draw in a few calls, and `control` lets it read masks. `sd3` trains the
-sibling, a small Stable Diffusion 3, and saves it in `tiny-sd3` beside `--out`. None of these is a
-part of `all`.
+pencil. `few-steps` lets it draw in a few calls, `control` lets it read masks, and `edges` edges.
+`sd3` trains the sibling, a small Stable Diffusion 3, and saves it in `tiny-sd3` beside `--out`.
+None of these is a part of `all`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pathlib import Path
 from sdlearn._support.paths import TINY
 
 PARTS = ("tokenizer", "vae", "clip", "unet", "judge", "families")
-BESIDE = ("inversion", "lora", "style", "few-steps", "control", "sd3")
+BESIDE = ("inversion", "lora", "style", "few-steps", "control", "edges", "sd3")
 """What is trained on a finished model, and saved beside it: adapters, and the sibling."""
 BY_ONE = ("tokenizer", "families")
 """The parts that a single process trains."""
@@ -125,6 +125,7 @@ def main(choice: argparse.Namespace) -> None:
         "style": lambda: lora.train_style(**paths, **pages, recipe=changed(lora.RECIPE)),
         "few-steps": lambda: few_steps.train(**paths, **pages, recipe=changed(few_steps.RECIPE)),
         "control": lambda: control.train(**paths, **pages, recipe=changed(control.RECIPE)),
+        "edges": lambda: control.train_edges(**paths, **pages, recipe=changed(control.RECIPE)),
         "sd3": lambda: sd3.train(**paths, **pages, recipe=changed(sd3.RECIPE)),
     }
     wanted = PARTS if choice.part == "all" else (choice.part,)

@@ -14,6 +14,7 @@ from PIL import Image
 
 from sdlearn.train.data import captions, how_often
 from sdlearn.train.loop import Batch, Moment
+from sdlearn.train.plans import plan_for
 from sdlearn.train.unet import (
     Pages,
     encode_captions,
@@ -64,11 +65,13 @@ class Frozen:
         """Load the model in `out`; draw and encode its first pages, or read them from the cache."""
         pipeline = finished(out)
         device = PartialState().device
-        latents = latents_of_pages(pipeline.vae, work / "cache", pages, SIZE)
+        keep = plan_for(device).keep
+        latents = keep(latents_of_pages(pipeline.vae, work / "cache", pages, SIZE), device)
         often = torch.from_numpy(how_often(pages, single=2)).float().to(device)
         texts = ["", *captions(pages)]
         states = encode_captions(pipeline.tokenizer, pipeline.text_encoder, texts)
-        return cls(pipeline, Pages(latents, often), states[1:], states[0].float())
+        no_caption = states[0].float()
+        return cls(pipeline, Pages(latents, often), keep(states[1:], device), no_caption)
 
 
 def save_lora(layers: dict[str, torch.Tensor], folder: Path) -> None:

@@ -1,15 +1,20 @@
 """Training a ControlNet: where the things of a page are, as a second picture beside the prompt.
 
 Zhang et al. 2023, *Adding Conditional Control to Text-to-Image Diffusion Models*. The U-Net stays
-frozen. A copy of its encoder sees the noisy latents and a mask, white where a thing is, and adds
-what it finds to the skip connections, through convolutions that begin at zero.
+frozen. A copy of its encoder sees the noisy latents and the second picture, and adds what it finds
+to the skip connections, through convolutions that begin at zero.
 
-Half of the masks are exact. The others are as rough as a learner's brush: an ellipse around each
-thing, or the mask grown by a few pixels.
+One reads masks, white where a thing is. Half of the masks are exact. The others are as rough as a
+learner's brush: an ellipse around each thing, or the mask grown by a few pixels.
+
+Another reads edges. Half of the time they are those of the whole page, else only those of its
+things; half of the time they are as thick as a brush. Half of the captions are dropped, so that it
+learns to recognise by its edges what no caption names (Section 3.4 of the paper).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -19,31 +24,43 @@ from accelerate import PartialState
 from diffusers import UNet2DConditionModel
 from PIL import Image, ImageDraw, ImageFilter
 
-from sdlearn.control import MASKS, start_control
+from sdlearn.control import EDGES, MASKS, edges_of, start_control
+from sdlearn.images import to_pixels
 from sdlearn.noising import Schedule
-from sdlearn.picturebook.drawing import masks
+from sdlearn.picturebook.drawing import draw_array, masks
 from sdlearn.picturebook.pages import scene_at
 from sdlearn.train.adapters import SIZE, Frozen
+from sdlearn.train.data import on_all_cores
 from sdlearn.train.loop import Batch, Moment, Recipe, fit
-from sdlearn.train.plans import suit
+from sdlearn.train.plans import plan_for
 from sdlearn.train.shipping import save_half
-from sdlearn.train.unet import Objective
+from sdlearn.train.unet import CAPTION_DROPOUT, Objective
 
 RECIPE = Recipe(steps=1500, batch=16, learning_rate=1e-3, warmup=50)
 PAGES = 6_000
 GROWN = 12
 """By how many pixels a rough mask may be grown."""
+AROUND = 3
+"""How far from a thing's mask an edge may be and still be the thing's, in pixels."""
+THICK = 3
+"""The thickness of a brush's edges, in pixels, where exact ones have one or two."""
 
 
 class Controlled(Objective):
     """The U-Net's own loss, with what the ControlNet adds."""
 
-    def __init__(self, unet: UNet2DConditionModel, schedule: Schedule, no_caption: torch.Tensor):
-        super().__init__(unet.requires_grad_(False), schedule, no_caption)
+    def __init__(
+        self,
+        unet: UNet2DConditionModel,
+        schedule: Schedule,
+        no_caption: torch.Tensor,
+        dropout: float = CAPTION_DROPOUT,
+    ):
+        super().__init__(unet.requires_grad_(False), schedule, no_caption, dropout)
         self.control = start_control(unet).requires_grad_(True)
 
     def eager(self) -> list[torch.nn.Parameter]:
-        """What begins at zero or anew: the zero convolutions, and what reads the mask.
+        """What begins at zero or anew: the zero convolutions, and what reads the second picture.
 
         With the learning rate of the copied layers, it would take them much longer to say anything.
         """
@@ -56,9 +73,9 @@ class Controlled(Objective):
         return [parameter for part in fresh for parameter in part.parameters()]
 
     def predict(
-        self, noisy: torch.Tensor, t: torch.Tensor, states: torch.Tensor, mask: torch.Tensor
+        self, noisy: torch.Tensor, t: torch.Tensor, states: torch.Tensor, shown: torch.Tensor
     ) -> torch.Tensor:
-        down, middle = self.control(noisy, t, states, mask, return_dict=False)
+        down, middle = self.control(noisy, t, states, shown, return_dict=False)
         return self.unet(
             noisy,
             t,
@@ -92,18 +109,59 @@ def with_masks(frozen: Frozen, batch: int, moment: Moment) -> Batch:
     rng = np.random.default_rng((15, moment.step, moment.process))
     drawn = np.stack([mask_of(page, rng) for page in chosen.tolist()])
     mask = torch.from_numpy(drawn).float().div(255)[:, None].expand(-1, 3, -1, -1)
-    return {**frozen.pages.at(chosen, frozen.states), "mask": mask.contiguous()}
+    return {**frozen.pages.at(chosen, frozen.states), "shown": mask.contiguous()}
+
+
+def both_edges(page: int) -> np.ndarray:
+    """A training page's edges, and only those of its things: uint8 [2, SIZE, SIZE], 0 or 1."""
+    scene = scene_at(page)
+    pixels = (to_pixels(draw_array(scene, SIZE)[None]) + 1) / 2
+    edges = edges_of(pixels)[0, 0].numpy().astype(np.uint8)
+    things = Image.fromarray((masks(scene, SIZE).max(axis=0) > 0.5).astype(np.uint8))
+    near = np.asarray(things.filter(ImageFilter.MaxFilter(2 * AROUND + 1)))
+    return np.stack([edges, edges * near])
+
+
+def with_edges(frozen: Frozen, edges: torch.Tensor, batch: int, moment: Moment) -> Batch:
+    """A batch of pages, and the edges of each as the picture [n, 3, SIZE, SIZE] in [0, 1]."""
+    chosen = frozen.pages.choose(batch)
+    which, thick = torch.randint(2, (2, batch), device=edges.device)
+    shown = edges[chosen.to(edges.device), which, None].to(chosen.device).float()
+    brushed = torch.nn.functional.max_pool2d(shown, THICK, stride=1, padding=THICK // 2)
+    shown = torch.where(thick.to(chosen.device)[:, None, None, None] == 1, brushed, shown)
+    return {**frozen.pages.at(chosen, frozen.states), "shown": shown.expand(-1, 3, -1, -1)}
 
 
 def train(out: Path, work: Path, recipe: Recipe = RECIPE, pages: int = PAGES) -> None:
-    """Train the ControlNet on the model in `out`, and save it in `adapters/masks` beside `out`."""
+    """Train a ControlNet for masks on the model in `out`; it goes to `adapters/masks` beside it."""
     frozen = Frozen.load(out, work, pages)
-    unet = frozen.pipeline.unet
-    objective = Controlled(unet, Schedule.of(frozen.pipeline.scheduler), frozen.no_caption)
+    _train(frozen, partial(with_masks, frozen, recipe.batch), recipe, work, out, MASKS.name)
+
+
+def train_edges(out: Path, work: Path, recipe: Recipe = RECIPE, pages: int = PAGES) -> None:
+    """Train a ControlNet for edges on the model in `out`; it goes to `adapters/edges` beside it."""
+    frozen = Frozen.load(out, work, pages)
+    found = on_all_cores(both_edges, pages, "finding edges")
+    edges = torch.from_numpy(np.stack([*found]))
+    device = PartialState().device
+    batch_at = partial(with_edges, frozen, plan_for(device).keep(edges, device), recipe.batch)
+    _train(frozen, batch_at, recipe, work, out, EDGES.name, dropout=0.5)
+
+
+def _train(
+    frozen: Frozen,
+    batch_at: Callable[[Moment], Batch],
+    recipe: Recipe,
+    work: Path,
+    out: Path,
+    name: str,
+    dropout: float = CAPTION_DROPOUT,
+) -> None:
+    schedule = Schedule.of(frozen.pipeline.scheduler)
+    objective = Controlled(frozen.pipeline.unet, schedule, frozen.no_caption, dropout)
     objective.to(memory_format=torch.channels_last)
     for network in (objective.unet, objective.control):
-        suit(network, PartialState().device)
-    batch_at = partial(with_masks, frozen, recipe.batch)
-    trained = fit(objective, batch_at, recipe, work / "masks", eager=objective.eager())
+        plan_for(PartialState().device).prepare(network)
+    trained = fit(objective, batch_at, recipe, work / name, eager=objective.eager())
     if PartialState().is_main_process:
-        save_half(trained.control, out.parent / "adapters" / MASKS.name)
+        save_half(trained.control, out.parent / "adapters" / name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
 from multiprocessing import get_context
@@ -14,14 +14,20 @@ from tqdm.auto import tqdm
 
 from sdlearn.picturebook.drawing import draw_array
 from sdlearn.picturebook.pages import TRAIN, scene_at
+from sdlearn.picturebook.scenes import Scene
 
 IN_ORDER = ("left of", "right of")
 
 
 @cache
+def scenes(count: int, book: int = TRAIN) -> list[Scene]:
+    """The scenes on a book's first pages."""
+    return [scene_at(page, book) for page in range(count)]
+
+
 def captions(count: int, book: int = TRAIN) -> list[str]:
     """The captions of a book's first pages."""
-    return [scene_at(page, book).caption for page in range(count)]
+    return [scene.caption for scene in scenes(count, book)]
 
 
 @cache
@@ -31,9 +37,11 @@ def how_often(count: int, single: int = 1) -> np.ndarray:
     Mirroring such a page would make its caption wrong, so there is more to bind than on other
     pages. A page with only one thing counts `single` times.
     """
-    scenes = [scene_at(page) for page in range(count)]
     weights = np.array(
-        [2 if s.relation in IN_ORDER else single if len(s.things) == 1 else 1 for s in scenes]
+        [
+            2 if scene.relation in IN_ORDER else single if len(scene.things) == 1 else 1
+            for scene in scenes(count)
+        ]
     )
     return weights / weights.sum()
 
@@ -52,9 +60,16 @@ def pictures(folder: Path, count: int, size: int, book: int = TRAIN) -> np.ndarr
 
 def draw_all(count: int, size: int, book: int = TRAIN) -> Iterator[np.ndarray]:
     """Draw the pages in order, on all cores, each as uint8 [size, size, 3]."""
+    return on_all_cores(partial(_draw_page, size=size, book=book), count, f"drawing {size}²")
+
+
+def on_all_cores(
+    made_of: Callable[[int], np.ndarray], count: int, what: str
+) -> Iterator[np.ndarray]:
+    """Yield what a function makes of each page, in order; a bar says `what` is being done."""
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        drawn = pool.map(partial(_draw_page, size=size, book=book), range(count), chunksize=32)
-        yield from tqdm(drawn, total=count, desc=f"drawing {size}²")
+        made = pool.map(made_of, range(count), chunksize=32)
+        yield from tqdm(made, total=count, desc=what)
 
 
 def _store(file: Path, drawn: Iterator[np.ndarray], shape: tuple[int, ...]) -> None:

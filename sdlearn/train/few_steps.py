@@ -20,7 +20,7 @@ from peft import LoraConfig, get_peft_model_state_dict
 from sdlearn.noising import Schedule
 from sdlearn.train.adapters import ALL_LAYERS, SIZE, Frozen, save_lora
 from sdlearn.train.loop import Batch, Recipe, fit
-from sdlearn.train.plans import suit
+from sdlearn.train.plans import plan_for
 from sdlearn.train.unet import paint
 
 RECIPE = Recipe(steps=1500, batch=16, learning_rate=1e-3, warmup=50, weight_decay=0.0)
@@ -100,7 +100,7 @@ def train(out: Path, work: Path, recipe: Recipe = RECIPE, pages: int = PAGES) ->
     objective = Consistency(pipeline.unet, Schedule.of(pipeline.scheduler), frozen.no_caption)
     objective.to(memory_format=torch.channels_last)
     for unet in (objective.unet, objective.teacher):
-        suit(unet, PartialState().device)
+        plan_for(PartialState().device).prepare(unet)
     pipeline.scheduler = LCMScheduler.from_config(pipeline.scheduler.config)
     sample = partial(paint, pipeline=pipeline, size=SIZE, steps=4, guidance=1.0)
     trained = fit(objective, partial(frozen.pick, recipe.batch), recipe, work / "few-steps", sample)

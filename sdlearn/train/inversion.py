@@ -20,7 +20,7 @@ from sdlearn.noising import Schedule
 from sdlearn.picturebook import mimo_page
 from sdlearn.train.adapters import SIZE, Frozen
 from sdlearn.train.loop import Batch, Recipe, fit
-from sdlearn.train.plans import suit
+from sdlearn.train.plans import plan_for
 from sdlearn.train.unet import Objective
 
 RECIPE = Recipe(steps=150, batch=16, learning_rate=2e-3, warmup=20, weight_decay=0.0)
@@ -74,7 +74,7 @@ def train(out: Path, work: Path, recipe: Recipe = RECIPE, pages: int = PAGES) ->
         pipeline.unet, Schedule.of(pipeline.scheduler), frozen.no_caption, text_encoder
     )
     objective.to(memory_format=torch.channels_last)
-    suit(objective.unet, PartialState().device)
+    plan_for(PartialState().device).prepare(objective.unet)
     trained = fit(objective, partial(mimos.pick, recipe.batch), recipe, work / "mimo")
     if PartialState().is_main_process:
         folder = out.parent / "adapters" / "mimo"

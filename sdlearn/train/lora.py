@@ -24,7 +24,7 @@ from sdlearn.noising import Schedule
 from sdlearn.picturebook import draw, in_pencil, page_with, rocket, scene_at
 from sdlearn.train.adapters import ALL_LAYERS, ATTENTION_BLOCKS, SIZE, Frozen, save_lora
 from sdlearn.train.loop import Batch, Moment, Recipe, fit
-from sdlearn.train.plans import suit
+from sdlearn.train.plans import plan_for
 from sdlearn.train.unet import Objective, paint
 
 RECIPE = Recipe(steps=1000, batch=16, learning_rate=1e-3, warmup=50, weight_decay=0.0)
@@ -96,7 +96,7 @@ def _train(
     schedule = Schedule.of(pipeline.scheduler)
     objective = Adapted(pipeline.unet, schedule, frozen.no_caption, layers)
     objective.to(memory_format=torch.channels_last)
-    suit(objective.unet, PartialState().device)
+    plan_for(PartialState().device).prepare(objective.unet)
     sample = partial(paint, pipeline=pipeline, size=SIZE)
     trained = fit(objective, batch_at, recipe, work / name, sample)
     if PartialState().is_main_process:

@@ -22,8 +22,8 @@ class Plan:
     stages: dict[int, Recipe]
     pages: dict[int, int]
     """How many pages to draw of each size."""
-    prepare: Callable[[UNet2DConditionModel], None]
-    """Makes the U-Net faster, in place."""
+    prepare: Callable[[UNet2DConditionModel | ControlNetModel], None]
+    """Makes a U-Net, or a copy of its encoder, faster, in place."""
     keep: Callable[[torch.Tensor, torch.device], torch.Tensor]
     """Puts the data that every step reads where they can be read fastest."""
     precision: str
@@ -66,12 +66,12 @@ def suit_bfloat16(unet: UNet2DConditionModel | ControlNetModel) -> None:
             module.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
 
 
-def compile_for_each_size(unet: UNet2DConditionModel) -> None:
+def compile_for_each_size(network: torch.nn.Module) -> None:
     """Compile one graph for each size of latents, with norms fused into the operations around them.
 
     Without this, autocast's norms in float32 make training several times slower.
     """
-    unet.compile(dynamic=False, backend=BACKEND)
+    network.compile(dynamic=False, backend=BACKEND)
 
 
 BACKEND = "inductor"
@@ -124,12 +124,6 @@ ON_GPU = Plan(
 The shipped weights were trained with the last stage. The two stages before it are needed to train
 from scratch; they are the CPU's stages with larger batches, and have not been run.
 """
-
-
-def suit(network: UNet2DConditionModel | ControlNetModel, device: torch.device) -> None:
-    """Make the training of adapters faster on a CPU, in place; on a GPU it is short as it is."""
-    if device.type == "cpu":
-        suit_bfloat16(network)
 
 
 def plan_for(device: torch.device) -> Plan:

@@ -87,9 +87,15 @@ def make_scheduler() -> DDIMScheduler:
 class Objective(torch.nn.Module):
     """Sample a latent, a timestep and noise; mix the latent and the noise; predict the noise."""
 
-    def __init__(self, unet: UNet2DConditionModel, schedule: Schedule, no_caption: torch.Tensor):
+    def __init__(
+        self,
+        unet: UNet2DConditionModel,
+        schedule: Schedule,
+        no_caption: torch.Tensor,
+        dropout: float = CAPTION_DROPOUT,
+    ):
         super().__init__()
-        self.unet = unet
+        self.unet, self.dropout = unet, dropout
         weight = schedule.alpha_bars.rsqrt().float()
         often = (schedule.snr.clamp(max=MAX_SNR) / schedule.snr).float() * weight
         often = often / often.sum()
@@ -111,7 +117,7 @@ class Objective(torch.nn.Module):
         latents = mean + spread * torch.randn_like(mean)
         noise = torch.randn_like(latents)
         t = self.often.multinomial(len(latents), replacement=True)
-        dropped = torch.rand(len(latents), device=latents.device) < CAPTION_DROPOUT
+        dropped = torch.rand(len(latents), device=latents.device) < self.dropout
         states = torch.where(dropped[:, None, None], self.no_caption, states)
         signal, sigma = (values[t, None, None, None] for values in (self.signal, self.sigma))
         # as `add_noise`, without the checks, which would make a GPU wait

@@ -27,13 +27,13 @@ BRUSHES = {"white": "#ffffff", "black": "#000000"}
 
 @checked
 class Placer(PromptBox):
-    """Paint in white where things should be, and the picture beside it is drawn anew.
+    """Paint in white what a ControlNet reads, and the picture beside it is drawn anew.
 
     Every stroke, the prompt, the scale and the seed start a new drawing, which stops the one before
     it. `mask` is what is painted now, `picture` the last finished picture.
 
     Args:
-        control: a ControlNet that reads masks, from `sdlearn.control.load_control`.
+        control: a ControlNet that reads masks or edges, from `sdlearn.control.load_control`.
         mask: what to begin with; without it, all is black.
         size: the side of the picture in pixels; by default half the model's.
         scale: how much of what the ControlNet finds is added.
