@@ -208,12 +208,14 @@ def quietly() -> Iterator[None]:
     """No progress bars, and nothing printed about tensors: what is wrong is raised instead."""
     levels = transformers_logging.get_verbosity(), diffusers_logging.get_verbosity()
     transformers_logging.disable_progress_bar()
+    diffusers_logging.disable_progress_bar()
     transformers_logging.set_verbosity(diffusers_logging.CRITICAL)
     diffusers_logging.set_verbosity(diffusers_logging.CRITICAL)
     try:
         yield
     finally:
         transformers_logging.enable_progress_bar()
+        diffusers_logging.enable_progress_bar()
         transformers_logging.set_verbosity(levels[0])
         diffusers_logging.set_verbosity(levels[1])
 

@@ -9,6 +9,7 @@ import torch
 from diffusers import StableDiffusion3Pipeline
 
 from sdlearn._support.paths import ASSETS
+from sdlearn._support.reading import quietly
 from sdlearn.evaluate.judge import Judge
 from sdlearn.evaluate.samples import (
     captions,
@@ -40,9 +41,10 @@ def load_sibling(folder: Path = SIBLING) -> StableDiffusion3Pipeline:
             f"{folder} holds no pipeline; `python -m sdlearn.train sd3` makes one"
         )
     # without the third text encoder, as diffusers allows: it must be told so
-    pipeline = StableDiffusion3Pipeline.from_pretrained(
-        folder, text_encoder_3=None, tokenizer_3=None
-    )
+    with quietly():
+        pipeline = StableDiffusion3Pipeline.from_pretrained(
+            folder, text_encoder_3=None, tokenizer_3=None
+        )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
