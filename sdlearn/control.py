@@ -30,7 +30,7 @@ from sdlearn.loading import Components
 MASKS = ASSETS / "adapters" / "masks"
 EDGES = ASSETS / "adapters" / "edges"
 STEEP = 0.06
-"""By how much a colour must change from a pixel to the next to be an edge, as a part of 1."""
+"""By how much a colour in [0, 1] must change from one pixel to the next to be an edge."""
 WIDER = 16
 """How many channels each of the small convolutions that shrink a picture adds."""
 
@@ -120,7 +120,7 @@ def find_edges(picture: Picture) -> Image.Image:
 
 
 def edges_of(pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 1 h w"]:
-    """1 where colours in [0, 1] change by more than `STEEP` from a pixel to the next, else 0."""
+    """1 where colours in [0, 1] change by more than `STEEP` from one pixel to the next."""
     right = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]) / 8
     kernels = torch.stack([right, right.T])[:, None].to(pixels)
     channels = torch.nn.functional.pad(pixels.flatten(0, 1)[:, None], (1, 1, 1, 1), "replicate")

@@ -9,7 +9,7 @@ learner's brush: an ellipse around each thing, or the mask grown by a few pixels
 
 Another reads edges. Half of the time they are those of the whole page, else only those of its
 things; half of the time they are as thick as a brush. Half of the captions are dropped, so that it
-learns to recognise by its edges what no caption names (Section 3.4 of the paper).
+learns to recognise by its edges what no caption names (Section 3.3 of the paper).
 """
 
 from __future__ import annotations

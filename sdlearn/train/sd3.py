@@ -36,7 +36,7 @@ from sdlearn.train.shipping import save_half
 from sdlearn.train.unet import CAPTION_DROPOUT
 
 FOLDER = "tiny-sd3"
-RECIPE = Recipe(8_000, batch=1024, learning_rate=1.2e-3, warmup=300, ema_decay=0.9995, muon=True)
+RECIPE = Recipe(10_000, batch=1024, learning_rate=1.2e-3, warmup=300, ema_decay=0.9995, muon=True)
 """For one GPU."""
 PAGES = 48_000
 LAYERS, HEADS, HEAD_WIDTH = 6, 6, 32
