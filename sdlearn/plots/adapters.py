@@ -156,8 +156,8 @@ def who_reads_whom() -> Figure:
         "a U-Net: two kinds of attention": (
             ("self-\nattention", BLUE[0]),
             ("cross-\nattention", AMBER[0]),
-            ("never, inside\nthe U-Net", PAPER),
             ("never", PAPER),
+            ("before, inside\nCLIP", PAPER),
         ),
         "SD 3: one sequence, one attention": (
             ("picture reads\npicture", BLUE[0]),
