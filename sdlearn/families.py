@@ -294,10 +294,11 @@ class LatentDiffusion(Diffusion):
         self._vae = (vae,)
 
     def prepare(self, pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 4 h//8 w//8"]:
-        return scale(self._vae[0], encode(self._vae[0], super().prepare(pixels)).mean)
+        fitted = super().prepare(pixels)
+        return scale(self._vae[0], encode(self._vae[0], fitted).mean).to(fitted)
 
     def to_pixels(self, clean: Float[Tensor, "n 4 h w"]) -> Float[Tensor, "n 3 8*h 8*w"]:
-        return decode(self._vae[0], clean).clamp(-1, 1)
+        return decode(self._vae[0], clean).to(clean).clamp(-1, 1)
 
 
 @checked

@@ -31,7 +31,7 @@ from sdlearn.picturebook.pages import TEST, scene_at
 from sdlearn.train.adapters import Frozen
 from sdlearn.train.data import captions
 from sdlearn.train.loop import Batch, Moment, Recipe, fit
-from sdlearn.train.plans import compile_for_each_size, plan_for
+from sdlearn.train.plans import compile_on_gpu, plan_for
 from sdlearn.train.shipping import save_half
 from sdlearn.train.unet import CAPTION_DROPOUT
 
@@ -185,8 +185,7 @@ def train(out: Path, work: Path, recipe: Recipe = RECIPE, pages: int = PAGES) ->
     nothing = {name: values[0].float() for name, values in read.items()}
     width = encoder.config.hidden_size
     transformer = make(width, frozen.pipeline.unet.config.sample_size)
-    if PartialState().device.type == "cuda":
-        compile_for_each_size(transformer)
+    compile_on_gpu(transformer, PartialState().device)
     pipeline = assemble(frozen, encoder, transformer)
     batch_at = partial(with_text, frozen, read["pooled"][1:], recipe.batch)
     sample = partial(paint, pipeline=pipeline)
