@@ -9,7 +9,7 @@ learner's brush: an ellipse around each thing, or the mask grown by a few pixels
 
 Another reads edges. Half of the time they are those of the whole page, else only those of its
 things; half of the time they are as thick as a brush. Half of the captions are dropped, so that it
-learns to recognise by its edges what no caption names (Section 3.3 of the paper).
+learns to recognise things by their edges where no caption names them (Section 3.3 of the paper).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ GROWN = 12
 AROUND = 3
 """How far from a thing's mask an edge may be and still be the thing's, in pixels."""
 THICK = 3
-"""The thickness of a brush's edges, in pixels, where exact ones have one or two."""
+"""As thick as this, in pixels, a brush makes an edge of one pixel."""
 
 
 class Controlled(Objective):
