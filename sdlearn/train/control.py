@@ -34,7 +34,7 @@ from sdlearn.train.data import on_all_cores
 from sdlearn.train.loop import Batch, Moment, Recipe, fit
 from sdlearn.train.plans import plan_for
 from sdlearn.train.shipping import save_half
-from sdlearn.train.unet import CAPTION_DROPOUT, Objective
+from sdlearn.train.unet import Objective
 
 RECIPE = Recipe(steps=1500, batch=16, learning_rate=1e-3, warmup=50)
 PAGES = 6_000
@@ -49,14 +49,8 @@ THICK = 3
 class Controlled(Objective):
     """The U-Net's own loss, with what the ControlNet adds."""
 
-    def __init__(
-        self,
-        unet: UNet2DConditionModel,
-        schedule: Schedule,
-        no_caption: torch.Tensor,
-        dropout: float = CAPTION_DROPOUT,
-    ):
-        super().__init__(unet.requires_grad_(False), schedule, no_caption, dropout)
+    def __init__(self, unet: UNet2DConditionModel, schedule: Schedule, no_caption: torch.Tensor):
+        super().__init__(unet.requires_grad_(False), schedule, no_caption)
         self.control = start_control(unet).requires_grad_(True)
 
     def eager(self) -> list[torch.nn.Parameter]:
@@ -83,6 +77,12 @@ class Controlled(Objective):
             down_block_additional_residuals=down,
             mid_block_additional_residual=middle,
         ).sample
+
+
+class ControlledByEdges(Controlled):
+    """Half of the captions are dropped, so that the edges must say what things are."""
+
+    dropout = 0.5
 
 
 def mask_of(page: int, rng: np.random.Generator) -> np.ndarray:
@@ -145,7 +145,7 @@ def train_edges(out: Path, work: Path, recipe: Recipe = RECIPE, pages: int = PAG
     edges = torch.from_numpy(np.stack([*found]))
     device = PartialState().device
     batch_at = partial(with_edges, frozen, plan_for(device).keep(edges, device), recipe.batch)
-    _train(frozen, batch_at, recipe, work, out, EDGES.name, dropout=0.5)
+    _train(frozen, batch_at, recipe, work, out, EDGES.name, ControlledByEdges)
 
 
 def _train(
@@ -155,10 +155,10 @@ def _train(
     work: Path,
     out: Path,
     name: str,
-    dropout: float = CAPTION_DROPOUT,
+    kind: type[Controlled] = Controlled,
 ) -> None:
     schedule = Schedule.of(frozen.pipeline.scheduler)
-    objective = Controlled(frozen.pipeline.unet, schedule, frozen.no_caption, dropout)
+    objective = kind(frozen.pipeline.unet, schedule, frozen.no_caption)
     objective.to(memory_format=torch.channels_last)
     for network in (objective.unet, objective.control):
         plan_for(PartialState().device).prepare(network)

@@ -87,15 +87,12 @@ def make_scheduler() -> DDIMScheduler:
 class Objective(torch.nn.Module):
     """Sample a latent, a timestep and noise; mix the latent and the noise; predict the noise."""
 
-    def __init__(
-        self,
-        unet: UNet2DConditionModel,
-        schedule: Schedule,
-        no_caption: torch.Tensor,
-        dropout: float = CAPTION_DROPOUT,
-    ):
+    dropout = CAPTION_DROPOUT
+    """Which part of the captions is replaced by the empty one."""
+
+    def __init__(self, unet: UNet2DConditionModel, schedule: Schedule, no_caption: torch.Tensor):
         super().__init__()
-        self.unet, self.dropout = unet, dropout
+        self.unet = unet
         weight = schedule.alpha_bars.rsqrt().float()
         often = (schedule.snr.clamp(max=MAX_SNR) / schedule.snr).float() * weight
         often = often / often.sum()
