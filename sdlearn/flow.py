@@ -7,9 +7,8 @@ et al. 2022, who both count from the noise to the picture).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -37,37 +36,32 @@ def flow(
         yield x
 
 
-@checked
-def bend(path: Sequence[Float[Tensor, "n *shape"]]) -> Float[Tensor, "n"]:
-    """How far each of n paths, of equal steps in time, is from a straight line: 0 if it is one.
-
-    The mean squared distance between the velocity and the straight one, start - end, as a part of
-    the straight one's squared length (after the straightness of Liu et al. 2022).
-    """
-    if len(path) < 2:
-        raise ValueError(f"path: a start and at least one step, got {len(path)}")
-    places = torch.stack(list(path)).flatten(2)
-    velocities = -places.diff(dim=0) * (len(places) - 1)
-    straight = places[0] - places[-1]
-    away = (velocities - straight).square().sum(dim=-1).mean(dim=0)
-    return away / straight.square().sum(dim=-1)
+def _velocity_of(x: Tensor, t: float, noise: Tensor) -> Tensor:
+    return noise - (x - t * noise) / (1 - t)
 
 
 @checked
-def as_velocity(predict: Callable[[Tensor, int], Tensor], schedule: Schedule) -> Velocity:
+def as_velocity(
+    predict: Callable[[Tensor, int], Tensor],
+    schedule: Schedule,
+    convert: Callable[[Tensor, float, Tensor], Tensor] = _velocity_of,
+) -> Velocity:
     """The velocity that a predictor of noise implies, without any training.
 
     Diffusion's x = √ᾱ x₀ + √(1 - ᾱ) ε, divided by the sum of its two factors, lies on the straight
     line, at t = √(1 - ᾱ) / (√ᾱ + √(1 - ᾱ)). So the predictor is asked at the timestep whose t is
-    nearest, with an x that is scaled to variance 1, as in its training.
+    nearest, with an x that is scaled to variance 1, as in its training; and x, t and its answer,
+    all at that timestep, are converted.
+
+    convert: the velocity for x, t and the noise, where x = (1 - t) · picture + t · noise and t < 1.
     """
     signal, sigma = schedule.sqrt_alpha_bars, schedule.sqrt_one_minus_alpha_bars
-    times = sigma / (signal + sigma)
+    whole = signal + sigma
+    times = sigma / whole
 
     def velocity(x: Tensor, t: float) -> Tensor:
         step = int((times - t).abs().argmin())
         scaled = x / ((1 - t) ** 2 + t**2) ** 0.5
-        noise = predict(scaled, step)
-        return noise - (scaled - float(sigma[step]) * noise) / float(signal[step])
+        return convert(scaled / float(whole[step]), float(times[step]), predict(scaled, step))
 
     return velocity

@@ -50,7 +50,7 @@ from sdlearn.attention import (
 from sdlearn.control import control_pixels, controlled, find_edges, load_control, start_control
 from sdlearn.evaluate import judge, map_scores, sample_scores, solvers, taught
 from sdlearn.evaluate.adapters import FEW_STEPS
-from sdlearn.flow import as_velocity, bend, flow
+from sdlearn.flow import as_velocity, flow
 from sdlearn.noising import Schedule
 from sdlearn.picturebook import drawing, newcomers, pages, pencil, scenes
 from sdlearn.plots import look
@@ -231,7 +231,6 @@ def calls(model) -> dict:
         (plane.ddim, {"points": POINTS, "start": POINTS, "schedule": SCHEDULE, "steps": 2}),
         (plane.flow, {"points": POINTS, "start": POINTS, "steps": 2}),
         (flow, {"velocity": lambda x, t: x, "noise": POINTS, "steps": 2}),
-        (bend, {"path": [POINTS, 0 * POINTS]}),
         (as_velocity, {"predict": lambda x, t: x, "schedule": SCHEDULE}),
         (plots.plane, {"points": POINTS, "noisy": POINTS, "towards": POINTS, "title": "t"}),
         (plots.paths, {"points": POINTS, "walks": {"a": [POINTS, POINTS]}, "columns": 2}),

@@ -1,11 +1,11 @@
-"""Flow matching: straight walks, how bent a path is, and the velocity inside a noise predictor."""
+"""Flow matching: straight walks, and the velocity inside a noise predictor."""
 
 import pytest
 import torch
 from torch.testing import assert_close
 
 from sdlearn.denoising import ddim_step
-from sdlearn.flow import as_velocity, bend, flow
+from sdlearn.flow import as_velocity, flow
 from sdlearn.noising import Schedule
 
 SCHEDULE = Schedule.named("scaled_linear")
@@ -28,22 +28,7 @@ def test_along_one_straight_line_a_single_step_arrives():
         path = list(flow(velocity, noise, steps))
         assert len(path) == steps + 1
         assert_close(path[-1], clean)
-        assert_close(bend(path), torch.zeros(2), atol=1e-9, rtol=0)
         assert told == [left / steps for left in range(steps, 0, -1)]
-
-
-def test_a_bend_by_hand_and_each_path_by_itself():
-    # from (2, 0) to (0, 0): the velocities are (2, 1) and (2, -1), the straight one is (2, 0)
-    bent = torch.tensor([[2.0, 0.0], [1.0, -0.5], [0.0, 0.0]])
-    straight = torch.tensor([[2.0, 0.0], [1.0, 0.0], [0.0, 0.0]])
-    path = torch.stack([bent, 3 * bent, straight], dim=1)
-    assert_close(bend(list(path)), torch.tensor([0.25, 0.25, 0.0]))
-    assert_close(bend(list(path.flip(0))), torch.tensor([0.25, 0.25, 0.0]))
-
-
-def test_a_path_needs_a_step():
-    with pytest.raises(ValueError, match="path: a start and at least one step, got 1"):
-        bend([torch.zeros(1, 2)])
 
 
 @pytest.mark.parametrize("step", [0, 20, 400, 700, 998])
@@ -83,3 +68,24 @@ def test_the_start_is_pure_noise_as_the_network_knows_it():
     ((latents, at),) = seen
     assert at == 999
     assert_close(latents, noise)
+
+
+@pytest.mark.parametrize("t", [0.0, 0.3, 0.77, 1.0])
+def test_the_conversion_gets_a_mixture_at_a_timestep_of_the_schedule(t):
+    """Its x and t belong together, and what it gives back is the velocity."""
+    clean, noise = seeded(1, 2, 4, 6), seeded(1, 2, 4, 6, seed=1)
+    told = []
+
+    def convert(x, near, predicted):
+        told.append(near)
+        assert_close((1 - near) * clean + near * noise, x, atol=1e-4, rtol=1e-4)
+        return predicted - clean
+
+    def predict(latents, at):
+        nonlocal noise
+        noise = (latents - SIGNAL[at] * clean) / SIGMA[at]
+        return noise
+
+    found = as_velocity(predict, SCHEDULE, convert)((1 - t) * clean + t * noise, t)
+    assert_close(found, noise - clean)
+    assert min(abs(SIGMA / (SIGNAL + SIGMA) - told[0])) < 1e-6

@@ -255,12 +255,12 @@ def _changes(answer: Callable) -> Figure:
     picture=_changes,
 )
 def merged(weight: Tensor, adapters: list[tuple[Tensor, Tensor, float]]) -> Tensor:
-    """One weight that does what the frozen one and all adapters do: W + Σ strength · B A."""
-    return _sum(weight, adapters, lambda down, up, strength: strength * up @ down)
+    """One weight that does what the frozen one and all adapters do: W + Σ factor · B A."""
+    return _sum(weight, adapters, lambda down, up, factor: factor * up @ down)
 
 
 merged.mistakes(
-    "the strengths are missing",
+    "the factors are missing",
     lambda w, adapters: _sum(w, adapters, lambda down, up, s: up @ down),
     "only the last adapter was added; every one changes the weight",
     lambda w, adapters: w + adapters[-1][2] * adapters[-1][1] @ adapters[-1][0],
@@ -274,7 +274,7 @@ merged.mistakes(
     lambda w, adapters: merged(0 * w, adapters),
     "the changes are subtracted; that would take an adapter out again",
     lambda w, adapters: w - merged(0 * w, adapters),
-    "the strength is squared: it was multiplied in twice",
+    "the factor is squared: it was multiplied in twice",
     lambda w, adapters: _sum(w, adapters, lambda down, up, s: s * s * up @ down),
     "the frozen weight was scaled as well; only the changes are",
     lambda w, adapters: _sum(w * sum(s for *_, s in adapters), adapters, lambda d, u, s: s * u @ d),

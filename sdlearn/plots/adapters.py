@@ -110,40 +110,55 @@ def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> 
 
 @checked
 def low_rank(out: int, wide: int, rank: int) -> Figure:
-    """A weight of out×wide beside the product that is added to it, B (out×rank) A (rank×wide).
+    """A layer with LoRA: above, its weight of out×wide; below, A (rank×wide) and B (out×rank).
 
     The sides are to scale, and so the areas are to each other as the numbers that are trained.
     """
     out, wide = (whole_number(*each, 1, 100_000) for each in (("out", out), ("wide", wide)))
     rank = whole_number("rank", rank, 1, min(out, wide))
-    unit = 20 / max(out, wide)
+    unit = 16 / max(out, wide)
     tall, across, thin = out * unit, wide * unit, rank * unit
-    columns = (3, 16 + across, 26 + across + thin)
-    figure = new_figure(9 * (tall + 9) / 100, layout=None)
+    figure = new_figure(9 * 47 / 100, layout=None)
     axes = figure.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(0, 100), ylim=(-7, tall + 2), aspect="equal")
+    axes.set(xlim=(0, 100), ylim=(0, 47), aspect="equal")
     axes.axis("off")
-    said = {"fontsize": 10, "color": INK, "va": "center"}
-    parts = (
-        (across, tall, BLUE[0], f"W: {out}×{wide}\nfrozen"),
-        (thin, tall, AMBER[1], f"B: {out}×{rank}\ntrained"),
-        (across, thin, GREEN[1], f"A: {rank}×{wide}\ntrained"),
-    )
-    for x, (width, height, colour, name) in zip(columns, parts, strict=True):
-        below = tall - height
-        axes.add_patch(Rectangle((x, below), width, height, fc=colour, ec="none"))
-        axes.text(x + width / 2, below - 3.6, name, ha="center", **said)
-    for sign, x in (("+", columns[0] + across + 6), ("·", columns[1] + thin + 5)):
-        axes.text(x, tall / 2, sign, ha="center", va="center", fontsize=16, color=INK)
-    axes.text(
-        columns[2] + across + 6,
-        tall / 2,
-        f"W: {out * wide:,} numbers\n"
-        f"B and A: {rank * (out + wide):,} numbers,\n"
-        f"{rank * (out + wide) / out / wide:.0%} of them",
-        **said,
-    )
+    said = {"fontsize": 10, "color": INK, "ha": "center"}
+    above, below, ends = 35.0, 12.0, 23.5
+    for x, name in ((6.5, f"x\n{wide} numbers"), (93.5, f"y\n{out} numbers")):
+        axes.text(x, ends, name, va="center", **said)
+    for x, y, width, height, colour, name in (
+        (46, above, across, tall, BLUE[0], f"W: {out}×{wide}, frozen"),
+        (29, below, across, thin, GREEN[1], f"A: {rank}×{wide}, trained"),
+        (63, below, thin, tall, AMBER[1], f"B: {out}×{rank}, trained"),
+    ):
+        corner = (x - width / 2, y - height / 2)
+        axes.add_patch(Rectangle(corner, width, height, fc=colour, ec="none", zorder=2))
+        axes.text(x, y + height / 2 + 1, name, va="bottom", **said)
+    axes.text(46, below, f"{rank}\nnumbers", va="center", **said)
+    axes.text(75, below, "× α / r", va="center", **said)
+    axes.text(46, 1.2, _share(out, wide, rank), va="bottom", **said)
+    split, plus = 15.5, 82
+    axes.plot([12.7, split], [ends, ends], color=ARROW, lw=1.3)
+    for y in (above, below):
+        axes.plot([split, split], [ends, y], color=ARROW, lw=1.3)
+    for y, stops in (
+        (above, (split, 46 - across / 2)),
+        (below, (split, 29 - across / 2)),
+        (below, (29 + across / 2, 41)),
+        (below, (51, 63 - thin / 2)),
+        (below, (63 + thin / 2, 70)),
+    ):
+        _arrow(axes, (stops[0], y), (stops[1], y))
+    for start, y in ((46 + across / 2, above), (79.5, below)):
+        axes.plot([start, plus, plus], [y, y, ends], color=ARROW, lw=1.3)
+    _arrow(axes, (plus, ends), (87.3, ends))
+    _plus(axes, (plus, ends))
     return figure
+
+
+def _share(out: int, wide: int, rank: int) -> str:
+    whole, trained = out * wide, rank * (out + wide)
+    return f"W: {whole:,} numbers.  A and B: {trained:,} numbers, {trained / whole:.0%} of them."
 
 
 def who_reads_whom() -> Figure:
@@ -172,7 +187,7 @@ def who_reads_whom() -> Figure:
         axes.axis("off")
         cells = [(x, y) for y in (0, 1) for x in (0, 2)]
         for (x, y), (name, colour) in zip(cells, blocks, strict=True):
-            axes.add_patch(Rectangle((x, y), 2 - x / 2, 1, fc=colour, ec=FAINT))
+            axes.add_patch(Rectangle((x, y), 2 - x / 2, 1, fc=colour, ec=FAINT, clip_on=False))
             at = {"ha": "center", "va": "center"}
             axes.text(x + 1 - x / 4, y + 0.5, name, fontsize=9.5, color=INK, **at)
         for x, name in ((1, "at the picture"), (2.5, "at the text")):

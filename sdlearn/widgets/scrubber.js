@@ -17,9 +17,9 @@ function render({ model, el }) {
 
   function show() {
     const index = model.get("index");
-    const text = `${name} ${model.get("labels")[index]}`;
+    const text = `${name} ${model.get("labels")[index]}`.trim();
     slider.value = index;
-    slider.setAttribute("aria-label", name);
+    slider.setAttribute("aria-label", name || text);
     slider.setAttribute("aria-valuetext", text);
     read.textContent = text;
     image.src = urls[index];

@@ -174,7 +174,7 @@ WRONG = {
     ),
     "merged": (
         (lambda w, adapters: None, "your function returned None"),
-        (lambda w, adapters: w + sum(u @ d for d, u, _ in adapters), "the strengths are missing"),
+        (lambda w, adapters: w + sum(u @ d for d, u, _ in adapters), "the factors are missing"),
         (
             lambda w, adapters: w + (lambda d, u, s: s * u @ d)(*adapters[-1]),
             "only the last adapter",
