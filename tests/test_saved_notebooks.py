@@ -12,7 +12,7 @@ LESSONS = sorted(NOTEBOOKS.glob("*.ipynb"))
 
 @pytest.mark.parametrize("file", LESSONS, ids=lambda file: file.stem)
 def test_a_lesson_is_saved_as_make_notebooks_saves_it(file):
-    """It has no widget state, no cell timings and no bar of a wait that is over.
+    """It has no widget state, no cell timings, no warning and no bar of a wait that is over.
 
     They would make a notebook several times as large, and differ from run to run.
     """
@@ -24,7 +24,9 @@ def test_a_lesson_is_saved_as_make_notebooks_saves_it(file):
     assert not [
         output.ename for cell in code for output in cell.outputs if output.output_type == "error"
     ]
-    texts = [str(o.get("data", {}).get("text/plain", "")) for cell in code for o in cell.outputs]
+    outputs = [output for cell in code for output in cell.outputs]
+    assert not [output.text for output in outputs if output.get("name") == "stderr"]
+    texts = [str(o.get("data", {}).get("text/plain", "")) for o in outputs]
     assert not [text for text in texts if re.search(r"\d%\|", text)], "a bar was left behind"
 
 
