@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import WIDTH, small_unet
+from matplotlib.patches import Rectangle
 from PIL import Image
 
 from sdlearn import plots
@@ -271,3 +272,23 @@ def test_long_headings_of_a_grid_stay_in_their_columns():
     assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
     pictures = max(axes.get_window_extent().y1 for axes in figure.axes)
     assert all(pictures <= box.y0 and box.y1 <= figure.bbox.y1 for box in boxes)
+
+
+def test_a_layer_with_lora_is_drawn_to_scale_and_counts_its_numbers():
+    figure = plots.low_rank(out=40, wide=100, rank=5)
+    weight, down, up = (p for p in figure.axes[0].patches if isinstance(p, Rectangle))
+    unit = weight.get_width() / 100
+    sizes = [(p.get_height() / unit, p.get_width() / unit) for p in (weight, down, up)]
+    assert np.allclose(sizes, [(40, 100), (5, 100), (40, 5)])
+    assert "W: 4,000 numbers.  A and B: 700 numbers, 18% of them." in texts_of(figure)
+
+
+def test_the_diagram_of_a_control_net_has_a_zero_convolution_for_each_output_and_the_mask():
+    unet = small_unet()
+    figure = plots.control_net(unet)
+    blocks = len(unet.config.block_out_channels)
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert texts.count("0") == blocks + 2  # each block, the middle, and the mask
+    assert texts.count("middle") == 2
+    assert texts.count("block 1") == 2  # in the U-Net and in its copy
+    assert texts.count("up 1") == 1  # the decoder is not copied

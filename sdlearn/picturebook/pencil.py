@@ -7,9 +7,9 @@ from PIL import Image, ImageFilter
 
 from sdlearn._support.checked import checked
 
-SOFT = 0.015
+SOFT = 0.0075
 """How far the blur reaches, as a fraction of the page's longer side."""
-FIRM = 1.5
+FIRM = 6.0
 """How firmly the pencil is pressed: a power to which the brightness is raised."""
 
 

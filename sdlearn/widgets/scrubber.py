@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import anywidget
@@ -50,6 +50,9 @@ class Scrubber(anywidget.AnyWidget):
     marks = traitlets.List(traitlets.Float()).tag(sync=True)
     index = traitlets.Int(0).tag(sync=True)
 
+    _grid: bytes = b""
+    """What stands in for the widget, if its pictures are the rows of a grid."""
+
     def __init__(
         self,
         pictures: Sequence[Image.Image | Figure],
@@ -76,6 +79,30 @@ class Scrubber(anywidget.AnyWidget):
             marks=[number("marks", mark, 0, 1) for mark in marks],
         )
 
+    @classmethod
+    def of_rows(
+        cls,
+        rows: Mapping[str, Sequence[Image.Image]],
+        titles: Sequence[str],
+        name: str = "step",
+        stills: Sequence[int] = (),
+    ) -> Scrubber:
+        """A slider through the rows of a grid, each row a picture of its own, with its label.
+
+        Args:
+            rows: for each label its pictures, as many as there are titles.
+            titles: a text above each column.
+            name: what the slider moves through.
+            stills: which rows stand in for the widget in a saved notebook, as a grid.
+        """
+        frames = [plots.strip(row, titles, columns=len(titles)) for row in rows.values()]
+        scrubber = cls(frames, list(rows), name, stills=stills)
+        if stills:
+            chosen = [scrubber.labels[index] for index in stills]
+            grid = plots.grid({f"{name} {label}": rows[label] for label in chosen}, titles)
+            scrubber._grid = to_jpeg(figure_to_picture(grid), QUALITY)
+        return scrubber
+
     @property
     def label(self) -> str:
         return self.labels[self.index]
@@ -97,6 +124,8 @@ class Scrubber(anywidget.AnyWidget):
         return bundle
 
     def _still(self) -> bytes:
+        if self._grid:
+            return self._grid
         if not self._stills:
             return self.frames[self.index]
         pictures = [Image.open(io.BytesIO(self.frames[index])) for index in self._stills]
