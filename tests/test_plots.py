@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import WIDTH, small_unet
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Polygon, Rectangle
 from PIL import Image
 
 from sdlearn import plots
@@ -276,11 +276,17 @@ def test_long_headings_of_a_grid_stay_in_their_columns():
 
 def test_a_layer_with_lora_is_drawn_to_scale_and_counts_its_numbers():
     figure = plots.low_rank(out=40, wide=100, rank=5)
-    weight, down, up = (p for p in figure.axes[0].patches if isinstance(p, Rectangle))
+    (weight,) = (p for p in figure.axes[0].patches if isinstance(p, Rectangle))
     unit = weight.get_width() / 100
-    sizes = [(p.get_height() / unit, p.get_width() / unit) for p in (weight, down, up)]
-    assert np.allclose(sizes, [(40, 100), (5, 100), (40, 5)])
-    assert "W: 4,000 numbers.  A and B: 700 numbers, 18% of them." in texts_of(figure)
+    assert np.isclose(weight.get_height() / unit, 40)
+    down, up = (p.get_xy() / unit for p in figure.axes[0].patches if isinstance(p, Polygon))
+    sides = [
+        [np.ptp(y[x == end]) for end in (x.min(), x.max())] for x, y in (down[:-1].T, up[:-1].T)
+    ]
+    assert np.allclose(sides, [(100, 5), (5, 40)])
+    areas = [np.mean(pair) * np.ptp(p[:, 0]) for pair, p in zip(sides, (down, up), strict=True)]
+    assert np.allclose(areas, [5 * 100, 40 * 5])
+    assert "W: 4,000 numbers.  A and B: 700 numbers, 18% as many." in texts_of(figure)
 
 
 def test_the_diagram_of_a_control_net_has_a_zero_convolution_for_each_output_and_the_mask():

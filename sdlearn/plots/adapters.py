@@ -5,7 +5,7 @@ from __future__ import annotations
 from diffusers import UNet2DConditionModel
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangle
+from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Polygon, Rectangle
 
 from sdlearn._support.arguments import whole_number
 from sdlearn._support.checked import checked
@@ -112,7 +112,8 @@ def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> 
 def low_rank(out: int, wide: int, rank: int) -> Figure:
     """A layer with LoRA: above, its weight of out×wide; below, A (rank×wide) and B (out×rank).
 
-    The sides are to scale, and so the areas are to each other as the numbers that are trained.
+    A narrows from `wide` numbers to `rank`, and B widens to `out`: these sides are to scale. The
+    areas are to each other as the sizes of the three matrices.
     """
     out, wide = (whole_number(*each, 1, 100_000) for each in (("out", out), ("wide", wide)))
     rank = whole_number("rank", rank, 1, min(out, wide))
@@ -126,14 +127,21 @@ def low_rank(out: int, wide: int, rank: int) -> Figure:
     above, below, ends = 35.0, 12.0, 23.5
     for x, name in ((6.5, f"x\n{wide} numbers"), (93.5, f"y\n{out} numbers")):
         axes.text(x, ends, name, va="center", **said)
-    for x, y, width, height, colour, name in (
-        (46, above, across, tall, BLUE[0], f"W: {out}×{wide}, frozen"),
-        (29, below, across, thin, GREEN[1], f"A: {rank}×{wide}, trained"),
-        (63, below, thin, tall, AMBER[1], f"B: {out}×{rank}, trained"),
+    corner = (46 - across / 2, above - tall / 2)
+    axes.add_patch(Rectangle(corner, across, tall, fc=BLUE[0], ec="none", zorder=2))
+    axes.text(46, above + tall / 2 + 1, f"W: {out}×{wide}, frozen", va="bottom", **said)
+    widths = []
+    for x, left, right, colour, name in (
+        (29, across, thin, GREEN[1], f"A: {rank}×{wide}, trained"),
+        (63, thin, tall, AMBER[1], f"B: {out}×{rank}, trained"),
     ):
-        corner = (x - width / 2, y - height / 2)
-        axes.add_patch(Rectangle(corner, width, height, fc=colour, ec="none", zorder=2))
-        axes.text(x, y + height / 2 + 1, name, va="bottom", **said)
+        width = 2 * left * right / (left + right)
+        sides = ((x - width / 2, left), (x + width / 2, right))
+        corners = [(at, below + part * side / 2) for at, side in sides for part in (-1, 1)]
+        corners[2:] = corners[:1:-1]  # around the trapezoid
+        axes.add_patch(Polygon(corners, fc=colour, ec="none", zorder=2))
+        axes.text(x, below + max(left, right) / 2 + 1, name, va="bottom", **said)
+        widths.append(width)
     axes.text(46, below, f"{rank}\nnumbers", va="center", **said)
     axes.text(75, below, "× α / r", va="center", **said)
     axes.text(46, 1.2, _share(out, wide, rank), va="bottom", **said)
@@ -143,10 +151,10 @@ def low_rank(out: int, wide: int, rank: int) -> Figure:
         axes.plot([split, split], [ends, y], color=ARROW, lw=1.3)
     for y, stops in (
         (above, (split, 46 - across / 2)),
-        (below, (split, 29 - across / 2)),
-        (below, (29 + across / 2, 41)),
-        (below, (51, 63 - thin / 2)),
-        (below, (63 + thin / 2, 70)),
+        (below, (split, 29 - widths[0] / 2)),
+        (below, (29 + widths[0] / 2, 41)),
+        (below, (51, 63 - widths[1] / 2)),
+        (below, (63 + widths[1] / 2, 70)),
     ):
         _arrow(axes, (stops[0], y), (stops[1], y))
     for start, y in ((46 + across / 2, above), (79.5, below)):
@@ -158,7 +166,7 @@ def low_rank(out: int, wide: int, rank: int) -> Figure:
 
 def _share(out: int, wide: int, rank: int) -> str:
     whole, trained = out * wide, rank * (out + wide)
-    return f"W: {whole:,} numbers.  A and B: {trained:,} numbers, {trained / whole:.0%} of them."
+    return f"W: {whole:,} numbers.  A and B: {trained:,} numbers, {trained / whole:.0%} as many."
 
 
 def who_reads_whom() -> Figure:
