@@ -160,6 +160,14 @@ def test_what_counts_more_has_the_wider_line_to_the_mixture():
         plots.mixture([1.0, 2.0], [1.0])
 
 
+def test_level_panels_of_lines_have_the_same_heights():
+    panels = {"low": {"a": ([0, 1], [0, 1])}, "high": {"a": ([0, 1], [0, 9])}}
+    low, high = plots.lines(panels, "x", level=True).axes
+    assert low.get_ylim() == high.get_ylim()
+    low, high = plots.lines(panels, "x").axes
+    assert low.get_ylim()[1] < high.get_ylim()[1] / 5
+
+
 def test_a_title_keeps_its_own_lines():
     figure = plots.strip([GREY], ["told 50\n1.5 noise"])
     assert figure.axes[0].get_title() == "told 50\n1.5 noise"

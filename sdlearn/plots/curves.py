@@ -104,6 +104,7 @@ def lines(
     y: str = "",
     log: bool = False,
     joined: bool = True,
+    level: bool = False,
 ) -> Figure:
     """Lines in one panel or several, side by side; one name has one colour in all of them.
 
@@ -111,6 +112,7 @@ def lines(
     at that height. Names that begin with "_" are left out of the legend.
     log: make the y axis logarithmic.
     joined: if False, draw separate dots.
+    level: if True, the panels have the same y axis.
     """
     if not panels:
         raise ValueError("panels: at least one, got none")
@@ -118,9 +120,8 @@ def lines(
     colours = dict(zip(names, cycle(LINES), strict=False))
     shared = all(len(named) == len(names) for named in panels.values())
     figure = new_figure(2.9)
-    for axes, (title, named) in zip(
-        figure.subplots(1, len(panels), squeeze=False).flat, panels.items(), strict=True
-    ):
+    grid = figure.subplots(1, len(panels), squeeze=False, sharey=level)
+    for axes, (title, named) in zip(grid.flat, panels.items(), strict=True):
         for name, points in named.items():
             look = {"color": colours[name], "label": name}
             if isinstance(points, tuple):
