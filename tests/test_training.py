@@ -182,6 +182,7 @@ def test_muon_in_batches_is_torchs_muon_one_by_one():
     matrices = [torch.nn.Parameter(kernel.detach().flatten(1).clone()) for kernel in kernels]
     ours = KernelMuon(kernels, lr=0.02, weight_decay=0.1)
     theirs = torch.optim.Muon(matrices, lr=0.02, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+    rounding = 2e-4  # some processors round batches in bfloat16 differently; a step is 4e-3
     for _ in range(3):
         for kernel, matrix in zip(kernels, matrices, strict=True):
             kernel.grad = torch.randn_like(kernel)
@@ -189,7 +190,7 @@ def test_muon_in_batches_is_torchs_muon_one_by_one():
         ours.step()
         theirs.step()
         for kernel, matrix in zip(kernels, matrices, strict=True):
-            assert_close(kernel.flatten(1), matrix)
+            assert_close(kernel.flatten(1), matrix, rtol=0, atol=rounding)
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
