@@ -136,9 +136,9 @@ def low_rank(out: int, wide: int, rank: int) -> Figure:
         (63, thin, tall, AMBER[1], f"B: {out}×{rank}, trained"),
     ):
         width = 2 * left * right / (left + right)
-        sides = ((x - width / 2, left), (x + width / 2, right))
-        corners = [(at, below + part * side / 2) for at, side in sides for part in (-1, 1)]
-        corners[2:] = corners[:1:-1]  # around the trapezoid
+        xs = (x - width / 2, x - width / 2, x + width / 2, x + width / 2)
+        ys = (below - left / 2, below + left / 2, below + right / 2, below - right / 2)
+        corners = list(zip(xs, ys, strict=True))
         axes.add_patch(Polygon(corners, fc=colour, ec="none", zorder=2))
         axes.text(x, below + max(left, right) / 2 + 1, name, va="bottom", **said)
         widths.append(width)
