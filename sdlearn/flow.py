@@ -7,8 +7,9 @@ et al. 2022, who both count from the noise to the picture).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -65,3 +66,38 @@ def as_velocity(
         return convert(scaled / float(whole[step]), float(times[step]), predict(scaled, step))
 
     return velocity
+
+
+@checked
+def paths_of(
+    walk: Sequence[Float[Tensor, "n *shape"]],
+) -> Iterator[tuple[Float[Tensor, "steps d"], Float[Tensor, " d"], Float[Tensor, " d"]]]:
+    """Of each of the n paths of a walk in equal steps: its velocities, its start and its end.
+
+    walk: all places at the start and after each step, as `flow` yields them.
+    """
+    if len(walk) < 2:
+        raise ValueError(f"walk: a start and at least one step, got {len(walk)} places")
+    places = torch.stack(list(walk)).flatten(2)
+    velocities = (places[:-1] - places[1:]) * (len(places) - 1)
+    yield from zip(velocities.unbind(dim=1), places[0], places[-1], strict=True)
+
+
+@checked
+def from_the_side(
+    path: Sequence[Float[Tensor, "*shape"]],
+) -> tuple[Float[Tensor, " places"], Float[Tensor, " places"]]:
+    """One path, however many dimensions it has, in two: how far along its line, and how far off it.
+
+    The line leads from the first place to the last; both numbers are shares of its length.
+    """
+    if len(path) < 2:
+        raise ValueError(f"path: a start and an end at least, got {len(path)} places")
+    places = torch.stack(list(path)).flatten(1)
+    places = places - places[0]
+    length = places[-1].norm()
+    if length == 0:
+        raise ValueError("path: it ends where it starts, so there is no line to see it from")
+    along = places @ places[-1] / length
+    off = (places - along[:, None] * places[-1] / length).norm(dim=1)
+    return along / length, off / length

@@ -50,7 +50,7 @@ from sdlearn.attention import (
 from sdlearn.control import control_pixels, controlled, find_edges, load_control, start_control
 from sdlearn.evaluate import judge, map_scores, sample_scores, solvers, taught
 from sdlearn.evaluate.adapters import FEW_STEPS
-from sdlearn.flow import as_velocity, flow
+from sdlearn.flow import as_velocity, flow, from_the_side, paths_of
 from sdlearn.noising import Schedule
 from sdlearn.picturebook import drawing, newcomers, pages, pencil, scenes
 from sdlearn.plots import look
@@ -232,6 +232,8 @@ def calls(model) -> dict:
         (plane.flow, {"points": POINTS, "start": POINTS, "steps": 2}),
         (flow, {"velocity": lambda x, t: x, "noise": POINTS, "steps": 2}),
         (as_velocity, {"predict": lambda x, t: x, "schedule": SCHEDULE}),
+        (paths_of, {"walk": [POINTS, POINTS]}),
+        (from_the_side, {"path": [POINTS, POINTS + 1]}),
         (plots.plane, {"points": POINTS, "noisy": POINTS, "towards": POINTS, "title": "t"}),
         (plots.paths, {"points": POINTS, "walks": {"a": [POINTS, POINTS]}, "columns": 2}),
         (plots.one_path, {"points": POINTS, "way": POINTS}),

@@ -5,7 +5,7 @@ import torch
 from torch.testing import assert_close
 
 from sdlearn.denoising import ddim_step
-from sdlearn.flow import as_velocity, flow
+from sdlearn.flow import as_velocity, flow, from_the_side, paths_of
 from sdlearn.noising import Schedule
 
 SCHEDULE = Schedule.named("scaled_linear")
@@ -89,3 +89,41 @@ def test_the_conversion_gets_a_mixture_at_a_timestep_of_the_schedule(t):
     found = as_velocity(predict, SCHEDULE, convert)((1 - t) * clean + t * noise, t)
     assert_close(found, noise - clean)
     assert min(abs(SIGMA / (SIGNAL + SIGMA) - told[0])) < 1e-6
+
+
+def test_the_paths_of_a_walk_have_the_velocities_that_were_walked():
+    noise, told = seeded(2, 3, 4, 6), []
+
+    def velocity(x, t):
+        told.append(x.cos() + t)
+        return told[-1]
+
+    walk = list(flow(velocity, noise, 5))
+    paths = list(paths_of(walk))
+    assert len(paths) == 2
+    for number, (velocities, start, end) in enumerate(paths):
+        assert_close(
+            velocities, torch.stack([v[number].flatten() for v in told]), atol=1e-5, rtol=0
+        )
+        assert_close(start, noise[number].flatten())
+        assert_close(end, walk[-1][number].flatten())
+
+
+def test_a_path_is_seen_from_the_side_as_it_lies_in_the_plane():
+    """A path whose sides are known, turned and shifted into 24 dimensions."""
+    flat = torch.tensor([[0.0, 0.0], [0.5, 1.5], [2.0, -1.0], [5.0, 0.0]])
+    turned, _ = torch.linalg.qr(seeded(24, 2))
+    path = [(turned @ place + 3).reshape(2, 3, 4) for place in flat]
+    along, off = from_the_side(path)
+    assert_close(along, flat[:, 0] / 5, atol=1e-5, rtol=0)
+    assert_close(off, flat[:, 1].abs() / 5, atol=1e-5, rtol=0)
+
+
+def test_a_path_needs_two_places_and_somewhere_to_go():
+    place = seeded(2, 3)
+    with pytest.raises(ValueError, match="at least one step, got 1"):
+        list(paths_of([place]))
+    with pytest.raises(ValueError, match="a start and an end at least, got 1"):
+        from_the_side([place])
+    with pytest.raises(ValueError, match="ends where it starts"):
+        from_the_side([place, place + 1, place])

@@ -16,6 +16,7 @@ from sdlearn.evaluate import __main__ as evaluating
 from sdlearn.evaluate import sibling
 from sdlearn.evaluate.judge import load_judge
 from sdlearn.evaluate.samples import captions, shares, unseen_scenes, verdicts
+from sdlearn.flow import flow as straight_walk
 from sdlearn.loading import load
 from sdlearn.train import __main__ as command
 from sdlearn.train import sd3
@@ -181,6 +182,26 @@ def test_the_shipped_sibling_draws_what_it_is_asked_for(monkeypatch):
     drawn = sibling.generate_by_sibling(sibling.load_sibling(), captions(scenes), seed=0)
     assert drawn.shape == (6, 3, 256, 256)
     assert shares(verdicts(load_judge(), scenes, drawn))["whole"].right >= 5
+
+
+def test_walking_by_its_velocity_is_what_its_pipeline_does():
+    pipeline, steps = sibling.load_sibling(), 3
+    noise = torch.randn(2, 4, 32, 32, generator=torch.Generator().manual_seed(0))
+    prompts = ["a red house in the snow", "two green trees at night"]
+    ours, told = sibling.sibling_velocity(pipeline), sibling.sibling_texts(pipeline, prompts)
+    assert told.shape[:2] == (2, 155)
+    assert not told[:, 77:154].any()
+    with torch.no_grad():
+        *_, end = straight_walk(lambda x, t: ours(x, t, told), noise, steps)
+    theirs = pipeline(
+        prompts,
+        latents=noise.clone(),
+        sigmas=[left / steps for left in range(steps, 0, -1)],
+        guidance_scale=1.0,
+        max_sequence_length=77,
+        output_type="latent",
+    ).images
+    assert_close(end, theirs, atol=2e-3, rtol=0)
 
 
 def test_its_vae_and_text_tower_are_those_of_the_small_model():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -47,6 +47,31 @@ def load_sibling(folder: Path = SIBLING) -> StableDiffusion3Pipeline:
         )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+@torch.no_grad()
+def sibling_texts(pipeline: StableDiffusion3Pipeline, prompts: list[str]) -> torch.Tensor:
+    """What the transformer reads for each prompt: float32 [n, 155, width].
+
+    That is 154 rows for the tokens, of which the last 77, T5's place, are zeros, and the pooled
+    vector as one more row.
+    """
+    states, _, pooled, _ = pipeline.encode_prompt(
+        prompts, None, None, do_classifier_free_guidance=False, max_sequence_length=77
+    )
+    return torch.cat([states, pooled[:, None]], dim=1)
+
+
+def sibling_velocity(
+    pipeline: StableDiffusion3Pipeline,
+) -> Callable[[torch.Tensor, float, torch.Tensor], torch.Tensor]:
+    """The transformer's own answer, a velocity, to x, t and texts as `sibling_texts` makes them."""
+
+    def velocity(x: torch.Tensor, t: float, texts: torch.Tensor) -> torch.Tensor:
+        times = torch.full((len(x),), 1000 * t).to(x)
+        return pipeline.transformer(x, texts[:, :-1], texts[:, -1], times).sample
+
+    return velocity
 
 
 def generate_by_sibling(
