@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import WIDTH, small_unet
-from matplotlib.patches import Polygon, Rectangle
+from matplotlib.patches import Circle, Polygon, Rectangle
 from PIL import Image
 
 from sdlearn import plots
@@ -295,6 +295,20 @@ def test_a_layer_with_lora_is_drawn_to_scale_and_counts_its_numbers():
     areas = [np.mean(pair) * np.ptp(p[:, 0]) for pair, p in zip(sides, (down, up), strict=True)]
     assert np.allclose(areas, [5 * 100, 40 * 5])
     assert "W: 4,000 numbers.  A and B: 700 numbers, 18% as many." in texts_of(figure)
+
+
+def test_the_links_of_consistency_join_neighbouring_answers_and_end_in_the_picture():
+    (axes,) = plots.consistency().axes
+    middles = {text.get_text(): text.get_position()[0] for text in axes.texts}
+    answers = sorted(t.get_position()[0] for t in axes.texts if t.get_text() == "answer")
+    dots = sorted(patch.center[0] for patch in axes.patches if isinstance(patch, Circle))
+    assert dots == [*answers, middles["the picture"]]  # an answer above each place
+    assert middles["the picture"] == middles["no noise left"] == max(dots)
+    assert middles["t = 999: noise"] == min(dots)
+    signs = [
+        t.get_position()[0] for t in axes.texts if "=" in t.get_text() and len(t.get_text()) < 9
+    ]
+    assert all(any(left < x < right for x in signs) for left, right in pairwise(dots))
 
 
 def test_the_diagram_of_a_control_net_has_a_zero_convolution_for_each_output_and_the_mask():

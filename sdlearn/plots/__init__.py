@@ -2,7 +2,7 @@
 
 from sdlearn.plots.adapters import control_net, low_rank, who_reads_whom
 from sdlearn.plots.curves import lines, rung, schedules, similarity, table
-from sdlearn.plots.diagrams import mixture, tokens
+from sdlearn.plots.diagrams import consistency, mixture, tokens
 from sdlearn.plots.history import scoreboard, timeline
 from sdlearn.plots.ladder import blocks_of, ladder_marks, unet_ladder
 from sdlearn.plots.look import DIVERGING, INK, LINES, PAPER, SEQUENTIAL, new_figure
@@ -29,6 +29,7 @@ __all__ = [
     "SEQUENTIAL",
     "beside_bars",
     "blocks_of",
+    "consistency",
     "control_net",
     "denoising",
     "grid",

@@ -1,15 +1,17 @@
-"""Small diagrams: the tokens of a text, and what attention mixes."""
+"""Small diagrams: the tokens of a text, what attention mixes, and the links of consistency."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle, FancyBboxPatch
+from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 
 from sdlearn._support.arguments import whole_number
 from sdlearn._support.checked import checked
-from sdlearn.plots.look import AMBER, BLUE, GREY, INK, LINES, new_figure
+from sdlearn.plots.look import AMBER, BLUE, GREEN, GREY, INK, LINES, new_figure
 from sdlearn.text import Token
 
 
@@ -81,6 +83,50 @@ def mixture(values: Sequence[float], weights: Sequence[float]) -> Figure:
     return figure
 
 
-def _ball(axes, middle: tuple[float, float], text: str, colour: str) -> None:
+def _ball(axes: Axes, middle: tuple[float, float], text: str, colour: str) -> None:
     axes.add_patch(Circle(middle, 0.34, fc=colour, ec=INK))
     axes.text(*middle, text, ha="center", va="center", fontsize=11, weight="bold", color=INK)
+
+
+def consistency() -> Figure:
+    """What a consistency model learns: the same answer at both ends of each step of the teacher.
+
+    Below, the teacher's path from noise to picture; above, what the student answers at each point.
+    """
+    figure = new_figure(2.9, layout=None)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, 90), ylim=(3, 32), aspect="equal")
+    axes.axis("off")
+    said = {"fontsize": 10, "color": INK, "ha": "center", "va": "center"}
+    places = {
+        "t = 999: noise": (20, 8),
+        "t = 899": (37, 10),
+        "t = 99": (63, 10),
+        "no noise left": (80, 8),
+    }
+    for name, (x, y) in places.items():
+        end = name == "no noise left"
+        colour, answer = (GREEN, "the picture") if end else (AMBER, "answer")
+        axes.add_patch(Circle((x, y), 1.6, fc=BLUE[1], ec="none", zorder=2))
+        axes.text(x, y - 3.6, name, **said)
+        shape = "round,pad=0,rounding_size=1.4"
+        axes.add_patch(FancyBboxPatch((x - 6, 21), 12, 5, shape, fc=colour[0], ec=colour[1]))
+        axes.text(x, 23.5, answer, **said)
+        _along(axes, (x, y + 1.8), (x, 20.8), colour[1])
+    stops = [*places.values()]
+    stops.insert(2, (50, 10.4))
+    for (x, y), (to, up) in pairwise(stops):
+        axes.text((x + to) / 2, 23.5, "" if 50 in (x, to) else "=", **said | {"fontsize": 15})
+        _along(axes, (x + 1.8, y), (to - 1.8, up), BLUE[1])
+    axes.text(50, 10.4, "…", **said | {"fontsize": 15})
+    axes.text(50, 23.5, "=  …  =", **said | {"fontsize": 15})
+    for y, name in ((23.5, "the student"), (9, "the teacher's\nsteps")):
+        axes.text(6, y, name, **said)
+    _along(axes, (80, 28.5), (20, 28.5), GREEN[1])
+    axes.text(50, 30.4, "what is right moves this way, link by link", **said)
+    return figure
+
+
+def _along(axes: Axes, start: tuple[float, float], end: tuple[float, float], colour: str) -> None:
+    look = {"arrowstyle": "-|>", "mutation_scale": 11, "lw": 1.5, "shrinkA": 0, "shrinkB": 0}
+    axes.add_patch(FancyArrowPatch(start, end, color=colour, **look))
