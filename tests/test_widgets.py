@@ -313,27 +313,29 @@ def test_several_pictures_can_stand_in_for_a_scrubber():
         Scrubber(frames(), ["a", "b", "c"], stills=[3])
 
 
-def test_a_scrubber_through_the_rows_of_a_grid_leaves_one_grid():
+def test_a_scrubber_through_rows_of_pictures_leaves_a_grid_with_a_column_for_each():
     red, blue, white = (Image.new("RGB", (30, 20), name) for name in ("red", "blue", "white"))
-    rows = {"0": [red, white], "1": [white, white], "2": [white, blue]}
+    rows = {"0": [white, red], "1": [white, white], "2": [blue, white]}
     scrubber = Scrubber.of_rows(rows, ["left", "right"], "strength", stills=(0, 2))
     assert scrubber.labels == ["0", "1", "2"]
     assert len(set(scrubber.frames)) == 3
     bundle = scrubber._repr_mimebundle_()
     data = bundle[0] if isinstance(bundle, tuple) else bundle
     still = np.asarray(Image.open(io.BytesIO(base64.b64decode(data["image/jpeg"]))), dtype=int)
-    (top, left), (bottom, right) = (
+    (bottom, left), (top, right) = (
         np.argwhere((still[..., a] > 200) & (still[..., b] < 50)).mean(0)
         for a, b in ((0, 2), (2, 0))
     )
-    assert top < len(still) / 2 < bottom  # the first row, and below it the last
-    assert left < right
+    assert left < right  # the first of the stills, and beside it the last
+    assert top < len(still) / 2 < bottom  # the first title, and below it the second
     alone = Scrubber.of_rows(rows, ["left", "right"])
     assert alone._still() == alone.frames[0]
     with pytest.raises(ValueError, match="titles: one for each of the 2 pictures, got 1"):
         Scrubber.of_rows(rows, ["left"])
     with pytest.raises(ValueError, match="stills: a whole number from 0 to 2, got 3"):
         Scrubber.of_rows(rows, ["left", "right"], stills=[3])
+    with pytest.raises(ValueError, match="titles: all different, got"):
+        Scrubber.of_rows(rows, ["same", "same"], stills=[0])
 
 
 # --- the mixer ------------------------------------------------------------------------------------

@@ -51,7 +51,7 @@ class Scrubber(anywidget.AnyWidget):
     index = traitlets.Int(0).tag(sync=True)
 
     _grid: bytes = b""
-    """What stands in for the widget, if its pictures are the rows of a grid."""
+    """What stands in for the widget, if its pictures are rows."""
 
     def __init__(
         self,
@@ -87,19 +87,24 @@ class Scrubber(anywidget.AnyWidget):
         name: str = "step",
         stills: Sequence[int] = (),
     ) -> Scrubber:
-        """A slider through the rows of a grid, each row a picture of its own, with its label.
+        """A slider through rows of pictures, each row a frame of its own, with its label.
 
         Args:
             rows: for each label its pictures, as many as there are titles.
             titles: a text above each column.
             name: what the slider moves through.
-            stills: which rows stand in for the widget in a saved notebook, as a grid.
+            stills: which rows stand in for the widget in a saved notebook: a grid with a column for
+                each.
         """
         frames = [plots.strip(row, titles, columns=len(titles)) for row in rows.values()]
         scrubber = cls(frames, list(rows), name, stills=stills)
         if stills:
+            if len(set(titles)) < len(titles):
+                raise ValueError(f"titles: all different, got {list(titles)}")
             chosen = [scrubber.labels[index] for index in stills]
-            grid = plots.grid({f"{name} {label}": rows[label] for label in chosen}, titles)
+            turned = zip(*(rows[label] for label in chosen), strict=True)
+            by_title = dict(zip(titles, turned, strict=True))
+            grid = plots.grid(by_title, [f"{name} {label}" for label in chosen])
             scrubber._grid = to_jpeg(figure_to_picture(grid), QUALITY)
         return scrubber
 
