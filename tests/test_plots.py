@@ -160,6 +160,15 @@ def test_what_counts_more_has_the_wider_line_to_the_mixture():
         plots.mixture([1.0, 2.0], [1.0])
 
 
+def test_doubling_lines_have_a_tick_at_each_power_of_two():
+    (axes,) = plots.lines({"": {"a": ([1, 4, 16], [3, 4, 5])}}, "x", doubling=True).axes
+    axes.figure.canvas.draw()
+    told = {label.get_text() for label in axes.get_xticklabels()}
+    assert {"1", "2", "4", "8", "16"} <= told
+    places = axes.transData.transform([(1, 3), (4, 3), (16, 3)])[:, 0]
+    assert np.isclose(places[1] - places[0], places[2] - places[1])
+
+
 def test_level_panels_of_lines_have_the_same_heights():
     panels = {"low": {"a": ([0, 1], [0, 1])}, "high": {"a": ([0, 1], [0, 9])}}
     low, high = plots.lines(panels, "x", level=True).axes

@@ -198,9 +198,9 @@ def who_reads_whom() -> Figure:
             axes.add_patch(Rectangle((x, y), 2 - x / 2, 1, fc=colour, ec=FAINT, clip_on=False))
             at = {"ha": "center", "va": "center"}
             axes.text(x + 1 - x / 4, y + 0.5, name, fontsize=9.5, color=INK, **at)
-        for x, name in ((1, "at the picture"), (2.5, "at the text")):
+        for x, name in ((1, "… the picture"), (2.5, "… the text")):
             axes.text(x, -0.12, name, ha="center", va="bottom", fontsize=9, color=INK)
-        for y, name in ((0.5, "the picture\nlooks"), (1.5, "the text\nlooks")):
+        for y, name in ((0.5, "the picture\nlooks at …"), (1.5, "the text\nlooks at …")):
             axes.text(-0.08, y, name, ha="right", va="center", fontsize=9, color=INK)
         axes.set_title(title, fontsize=10.5, color=INK, pad=26)
     return figure

@@ -105,6 +105,7 @@ def lines(
     log: bool = False,
     joined: bool = True,
     level: bool = False,
+    doubling: bool = False,
 ) -> Figure:
     """Lines in one panel or several, side by side; one name has one colour in all of them.
 
@@ -113,6 +114,7 @@ def lines(
     log: make the y axis logarithmic.
     joined: if False, draw separate dots.
     level: if True, the panels have the same y axis.
+    doubling: if True, equal distances on the x axis are equal factors, with a tick at 1, 2, 4, 8 …
     """
     if not panels:
         raise ValueError("panels: at least one, got none")
@@ -142,6 +144,9 @@ def lines(
         axes.grid(alpha=0.25)
         if log:
             axes.set_yscale("log")
+        if doubling:
+            axes.set_xscale("log", base=2)
+            axes.xaxis.set_major_formatter("{x:g}")
         told = [name for name in named if not name.startswith("_")]
         if told and len(names) > 1 and not shared:
             below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.22), "ncols": len(told)}

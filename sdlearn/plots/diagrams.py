@@ -100,8 +100,8 @@ def consistency() -> Figure:
     said = {"fontsize": 10, "color": INK, "ha": "center", "va": "center"}
     places = {
         "t = 999: noise": (20, 8),
-        "t = 899": (37, 10),
-        "t = 99": (63, 10),
+        "t = 899": (37, 12),
+        "t = 99": (63, 12),
         "no noise left": (80, 8),
     }
     for name, (x, y) in places.items():
@@ -114,16 +114,16 @@ def consistency() -> Figure:
         axes.text(x, 23.5, answer, **said)
         _along(axes, (x, y + 1.8), (x, 20.8), colour[1])
     stops = [*places.values()]
-    stops.insert(2, (50, 10.4))
+    stops.insert(2, (50, 12.6))
     for (x, y), (to, up) in pairwise(stops):
         axes.text((x + to) / 2, 23.5, "" if 50 in (x, to) else "=", **said | {"fontsize": 15})
         _along(axes, (x + 1.8, y), (to - 1.8, up), BLUE[1])
-    axes.text(50, 10.4, "…", **said | {"fontsize": 15})
+    axes.text(50, 12.6, "…", **said | {"fontsize": 15})
     axes.text(50, 23.5, "=  …  =", **said | {"fontsize": 15})
     for y, name in ((23.5, "the student"), (9, "the teacher's\nsteps")):
         axes.text(6, y, name, **said)
     _along(axes, (80, 28.5), (20, 28.5), GREEN[1])
-    axes.text(50, 30.4, "what is right moves this way, link by link", **said)
+    axes.text(50, 30.4, "the truth moves this way, link by link", **said)
     return figure
 
 
