@@ -169,6 +169,13 @@ def test_doubling_lines_have_a_tick_at_each_power_of_two():
     assert np.isclose(places[1] - places[0], places[2] - places[1])
 
 
+def test_logarithmic_lines_have_plain_numbers_at_their_ticks():
+    (axes,) = plots.lines({"": {"a": ([1, 2, 3], [0.08, 0.4, 3])}}, "x", log=True).axes
+    axes.figure.canvas.draw()
+    told = {label.get_text() for label in axes.get_yticklabels()}
+    assert {"0.1", "0.2", "0.5", "1", "2"} <= told
+
+
 def test_level_panels_of_lines_have_the_same_heights():
     panels = {"low": {"a": ([0, 1], [0, 1])}, "high": {"a": ([0, 1], [0, 9])}}
     low, high = plots.lines(panels, "x", level=True).axes

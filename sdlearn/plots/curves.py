@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+from matplotlib.ticker import LogLocator, NullLocator
 from PIL import Image
 from torch import Tensor
 
@@ -144,6 +145,9 @@ def lines(
         axes.grid(alpha=0.25)
         if log:
             axes.set_yscale("log")
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_locator(NullLocator())
         if doubling:
             axes.set_xscale("log", base=2)
             axes.xaxis.set_major_formatter("{x:g}")
