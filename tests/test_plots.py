@@ -174,6 +174,9 @@ def test_logarithmic_lines_have_plain_numbers_at_their_ticks():
     axes.figure.canvas.draw()
     told = {label.get_text() for label in axes.get_yticklabels()}
     assert {"0.1", "0.2", "0.5", "1", "2"} <= told
+    (wide,) = plots.lines({"": {"a": ([1, 2], [1e-9, 1])}}, "x", log=True).axes
+    low, high = wide.get_ylim()
+    assert sum(low <= tick <= high for tick in wide.get_yticks()) >= 4
 
 
 def test_level_panels_of_lines_have_the_same_heights():

@@ -5,12 +5,12 @@ from __future__ import annotations
 from diffusers import UNet2DConditionModel
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Polygon, Rectangle
+from matplotlib.patches import Circle, FancyBboxPatch, Polygon, Rectangle
 
 from sdlearn._support.arguments import whole_number
 from sdlearn._support.checked import checked
 from sdlearn._support.wrapping import unwrapped
-from sdlearn.plots.look import AMBER, ARROW, BLUE, FAINT, GREEN, GREY, INK, PAPER, new_figure
+from sdlearn.plots.look import AMBER, ARROW, BLUE, FAINT, GREEN, GREY, INK, PAPER, arrow, new_figure
 
 BESIDE, APART = 11.5, 15.5
 """The width of a box of the ControlNet's diagram, and from one box to the next."""
@@ -39,16 +39,16 @@ def control_net(unet: UNet2DConditionModel) -> Figure:
         _box(axes, column, UNET, name, GREY[0] if outside else BLUE[0])
         if column:
             before = APART * (column - 1) + BESIDE
-            _arrow(axes, (before, UNET + TALL / 2), (APART * column, UNET + TALL / 2))
+            arrow(axes, (before, UNET + TALL / 2), (APART * column, UNET + TALL / 2))
     middle, last = blocks + 1, 2 * blocks + 1
     for n, name in enumerate(["middle", *named[::-1]]):
         column = middle + n
         _box(axes, column, COPY, name, AMBER[0])
         if column < last:
             start = APART * (column + 1)
-            _arrow(axes, (start, COPY + TALL / 2), (APART * column + BESIDE, COPY + TALL / 2))
+            arrow(axes, (start, COPY + TALL / 2), (APART * column + BESIDE, COPY + TALL / 2))
     _box(axes, last + 1, COPY, "noisy\nlatents", GREY[0])
-    _arrow(axes, (APART * (last + 1), COPY + TALL / 2), (APART * last + BESIDE, COPY + TALL / 2))
+    arrow(axes, (APART * (last + 1), COPY + TALL / 2), (APART * last + BESIDE, COPY + TALL / 2))
     _box(axes, last + 1, COPY - 15, "mask,\nshrunk", AMBER[0])
     x, y = APART * last + (APART + BESIDE) / 2, COPY - 15 + TALL / 2
     axes.plot([APART * (last + 1), x, x], [y, y, COPY + TALL / 2], color=AMBER[1], lw=1.6, zorder=1)
@@ -60,7 +60,7 @@ def control_net(unet: UNet2DConditionModel) -> Figure:
         if n:  # the skip of this U-Net block: up, across, and down into the decoder
             from_x = APART * (middle - n) + BESIDE / 2
             axes.plot([from_x, from_x, x], [UNET + TALL, y, y], color=ARROW, lw=1.3, zorder=0)
-            _arrow(axes, (x, y), (x, UNET + TALL))
+            arrow(axes, (x, y), (x, UNET + TALL))
             added = (x, y)
         else:  # the middle's output, on its way to the decoder
             added = (APART * middle + (APART + BESIDE) / 2, UNET + TALL / 2)
@@ -91,21 +91,6 @@ def _zero(axes: Axes, x: float, y: float) -> None:
 def _plus(axes: Axes, centre: tuple[float, float]) -> None:
     axes.add_patch(Circle(centre, 1.35, fc=PAPER, ec=INK, lw=1.2, zorder=3))
     axes.text(*centre, "+", ha="center", va="center", fontsize=10, color=INK, zorder=4)
-
-
-def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
-    axes.add_patch(
-        FancyArrowPatch(
-            start,
-            end,
-            arrowstyle="-|>",
-            mutation_scale=10,
-            color=ARROW,
-            lw=1.3,
-            shrinkA=0,
-            shrinkB=0,
-        )
-    )
 
 
 @checked
@@ -156,10 +141,10 @@ def low_rank(out: int, wide: int, rank: int) -> Figure:
         (below, (51, 63 - widths[1] / 2)),
         (below, (63 + widths[1] / 2, 70)),
     ):
-        _arrow(axes, (stops[0], y), (stops[1], y))
+        arrow(axes, (stops[0], y), (stops[1], y))
     for start, y in ((46 + across / 2, above), (79.5, below)):
         axes.plot([start, plus, plus], [y, y, ends], color=ARROW, lw=1.3)
-    _arrow(axes, (plus, ends), (87.3, ends))
+    arrow(axes, (plus, ends), (87.3, ends))
     _plus(axes, (plus, ends))
     return figure
 

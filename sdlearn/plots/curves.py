@@ -26,6 +26,8 @@ Values = Sequence[float] | Tensor
 Points = tuple[Values, Values]
 FEW = 30
 """Lines of at most this many points get a marker at each point."""
+DECADES = 4
+"""A logarithmic axis of fewer decades has plain numbers; a longer one has matplotlib's powers."""
 
 
 @checked
@@ -145,9 +147,11 @@ def lines(
         axes.grid(alpha=0.25)
         if log:
             axes.set_yscale("log")
-            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axes.yaxis.set_major_formatter("{x:g}")
-            axes.yaxis.set_minor_locator(NullLocator())
+            low, high = axes.get_ylim()
+            if high / low < 10**DECADES:
+                axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                axes.yaxis.set_major_formatter("{x:g}")
+                axes.yaxis.set_minor_locator(NullLocator())
         if doubling:
             axes.set_xscale("log", base=2)
             axes.xaxis.set_major_formatter("{x:g}")

@@ -7,11 +7,11 @@ from itertools import pairwise
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
+from matplotlib.patches import Circle, FancyBboxPatch
 
 from sdlearn._support.arguments import whole_number
 from sdlearn._support.checked import checked
-from sdlearn.plots.look import AMBER, BLUE, GREEN, GREY, INK, LINES, new_figure
+from sdlearn.plots.look import AMBER, BLUE, GREEN, GREY, INK, LINES, arrow, new_figure
 from sdlearn.text import Token
 
 
@@ -112,21 +112,16 @@ def consistency() -> Figure:
         shape = "round,pad=0,rounding_size=1.4"
         axes.add_patch(FancyBboxPatch((x - 6, 21), 12, 5, shape, fc=colour[0], ec=colour[1]))
         axes.text(x, 23.5, answer, **said)
-        _along(axes, (x, y + 1.8), (x, 20.8), colour[1])
+        arrow(axes, (x, y + 1.8), (x, 20.8), colour[1])
     stops = [*places.values()]
     stops.insert(2, (50, 12.6))
     for (x, y), (to, up) in pairwise(stops):
         axes.text((x + to) / 2, 23.5, "" if 50 in (x, to) else "=", **said | {"fontsize": 15})
-        _along(axes, (x + 1.8, y), (to - 1.8, up), BLUE[1])
+        arrow(axes, (x + 1.8, y), (to - 1.8, up), BLUE[1])
     axes.text(50, 12.6, "…", **said | {"fontsize": 15})
     axes.text(50, 23.5, "=  …  =", **said | {"fontsize": 15})
     for y, name in ((23.5, "the student"), (9, "the teacher's\nsteps")):
         axes.text(6, y, name, **said)
-    _along(axes, (80, 28.5), (20, 28.5), GREEN[1])
+    arrow(axes, (80, 28.5), (20, 28.5), GREEN[1])
     axes.text(50, 30.4, "the truth moves this way, link by link", **said)
     return figure
-
-
-def _along(axes: Axes, start: tuple[float, float], end: tuple[float, float], colour: str) -> None:
-    look = {"arrowstyle": "-|>", "mutation_scale": 11, "lw": 1.5, "shrinkA": 0, "shrinkB": 0}
-    axes.add_patch(FancyArrowPatch(start, end, color=colour, **look))

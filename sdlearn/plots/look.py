@@ -9,6 +9,7 @@ from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch
 
 from sdlearn._support.arguments import number
 from sdlearn._support.checked import checked
@@ -60,3 +61,11 @@ def new_figure(height: float, layout: Layout = "constrained") -> Figure:
     """
     number("height", height, 0.1, 100)
     return QuietFigure(figsize=(WIDTH, height), dpi=100, facecolor=PAPER, layout=layout)
+
+
+def arrow(
+    axes: Axes, start: tuple[float, float], end: tuple[float, float], colour: str = ARROW
+) -> None:
+    """A straight arrow of a diagram, which touches both points."""
+    look = {"arrowstyle": "-|>", "mutation_scale": 10, "lw": 1.3, "shrinkA": 0, "shrinkB": 0}
+    axes.add_patch(FancyArrowPatch(start, end, color=colour, **look))
