@@ -5,11 +5,13 @@ import io
 import threading
 from dataclasses import replace
 
+import nbformat
 import numpy as np
 import pytest
 import torch
 from conftest import small_unet
 from matplotlib.patches import FancyArrowPatch
+from nbclient import NotebookClient
 from PIL import Image
 
 import sdlearn.widgets.live as live_work
@@ -438,7 +440,7 @@ def counted(count, gate=None):
         yield Shown(done, f"<step> {done}", Image.new("RGB", (30, 20), (done * 20, 0, 0)))
 
 
-def test_live_work_shows_its_latest_and_ends():
+def test_live_work_shows_its_latest_and_ends(capsys):
     live = Live(counted(5), 5)
     live.wait(10)
     assert (live.shown.done, live.progress.done, live.finished, live.error) == (5, 5, True, None)
@@ -446,6 +448,24 @@ def test_live_work_shows_its_latest_and_ends():
     assert live.image.value == to_jpeg(live.shown.picture)
     assert live.stop_button.disabled
     assert live.go_button.disabled
+    assert capsys.readouterr().out == ""  # it was not displayed
+
+
+def test_a_saved_notebook_has_the_latest_picture_of_live_work():
+    start = """from PIL import Image
+from sdlearn.widgets import Live, Shown
+
+page = Image.new("RGB", (30, 20), "green")
+live = Live(iter([Shown(1, "one", page)]), 1, start=False)
+"""
+    cells = [f"{start}live", "live.go_on()\nlive.wait()"]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    NotebookClient(notebook, kernel_name="python3").execute()
+    (output,) = notebook.cells[0].outputs
+    assert output.data["text/plain"] == "Live(1 of 1)"
+    saved = Image.open(io.BytesIO(base64.b64decode(output.data["image/jpeg"])))
+    assert saved.size == (30, 20)
+    assert notebook.cells[1].outputs == []
 
 
 def test_live_work_moves_its_bar_at_every_step_and_keeps_the_latest_picture(monkeypatch):

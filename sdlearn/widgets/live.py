@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import ipywidgets
+from IPython.display import display, update_display
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
@@ -44,7 +45,7 @@ class Live(DrawingBox):
     continues from there. Only one `Live` runs at a time: when one starts, it stops the one before,
     so running a cell twice does not train the same network on two threads. `shown` is the latest
     `Shown`, and `error` the exception that ended the work, if any. `wait()` blocks until the work
-    has ended or was stopped.
+    has ended or was stopped. Then a saved notebook has the latest picture where the `Live` stands.
     """
 
     shows = "the latest picture of the work"
@@ -59,6 +60,7 @@ class Live(DrawingBox):
         self.error: Exception | None = None
         self.finished = False
         self._began = (0.0, 0)
+        self._displayed = False
         self.progress = Bar("Steps done", total)
         self.go_button = ipywidgets.Button(description="Go on", icon="play", disabled=True)
         self.stop_button = StopButton(self.stop)
@@ -78,6 +80,15 @@ class Live(DrawingBox):
         self._began = time.monotonic(), self.progress.done
         self._say("starting …")
         self._work.start(self._go_on_after(before))
+
+    def wait(self, timeout: float | None = None) -> None:
+        super().wait(timeout)
+        if self._displayed:
+            update_display(self._repr_mimebundle_(), raw=True, display_id=self.model_id)
+
+    def _ipython_display_(self) -> None:
+        display(self._repr_mimebundle_(), raw=True, display_id=self.model_id)
+        self._displayed = True
 
     def _go_on_after(self, before: Live | None) -> Iterator[Callable[[], None]]:
         if before not in (None, self):
@@ -133,7 +144,7 @@ def _rest() -> None:
 
 
 def _before() -> Image.Image:
-    """The image to show before there is a picture, and in saved pages."""
+    """The image to show before there is a picture."""
     blank = Image.new("RGB", (900, 60), "#eeeeee")
     text = "While it runs, the latest picture is shown here."
     ImageDraw.Draw(blank).text((450, 30), text, "#555555", ImageFont.load_default(18), anchor="mm")
