@@ -233,13 +233,33 @@ def test_the_pipeline_of_image_to_image_begins_at_a_picture(random_model):
     assert abs(into_decoder[0] - texts["Scheduler"]).sum() < 15
 
 
-def test_a_lit_stage_stands_out(random_model):
+def test_the_pipeline_with_a_controlnet_leads_from_the_map_into_the_u_net(random_model):
+    figure = plots.pipeline(random_model, from_map=True)
+    assert "ControlNet" not in words_on(plots.pipeline(random_model))
+    texts = {text.get_text(): text.get_position() for text in figure.axes[0].texts}
+    figure.canvas.draw()
+    arrows = [
+        patch.get_path().vertices[[0, 2]]
+        for patch in figure.axes[0].patches
+        if isinstance(patch, FancyArrowPatch)
+    ]
+    for start, end in (("Your map", "ControlNet"), ("ControlNet", "U-Net")):
+        nearest = min(arrows, key=lambda a: np.abs(a - [texts[start], texts[end]]).sum())
+        assert np.abs(nearest - [texts[start], texts[end]]).sum(axis=1).max() < 15
+    top = figure.axes[0].get_ylim()[1]
+    assert all(0 < y < top for _, y in texts.values())
+
+
+@pytest.mark.parametrize("stages", ["unet", ("clip", "unet")])
+def test_lit_stages_stand_out(random_model, stages):
     plain, lit = (
-        [patch.get_facecolor() for patch in plots.pipeline(random_model, stage).axes[0].patches]
-        for stage in (None, "unet")
+        [patch.get_facecolor() for patch in plots.pipeline(random_model, lit).axes[0].patches]
+        for lit in ((), stages)
     )
-    ((before, after),) = [pair for pair in zip(plain, lit, strict=True) if pair[0] != pair[1]]
-    assert sum(after[:3]) < sum(before[:3]) / 2  # one dark box
+    changed = [pair for pair in zip(plain, lit, strict=True) if pair[0] != pair[1]]
+    assert len(changed) == (1 if stages == "unet" else 2)
+    for before, after in changed:
+        assert sum(after[:3]) < 0.7 * sum(before[:3])  # a dark box
 
 
 def test_a_strip_shows_every_picture_with_its_title():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
@@ -21,21 +23,30 @@ STAGES = {
     "picture": (GREEN, "Picture"),
     "start": (GREEN, "Your picture"),
     "encoder": (GREEN, "VAE encoder"),
+    "map": (GREY, "Your map"),
+    "controlnet": (BLUE, "ControlNet"),
 }
 
 
 @checked
-def pipeline(model: Components, lit: str | None = None, from_picture: bool = False) -> Figure:
-    """The way from text to picture, with every shape from the model; the stage `lit` stands out.
+def pipeline(
+    model: Components,
+    lit: str | Sequence[str] = (),
+    from_picture: bool = False,
+    from_map: bool = False,
+) -> Figure:
+    """The way from text to picture, with every shape from the model; the stages `lit` stand out.
 
     from_picture: image to image, which adds the noise to a picture's latents.
+    from_map: a ControlNet, which reads a map and adds to what the U-Net computes.
     """
     count, width = model.tokenizer.model_max_length, model.unet.config.cross_attention_dim
     channels, side = model.unet.config.in_channels, model.side // model.factor
     latents, pixels = f"{channels}×{side}×{side}", f"3×{model.side}×{model.side}"
-    figure = new_figure(3.0, layout=None)
+    tall = ROWS[1 + from_map] + BOX[1] + ROWS[0]
+    figure = new_figure(tall / 12, layout=None)
     axes = figure.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(0, 100), ylim=(0, 36))
+    axes.set(xlim=(0, 100), ylim=(0, tall))
     axes.axis("off")
     boxes = {
         "text": (0, 1, "“a red house …”"),
@@ -61,8 +72,12 @@ def pipeline(model: Components, lit: str | None = None, from_picture: bool = Fal
         boxes |= {"start": (0, 0, pixels), "encoder": (1, 0, f"to {latents}")}
         boxes["noise"] = (2, 0, f"added: {latents}")
         ways += [("start", "encoder", 0, 0), ("encoder", "noise", 0, 0)]
+    if from_map:
+        boxes |= {"map": (2, 2, pixels), "controlnet": (3, 2, "adds to the U-Net")}
+        ways += [("map", "controlnet", 0, 0), ("controlnet", "unet", 0, 0)]
+    lit = [lit] if isinstance(lit, str) else lit
     for stage, (column, row, shape) in boxes.items():
-        _box(axes, (COLUMNS[column], ROWS[row], *BOX), STAGES[stage], shape, lit=stage == lit)
+        _box(axes, (COLUMNS[column], ROWS[row], *BOX), STAGES[stage], shape, lit=stage in lit)
     for start, end, aside, bend in ways:
         _arrow(axes, *(boxes[stage][:2] for stage in (start, end)), aside, bend)
     said = {"fontsize": 8.5, "color": INK, "ha": "center", "va": "center"}
@@ -71,7 +86,7 @@ def pipeline(model: Components, lit: str | None = None, from_picture: bool = Fal
     return figure
 
 
-COLUMNS, ROWS, BOX = (1, 21, 41, 61, 84), (2.5, 22.5), (15, 11)
+COLUMNS, ROWS, BOX = (1, 21, 41, 61, 84), (2.5, 22.5, 42.5), (15, 11)
 """Where the boxes of the pipeline begin, from the left and from below, and their size."""
 
 
