@@ -233,8 +233,8 @@ def test_the_pipeline_of_image_to_image_begins_at_a_picture(random_model):
     assert abs(into_decoder[0] - texts["Scheduler"]).sum() < 15
 
 
-def test_the_pipeline_with_a_controlnet_leads_from_the_map_into_the_u_net(random_model):
-    figure = plots.pipeline(random_model, from_map=True)
+def test_the_pipeline_with_a_controlnet_leads_from_the_mask_into_the_u_net(random_model):
+    figure = plots.pipeline(random_model, from_mask=True)
     assert "ControlNet" not in words_on(plots.pipeline(random_model))
     texts = {text.get_text(): text.get_position() for text in figure.axes[0].texts}
     figure.canvas.draw()
@@ -243,7 +243,7 @@ def test_the_pipeline_with_a_controlnet_leads_from_the_map_into_the_u_net(random
         for patch in figure.axes[0].patches
         if isinstance(patch, FancyArrowPatch)
     ]
-    for start, end in (("Your map", "ControlNet"), ("ControlNet", "U-Net")):
+    for start, end in (("Your mask", "ControlNet"), ("ControlNet", "U-Net")):
         nearest = min(arrows, key=lambda a: np.abs(a - [texts[start], texts[end]]).sum())
         assert np.abs(nearest - [texts[start], texts[end]]).sum(axis=1).max() < 15
     top = figure.axes[0].get_ylim()[1]

@@ -23,7 +23,7 @@ STAGES = {
     "picture": (GREEN, "Picture"),
     "start": (GREEN, "Your picture"),
     "encoder": (GREEN, "VAE encoder"),
-    "map": (GREY, "Your map"),
+    "mask": (GREY, "Your mask"),
     "controlnet": (BLUE, "ControlNet"),
 }
 
@@ -33,17 +33,17 @@ def pipeline(
     model: Components,
     lit: str | Sequence[str] = (),
     from_picture: bool = False,
-    from_map: bool = False,
+    from_mask: bool = False,
 ) -> Figure:
     """The way from text to picture, with every shape from the model; the stages `lit` stand out.
 
     from_picture: image to image, which adds the noise to a picture's latents.
-    from_map: a ControlNet, which reads a map and adds to what the U-Net computes.
+    from_mask: a ControlNet, which reads a mask and adds to what the U-Net computes.
     """
     count, width = model.tokenizer.model_max_length, model.unet.config.cross_attention_dim
     channels, side = model.unet.config.in_channels, model.side // model.factor
     latents, pixels = f"{channels}×{side}×{side}", f"3×{model.side}×{model.side}"
-    tall = ROWS[1 + from_map] + BOX[1] + ROWS[0]
+    tall = ROWS[1 + from_mask] + BOX[1] + ROWS[0]
     figure = new_figure(tall / 12, layout=None)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, 100), ylim=(0, tall))
@@ -72,9 +72,9 @@ def pipeline(
         boxes |= {"start": (0, 0, pixels), "encoder": (1, 0, f"to {latents}")}
         boxes["noise"] = (2, 0, f"added: {latents}")
         ways += [("start", "encoder", 0, 0), ("encoder", "noise", 0, 0)]
-    if from_map:
-        boxes |= {"map": (2, 2, pixels), "controlnet": (3, 2, "adds to the U-Net")}
-        ways += [("map", "controlnet", 0, 0), ("controlnet", "unet", 0, 0)]
+    if from_mask:
+        boxes |= {"mask": (2, 2, pixels), "controlnet": (3, 2, "adds to the U-Net")}
+        ways += [("mask", "controlnet", 0, 0), ("controlnet", "unet", 0, 0)]
     lit = [lit] if isinstance(lit, str) else lit
     for stage, (column, row, shape) in boxes.items():
         _box(axes, (COLUMNS[column], ROWS[row], *BOX), STAGES[stage], shape, lit=stage in lit)
