@@ -451,6 +451,9 @@ def test_what_a_lesson_trains_live_is_seen(lab, page, tmp_path, lesson, count):
         playwright.expect(widget.locator("button", has_text="Stop")).to_be_disabled(timeout=120_000)
         playwright.expect(widget.locator("button", has_text="Go on")).to_be_disabled()
         assert shown(page, f"{LIVE} >> nth={number} >> .widget-image").std() > 10
+        for name in ("Stop", "Go on"):  # and each looks so
+            button = widget.locator("button", has_text=name)
+            assert float(button.evaluate("e => getComputedStyle(e).opacity")) < 1
         screenshot(page, f"{lesson}-live-{number}", tmp_path)
 
 

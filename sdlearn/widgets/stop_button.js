@@ -2,7 +2,7 @@
 // interrupt of the kernel gets through.
 function render({ model, el }) {
   const icon = Object.assign(document.createElement("i"), { className: "fa fa-stop" });
-  const button = Object.assign(document.createElement("button"), { className: "jupyter-button widget-button" });
+  const button = Object.assign(document.createElement("button"), { className: "jupyter-widgets jupyter-button widget-button" });
   const text = document.createTextNode("");
   button.append(icon, text);
   el.append(button);
