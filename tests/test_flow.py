@@ -1,11 +1,19 @@
 """Flow matching: straight walks, and the velocity inside a noise predictor."""
 
+import copy
+import re
+
+import nbformat
+import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
 
+from sdlearn._support.paths import NOTEBOOKS
+from sdlearn.compression import decode
 from sdlearn.denoising import ddim_step
 from sdlearn.flow import as_velocity, flow, from_the_side, paths_of
+from sdlearn.images import to_pictures
 from sdlearn.noising import Schedule
 
 SCHEDULE = Schedule.named("scaled_linear")
@@ -127,3 +135,23 @@ def test_a_path_needs_two_places_and_somewhere_to_go():
         from_the_side([place])
     with pytest.raises(ValueError, match="ends where it starts"):
         from_the_side([place, place + 1, place])
+
+
+def test_the_pipeline_of_lesson_14_walks_by_a_velocity(tiny):
+    """The code in its fold, with a U-Net whose velocity always points away from one picture."""
+    clean = 0.5 * seeded(1, 4, 16, 16)
+    flowing = copy.deepcopy(tiny.unet).float()
+
+    def velocity(x, t, **_):
+        return ((x - clean) * 1000 / t,)  # x = (1 - t) · clean + t · noise
+
+    flowing.forward = velocity
+    lesson = nbformat.read(NOTEBOOKS / "14_fewer_and_straighter.ipynb", 4)
+    (fold,) = (cell.source for cell in lesson.cells if "flow_prediction" in cell.source)
+    (code,) = re.findall(r"```python\n(.*?flow_prediction.*?)```", fold, re.DOTALL)
+    at_hand = {"copy": copy, "torch": torch, "model": tiny, "flowing": flowing, "side": 128}
+    at_hand["asked"] = ["a red house"]
+    exec(code.replace("pipeline(asked", "picture = pipeline(asked"), at_hand)
+    (expected,) = to_pictures(decode(copy.deepcopy(tiny.vae).float(), clean))
+    apart = np.asarray(at_hand["picture"], int) - np.asarray(expected, int)
+    assert np.abs(apart).max() <= 1

@@ -161,8 +161,20 @@ def toy_teacher(noisy: Tensor, t: int, before: int) -> Tensor:
     return 0.8 * noisy + 0.0002 * (t - before) * noisy.flip(-1)
 
 
-def _link(shape: tuple[int, ...], t: int, before: int) -> Case:
-    return toy_student, toy_teacher, numbers(*shape), t, before
+def squared(one: Tensor, other: Tensor) -> Tensor:
+    """A distance between two pictures."""
+    return (one - other).square().mean()
+
+
+def absolute(one: Tensor, other: Tensor) -> Tensor:
+    """Another distance."""
+    return (one - other).abs().mean()
+
+
+def _link(
+    shape: tuple[int, ...], t: int, before: int, distance: Callable[..., Tensor] = squared
+) -> Case:
+    return toy_student, toy_teacher, numbers(*shape), t, before, distance
 
 
 def _losses(answer: Callable) -> Figure:
@@ -176,75 +188,71 @@ def _losses(answer: Callable) -> Figure:
 
 def _learning() -> tuple[Case, Tensor]:
     weight = torch.tensor(0.7, requires_grad=True)
-    return (
-        (
-            lambda noisy, t: weight * toy_student(noisy, t),
-            toy_teacher,
-            numbers(2, 3, 4, 4),
-            400,
-            300,
-        )
-    ), weight
+
+    def student(noisy: Tensor, t: int) -> Tensor:
+        return weight * toy_student(noisy, t)
+
+    return (student, toy_teacher, numbers(2, 3, 4, 4), 400, 300, squared), weight
 
 
 @lesson.exercise(
     cases=lambda: [
         _link((1, 1, 1, 2), 99, -1),
         _link((2, 3, 4, 4), 499, 399),
-        _link((1, 4, 2, 6), 999, 899),
-        _link((3, 2, 4, 2), 49, -1),
+        _link((1, 4, 2, 6), 999, 899, absolute),
+        _link((3, 2, 4, 2), 49, -1, absolute),
     ],
     picture=_losses,
     learns=_learning,
 )
 def consistency_loss(
-    student: Callable, teacher_step: Callable, noisy: Tensor, t: int, before: int
+    student: Callable,
+    teacher_step: Callable,
+    noisy: Tensor,
+    t: int,
+    before: int,
+    distance: Callable,
 ) -> Tensor:
     """Both ends of the teacher's step must lead the student to the same picture."""
-    return _apart(student, noisy, t, _target(student, teacher_step(noisy, t, before), before))
+    target = _target(student, teacher_step(noisy, t, before), before)
+    return distance(student(noisy, t), target)
 
 
 def _target(student: Callable, nearer: Tensor, before: int) -> Tensor:
     return nearer if before < 0 else student(nearer, before).detach()
 
 
-def _apart(student: Callable, noisy: Tensor, t: int, target: Tensor) -> Tensor:
-    return (student(noisy, t) - target).square().mean()
-
-
 consistency_loss.mistakes(
     "one mistake is left: at the picture itself (before < 0) the student is asked, so nothing ties "
     "it to a picture. An all-grey answer would have no loss",
-    lambda student, step, x, t, b: _apart(student, x, t, student(step(x, t, b), b).detach()),
+    lambda student, step, x, t, b, d: d(student(x, t), student(step(x, t, b), b).detach()),
     "one mistake is left: the target starts from the same noisy latents; it should start from "
     "where the teacher's step ends",
-    lambda student, step, x, t, b: _apart(
-        student, x, t, step(x, t, b) if b < 0 else student(x, b).detach()
+    lambda student, step, x, t, b, d: d(
+        student(x, t), step(x, t, b) if b < 0 else student(x, b).detach()
     ),
     "both mistakes are still there: where does the target start, and what if no noise is left?",
-    lambda student, step, x, t, b: _apart(student, x, t, student(x, b).detach()),
+    lambda student, step, x, t, b, d: d(student(x, t), student(x, b).detach()),
     "the target is always the teacher's step; it is the picture only if `before` is below 0",
-    lambda student, step, x, t, b: _apart(student, x, t, step(x, t, b)),
+    lambda student, step, x, t, b, d: d(student(x, t), step(x, t, b)),
     "the student is told the wrong time: the latents after the step are at `before`, not at t",
-    lambda student, step, x, t, b: _apart(
-        student, x, t, step(x, t, b) if b < 0 else student(step(x, t, b), t).detach()
+    lambda student, step, x, t, b, d: d(
+        student(x, t), step(x, t, b) if b < 0 else student(step(x, t, b), t).detach()
     ),
     "`before` is -1 at the picture; 0 is a timestep with a little noise",
-    lambda student, step, x, t, b: _apart(
-        student, x, t, step(x, t, max(b, 0)) if b < 0 else student(step(x, t, b), b).detach()
+    lambda student, step, x, t, b, d: d(
+        student(x, t), step(x, t, max(b, 0)) if b < 0 else student(step(x, t, b), b).detach()
     ),
-    "the loss is the mean of the squares, not their sum",
-    lambda student, step, x, t, b: x.numel() * consistency_loss(student, step, x, t, b),
-    "the difference was not squared",
-    lambda student, step, x, t, b: (
-        (student(x, t) - _target(student, step(x, t, b), b)).abs().mean()
-    ),
+    "use the `distance` that you are given: it is not always the mean square",
+    lambda student, step, x, t, b, d: squared(student(x, t), _target(student, step(x, t, b), b)),
+    "`distance` already takes the mean: its result is the loss",
+    lambda *case: case[2].numel() * consistency_loss(*case),
     "the target is the noisy latents themselves where no noise should be left",
-    lambda student, step, x, t, b: _apart(
-        student, x, t, x if b < 0 else student(step(x, t, b), b).detach()
+    lambda student, step, x, t, b, d: d(
+        student(x, t), x if b < 0 else student(step(x, t, b), b).detach()
     ),
     "the student answers at `before` on both sides; its first answer is at t",
-    lambda student, step, x, t, b: _apart(student, x, b, _target(student, step(x, t, b), b)),
+    lambda student, step, x, t, b, d: d(student(x, b), _target(student, step(x, t, b), b)),
 )
 
 # --- exercise 4: which way is shorter? ------------------------------------------------------------

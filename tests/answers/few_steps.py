@@ -55,30 +55,30 @@ def apart(answer, target):
     return torch.nn.functional.mse_loss(answer, target)
 
 
-def mended(student, teacher_step, noisy, t, before):
+def mended(student, teacher_step, noisy, t, before, distance):
     nearer = teacher_step(noisy, t, before)
     with torch.no_grad():
         target = student(nearer, before) if before >= 0 else nearer
-    return (student(noisy, t) - target).square().mean()
+    return distance(student(noisy, t), target)
 
 
-def mended_the_other_way(student, teacher_step, noisy, t, before):
+def mended_the_other_way(student, teacher_step, noisy, t, before, distance):
     target = teacher_step(noisy, t, before)
     if before != -1:
         target = student(target, before).detach()
-    return apart(student(noisy, t), target)
+    return distance(target, student(noisy, t))
 
 
 def asking(target_from="nearer", at="before", boundary=True, turn=lambda loss: loss):
     """The friend's loss, with some of its mistakes mended."""
 
-    def run(student, teacher_step, noisy, t, before):
+    def run(student, teacher_step, noisy, t, before, distance):
         nearer = teacher_step(noisy, t, before)
         where = {"nearer": nearer, "noisy": noisy}[target_from]
         target = student(where, {"before": before, "t": t}[at])
         if boundary and before < 0:
             target = nearer
-        return turn(apart(student(noisy, t), target.detach()))
+        return turn(distance(student(noisy, t), target.detach()))
 
     return run
 
@@ -113,10 +113,10 @@ RIGHT = {
         mended,
         mended_the_other_way,
         asking(),
-        lambda student, step, noisy, t, before: (
-            apart(student(noisy, t), step(noisy, t, before))
+        lambda student, step, noisy, t, before, distance: (
+            distance(student(noisy, t), step(noisy, t, before))
             if before < 0
-            else mended(student, step, noisy, t, before)
+            else mended(student, step, noisy, t, before, distance)
         ),
     ),
     "way_for": (
@@ -184,55 +184,41 @@ WRONG = {
         (asking(target_from="noisy"), "should start from where the teacher's step ends"),
         (asking(target_from="noisy", boundary=False), "both mistakes"),
         (
-            lambda student, step, noisy, t, before: apart(
+            lambda student, step, noisy, t, before, distance: distance(
                 student(noisy, t), step(noisy, t, before)
             ),
             "always the teacher's step",
         ),
         (asking(at="t"), "the wrong time"),
         (
-            lambda student, step, noisy, t, before: mended(
-                student, lambda x, t, to: step(x, t, max(to, 0)), noisy, t, before
+            lambda student, step, noisy, t, before, distance: mended(
+                student, lambda x, t, to: step(x, t, max(to, 0)), noisy, t, before, distance
             ),
             "`before` is -1",
         ),
+        (lambda *case: mended(*case) * case[2].numel(), "already takes the mean"),
         (
-            lambda student, step, noisy, t, before: (
-                mended(student, step, noisy, t, before) * noisy.numel()
+            lambda student, step, noisy, t, before, distance: mended(
+                student, step, noisy, t, before, apart
             ),
-            "not their sum",
+            "that you are given",
         ),
         (
-            lambda student, step, noisy, t, before: (
-                (
-                    student(noisy, t)
-                    - (
-                        step(noisy, t, before)
-                        if before < 0
-                        else student(step(noisy, t, before), before)
-                    )
-                )
-                .abs()
-                .mean()
-            ),
-            "not squared",
-        ),
-        (
-            lambda student, step, noisy, t, before: (
-                apart(student(noisy, t), noisy)
+            lambda student, step, noisy, t, before, distance: (
+                distance(student(noisy, t), noisy)
                 if before < 0
-                else mended(student, step, noisy, t, before)
+                else mended(student, step, noisy, t, before, distance)
             ),
             "the noisy latents themselves",
         ),
         (
-            lambda student, step, noisy, t, before: mended(
-                lambda x, at: student(x, before), step, noisy, t, before
+            lambda student, step, noisy, t, before, distance: mended(
+                lambda x, at: student(x, before), step, noisy, t, before, distance
             ),
             "its first answer is at t",
         ),
         (asking(turn=lambda loss: loss.detach()), "gradient"),
-        (lambda student, step, noisy, t, before: None, "return"),
+        (lambda student, step, noisy, t, before, distance: None, "return"),
     ),
     "way_for": (
         (choosing(typing="solver"), "eight to fifteen"),
@@ -267,13 +253,13 @@ SHOWN = {
     ),
     "consistency_loss": (
         (
-            lambda student, step, noisy, t, before: mended(
-                student, step, noisy, t, before if before < 0 else before - 50
+            lambda student, step, noisy, t, before, distance: mended(
+                student, step, noisy, t, before if before < 0 else before - 50, distance
             ),
             "a longer step",
         ),
         (
-            lambda student, step, noisy, t, before: apart(
+            lambda student, step, noisy, t, before, distance: distance(
                 student(noisy, t + 100), step(noisy, t, before)
             ),
             "asked at another t",
