@@ -262,6 +262,16 @@ def test_lit_stages_stand_out(random_model, stages):
         assert sum(after[:3]) < 0.7 * sum(before[:3])  # a dark box
 
 
+@pytest.mark.parametrize("lines", [1, 2, 3])
+@pytest.mark.parametrize("rows", [1, 2])
+def test_the_titles_of_a_strip_are_not_cut_off(lines, rows):
+    titles = ["\n".join("abc"[:lines])] * 4 * rows
+    figure = plots.strip([Image.new("RGB", (30, 30))] * 4 * rows, titles, columns=4)
+    figure.savefig(io.BytesIO(), format="png")
+    for axes in figure.axes:
+        assert axes.title.get_window_extent().y1 <= figure.bbox.height
+
+
 def test_a_strip_shows_every_picture_with_its_title():
     pictures = [Image.new("RGB", (30, 20), colour) for colour in ("red", "green", "blue", "white")]
     figure = plots.strip(pictures, ["a", "b", "c", "d"], columns=3)
@@ -486,6 +496,20 @@ live = Live(iter([Shown(1, "one", page)]), 1, start=False)
     saved = Image.open(io.BytesIO(base64.b64decode(output.data["image/jpeg"])))
     assert saved.size == (30, 20)
     assert notebook.cells[1].outputs == []
+
+
+def test_live_work_without_pictures_leaves_its_last_words():
+    live = Live((Shown(done, f"loss {done}") for done in (1, 2)), 2, start=False)
+    before = live._still()
+    assert before == live.image.value
+    live.go_on()
+    live.wait(10)
+    assert live.image.layout.display == "none"
+    assert live._still() not in (before, live.image.value)
+    with_pictures = Live(counted(2), 2)
+    with_pictures.wait(10)
+    assert with_pictures.image.layout.display is None
+    assert with_pictures._still() == to_jpeg(with_pictures.shown.picture)
 
 
 def test_live_work_moves_its_bar_at_every_step_and_keeps_the_latest_picture(monkeypatch):

@@ -41,14 +41,16 @@ def strip(
     columns = min(whole_number("columns", columns, 1, 10_000), len(pictures))
     rows = -(-len(pictures) // columns)
     tallest = max(height / width for height, width, *_ in map(np.shape, pictures))
-    figure = new_figure(rows * (WIDTH / columns * tallest + 0.4))
+    letters = int(116 / columns)
+    broken = ["\n".join(fill(line, letters) for line in title.split("\n")) for title in titles]
+    lines = 1 + max(title.count("\n") for title in broken)
+    figure = new_figure(rows * (WIDTH / columns * tallest + 0.23 + 0.17 * lines))
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
         axes.axis("off")
-    for axes, picture, title in zip(grid.flat, pictures, titles, strict=False):
+    for axes, picture, title in zip(grid.flat, pictures, broken, strict=False):
         axes.imshow(np.asarray(picture))
-        lines = (fill(line, int(116 / columns)) for line in title.split("\n"))
-        axes.set_title("\n".join(lines), fontsize=9, color=INK)
+        axes.set_title(title, fontsize=9, color=INK)
     return figure
 
 

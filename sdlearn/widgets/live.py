@@ -20,6 +20,8 @@ from sdlearn.widgets.bar import Bar
 from sdlearn.widgets.latest import DrawingBox, Latest
 from sdlearn.widgets.stop_button import StopButton
 
+BEFORE = "While it runs, the latest picture is shown here."
+
 
 @checked
 @dataclass(frozen=True, repr=False)
@@ -60,12 +62,12 @@ class Live(DrawingBox):
         self.error: Exception | None = None
         self.finished = False
         self._began = (0.0, 0)
-        self._displayed = False
+        self._displayed = self._pictured = False
         self.progress = Bar("Steps done", total)
         self.go_button = ipywidgets.Button(description="Go on", icon="play", disabled=True)
         self.stop_button = StopButton(self.stop)
         self.said = ipywidgets.HTML()
-        self.image = ipywidgets.Image(format="jpeg", value=to_jpeg(_before()))
+        self.image = ipywidgets.Image(format="jpeg", value=to_jpeg(_note(BEFORE)))
         self.go_button.on_click(lambda _: self.go_on())
         buttons = ipywidgets.HBox([self.go_button, self.stop_button])
         super().__init__([self.progress, buttons, self.said, self.image])
@@ -98,6 +100,8 @@ class Live(DrawingBox):
             self._show(shown)
             yield _rest
         self.finished = True
+        if not self._pictured:
+            self.image.layout.display = "none"
 
     def _failed(self, error: Exception) -> None:
         super()._failed(error)
@@ -116,6 +120,13 @@ class Live(DrawingBox):
             picture = figure_to_picture(picture)
         if picture is not None:
             self.image.value = to_jpeg(picture.convert("RGB"))
+            self._pictured = True
+
+    def _still(self) -> bytes | memoryview:
+        """The latest picture, or else how far the work is."""
+        if self._pictured or self.shown is None:
+            return self.image.value
+        return to_jpeg(_note(f"{self.progress.done} of {self.progress.total}: {self.shown.text}"))
 
     def _how_far(self, shown: Shown) -> str:
         """The line under the bar, such as "37 of 600, about 40 s left: loss 0.12"."""
@@ -143,9 +154,8 @@ def _rest() -> None:
     """Show nothing: a stop takes effect here, between two steps."""
 
 
-def _before() -> Image.Image:
-    """The image to show before there is a picture."""
+def _note(text: str) -> Image.Image:
+    """A line of text where a picture would be."""
     blank = Image.new("RGB", (900, 60), "#eeeeee")
-    text = "While it runs, the latest picture is shown here."
     ImageDraw.Draw(blank).text((450, 30), text, "#555555", ImageFont.load_default(18), anchor="mm")
     return blank
