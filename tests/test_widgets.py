@@ -207,6 +207,17 @@ def words_on(figure) -> str:
     return " ".join(text.get_text() for axes in figure.axes for text in axes.texts)
 
 
+def words_and_arrows(figure) -> tuple[dict[str, tuple[float, float]], list[np.ndarray]]:
+    """Where each text stands, and where each arrow starts and ends."""
+    (axes,) = figure.axes
+    figure.canvas.draw()
+    arrows = [patch for patch in axes.patches if isinstance(patch, FancyArrowPatch)]
+    return (
+        {text.get_text(): text.get_position() for text in axes.texts},
+        [arrow.get_path().vertices[[0, 2]] for arrow in arrows],
+    )
+
+
 def test_the_pipeline_figure_reads_its_shapes_from_the_model(random_model):
     words = words_on(plots.pipeline(random_model))
     for shape in ("77×24", "4×8×8", "3×32×32"):
@@ -222,13 +233,7 @@ def test_the_pipeline_of_image_to_image_begins_at_a_picture(random_model):
         assert name not in plain
         assert name in with_picture
     figure = plots.pipeline(random_model)
-    texts = {text.get_text(): text.get_position() for text in figure.axes[0].texts}
-    figure.canvas.draw()
-    arrows = [
-        patch.get_path().vertices[[0, 2]]
-        for patch in figure.axes[0].patches
-        if isinstance(patch, FancyArrowPatch)
-    ]
+    texts, arrows = words_and_arrows(figure)
     into_decoder = min(arrows, key=lambda ends: np.abs(ends[1] - texts["VAE decoder"]).sum())
     assert abs(into_decoder[0] - texts["Scheduler"]).sum() < 15
 
@@ -236,13 +241,7 @@ def test_the_pipeline_of_image_to_image_begins_at_a_picture(random_model):
 def test_the_pipeline_with_a_controlnet_leads_from_the_mask_into_the_u_net(random_model):
     figure = plots.pipeline(random_model, from_mask=True)
     assert "ControlNet" not in words_on(plots.pipeline(random_model))
-    texts = {text.get_text(): text.get_position() for text in figure.axes[0].texts}
-    figure.canvas.draw()
-    arrows = [
-        patch.get_path().vertices[[0, 2]]
-        for patch in figure.axes[0].patches
-        if isinstance(patch, FancyArrowPatch)
-    ]
+    texts, arrows = words_and_arrows(figure)
     for start, end in (("Your mask", "ControlNet"), ("ControlNet", "U-Net")):
         nearest = min(arrows, key=lambda a: np.abs(a - [texts[start], texts[end]]).sum())
         assert np.abs(nearest - [texts[start], texts[end]]).sum(axis=1).max() < 15
