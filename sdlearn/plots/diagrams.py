@@ -123,5 +123,5 @@ def consistency() -> Figure:
     for y, name in ((23.5, "the student"), (9, "the teacher's\nsteps")):
         axes.text(6, y, name, **said)
     arrow(axes, (80, 28.5), (20, 28.5), GREEN[1])
-    axes.text(50, 30.4, "the truth moves this way, link by link", **said)
+    axes.text(50, 30.4, "the right answer moves this way, link by link", **said)
     return figure
