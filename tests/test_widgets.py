@@ -261,6 +261,13 @@ def test_lit_stages_stand_out(random_model, stages):
         assert sum(after[:3]) < 0.7 * sum(before[:3])  # a dark box
 
 
+def test_a_stage_that_the_pipeline_does_not_show_cannot_be_lit(random_model):
+    with pytest.raises(ValueError, match="lit: of text, tokenizer, .*, got u-net"):
+        plots.pipeline(random_model, lit="u-net")
+    with pytest.raises(ValueError, match="got controlnet"):
+        plots.pipeline(random_model, lit=("unet", "controlnet"))
+
+
 @pytest.mark.parametrize("lines", [1, 2, 3])
 @pytest.mark.parametrize("rows", [1, 2])
 def test_the_titles_of_a_strip_are_not_cut_off(lines, rows):

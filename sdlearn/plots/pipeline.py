@@ -76,6 +76,8 @@ def pipeline(
         boxes |= {"mask": (2, 2, pixels), "controlnet": (3, 2, "adds to the U-Net")}
         ways += [("mask", "controlnet", 0, 0), ("controlnet", "unet", 0, 0)]
     lit = [lit] if isinstance(lit, str) else lit
+    if unknown := set(lit) - set(boxes):
+        raise ValueError(f"lit: of {', '.join(boxes)}, got {', '.join(sorted(unknown))}")
     for stage, (column, row, shape) in boxes.items():
         _box(axes, (COLUMNS[column], ROWS[row], *BOX), STAGES[stage], shape, lit=stage in lit)
     for start, end, aside, bend in ways:
