@@ -33,7 +33,7 @@ from sdlearn.pipeline import text_to_latents
 from sdlearn.text import pieces
 from sdlearn.train import __main__ as command
 from sdlearn.train import control, few_steps, inversion, lora
-from sdlearn.train.adapters import ALL_LAYERS, ATTENTION_BLOCKS, Frozen
+from sdlearn.train.adapters import Frozen
 from sdlearn.train.loop import Moment
 from sdlearn.train.unet import Pages, make_scheduler
 
@@ -224,9 +224,9 @@ def test_half_of_the_captions_are_dropped_for_edges_and_few_for_masks(monkeypatc
 # --- LoRA -----------------------------------------------------------------------------------------
 
 
-def adapted(layers=ATTENTION_BLOCKS):
+def adapted():
     torch.manual_seed(0)
-    return lora.Adapted(small_unet(), SCHEDULE, NO_CAPTION, layers)
+    return lora.Adapted(small_unet(), SCHEDULE, NO_CAPTION)
 
 
 def test_a_fresh_lora_changes_nothing_and_only_it_is_trained():
@@ -243,13 +243,11 @@ def test_a_fresh_lora_changes_nothing_and_only_it_is_trained():
     assert all("lora_B" in name for name in moved)
 
 
-def test_a_style_also_changes_convolutions_and_a_thing_does_not():
-    def kernels(layers):
-        names = [n for n, p in adapted(layers).named_parameters() if p.requires_grad]
-        return [name for name in names if "conv" in name]
-
-    assert kernels(ALL_LAYERS)
-    assert not kernels(ATTENTION_BLOCKS)
+def test_a_lora_changes_attention_and_convolutions():
+    names = [name for name, p in adapted().named_parameters() if p.requires_grad]
+    for layer in ("attn1.to_q", "attn2.to_v", "proj_in", "ff.net.2", "conv1", "upsamplers.0.conv"):
+        assert any(f"{layer}.lora_A" in name for name in names), layer
+    assert not any(name.startswith(("conv_in", "conv_out")) for name in names)
 
 
 def test_a_quarter_of_a_batch_are_ordinary_pages():

@@ -22,6 +22,7 @@ from sdlearn.picturebook import (
     rocket,
     words,
 )
+from sdlearn.picturebook.newcomers import LARGER
 from sdlearn.picturebook.pages import twin
 
 
@@ -161,7 +162,7 @@ def test_a_newcomer_stands_in_its_page_whole_and_in_its_own_shape():
         page, caption = page_with(box(), "gadget", number, 256)
         rows, columns = np.nonzero((np.asarray(page) == (255, 0, 255)).all(axis=2))
         wide, high = np.ptp(columns) + 1, np.ptp(rows) + 1
-        assert abs(wide - SIZES["big"] * 256) <= 4, caption
+        assert abs(wide - LARGER * SIZES["big"] * 256) <= 4, caption
         assert abs(wide / high - 2) < 0.15
         assert len(rows) > 0.9 * wide * high  # nothing of the white around it, no other thing
 

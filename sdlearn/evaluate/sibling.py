@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from diffusers import StableDiffusion3Pipeline
+from diffusers import SD3Transformer2DModel, StableDiffusion3Pipeline
+from diffusers.models.attention_processor import Attention
+from jaxtyping import Float
+from torch import Tensor
 
+from sdlearn._support.hooks import of_this_thread
 from sdlearn._support.paths import ASSETS
 from sdlearn._support.reading import quietly
 from sdlearn.evaluate.judge import Judge
@@ -72,6 +77,48 @@ def sibling_velocity(
         return pipeline.transformer(x, texts[:, :-1], texts[:, -1], times).sample
 
     return velocity
+
+
+@contextmanager
+def text_looks(
+    transformer: SD3Transformer2DModel, block: int
+) -> Iterator[list[Float[Tensor, "n tokens patches+tokens"]]]:
+    """Record where the tokens of the text look, in one block, at every run inside the `with`.
+
+    Each run adds the attention of every token: first to the patches of the picture, row by row,
+    then to the tokens of the text. It is averaged over the heads, and a token's shares sum to 1.
+    The picture does not change: the same softmax(QKᵀ/√d) (Vaswani et al. 2017, Eq. 1) is computed
+    a second time.
+
+    Raises:
+        ValueError: the transformer has no such block.
+    """
+    count = len(transformer.transformer_blocks)
+    if block not in range(count):
+        raise ValueError(f"block: from 0 to {count - 1}, got {block}")
+    looks = []
+
+    @torch.no_grad()
+    def keep(attention: Attention, args: tuple, given: dict, output: tuple) -> None:
+        picture, text = given["hidden_states"], given["encoder_hidden_states"]
+
+        def by_head(states: Tensor, norm: torch.nn.Module | None) -> Tensor:
+            states = states.unflatten(2, (attention.heads, -1)).transpose(1, 2)
+            return states if norm is None else norm(states)
+
+        queries = by_head(attention.add_q_proj(text), attention.norm_added_q)
+        of_picture = by_head(attention.to_k(picture), attention.norm_k)
+        of_text = by_head(attention.add_k_proj(text), attention.norm_added_k)
+        keys = torch.cat([of_picture, of_text], dim=2)
+        scores = queries @ keys.transpose(-1, -2) * attention.scale
+        looks.append(scores.float().softmax(dim=-1).mean(dim=1))
+
+    attention = transformer.transformer_blocks[block].attn
+    hook = attention.register_forward_hook(of_this_thread(keep), with_kwargs=True)
+    try:
+        yield looks
+    finally:
+        hook.remove()
 
 
 def generate_by_sibling(

@@ -32,7 +32,7 @@ from sdlearn.evaluate.samples import (
 from sdlearn.images import to_pixels
 from sdlearn.loading import Components
 from sdlearn.picturebook import draw, in_pencil, mimo_page, page_with, rocket
-from sdlearn.picturebook.newcomers import cut_out
+from sdlearn.picturebook.newcomers import LARGER, cut_out
 from sdlearn.picturebook.scenes import SETTINGS, SIZES
 
 SIZE = 256
@@ -64,7 +64,7 @@ MIMO_HEAD = (
 )
 Row = tuple[str, ...]
 SCALES = (0.8, 0.9, 1.0, 1.1, 1.2)
-"""The sizes at which the thing is looked for, times that of the book's big things."""
+"""The sizes at which the thing is looked for, times that on the pages it was learned from."""
 
 
 @checked
@@ -79,7 +79,7 @@ def likeness(pixels: Float[Tensor, "n 3 h w"], thing: Image.Image) -> Float[Tens
 
 
 def _correlation(pixels: Tensor, thing: Image.Image, scale: float) -> Tensor:
-    side = round(SIZES["big"] * scale * pixels.shape[-1])
+    side = round(LARGER * SIZES["big"] * scale * pixels.shape[-1])
     rgba = torch.from_numpy(np.asarray(cut_out(thing, side), np.float32)).permute(2, 0, 1) / 255
     inside, colours = rgba[3:].expand(3, -1, -1), rgba[:3]
     centred = colours - (inside * colours).sum() / inside.sum()

@@ -23,6 +23,8 @@ WHITE = 240
 """A pixel is part of the thing if one of its channels is darker than this."""
 STAND_IN = "car"
 """The kind whose place a thing takes: one that stands on the ground."""
+LARGER = 1.25
+"""How much larger a thing is than the big ones of the book: at 256² the VAE blurs small details."""
 SHADES = ("yellow", "orange")
 """A mimo's shade is between these two."""
 
@@ -61,10 +63,11 @@ def page_with(
     whole_number("size", size, 16, 4096)
     word = _checked_word(word)
     scene, stand_in = _scene_with(STAND_IN, dice(rng))
-    fitted = cut_out(thing, round(stand_in.side * size))
+    fitted = cut_out(thing, round(LARGER * stand_in.side * size))
     others = tuple(each for each in scene.things if each is not stand_in)
     page = draw(replace(scene, things=others), size)
     left = round(stand_in.x * size - fitted.width / 2)
+    left = max(0, min(left, size - fitted.width))
     bottom = round((stand_in.y + stand_in.side / 2) * size)
     page.paste(fitted, (left, bottom - fitted.height), fitted)
     return page, renamed(scene.caption, stand_in, word)

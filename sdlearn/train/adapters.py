@@ -26,13 +26,9 @@ from sdlearn.train.unet import (
 SIZE = 256
 """Adapters are trained, and measured, with pictures of this size."""
 
-ATTENTION_BLOCKS = (
+ALL_LAYERS = (
     *("to_q", "to_k", "to_v", "to_out.0", "proj_in", "proj_out"),
     *("ff.net.0.proj", "ff.net.2"),
-)
-"""The matrices of the blocks with attention."""
-ALL_LAYERS = (
-    *ATTENTION_BLOCKS,
     *("conv1", "conv2", "conv_shortcut", "time_emb_proj", "downsamplers.0.conv"),
     *("upsamplers.0.conv",),
 )

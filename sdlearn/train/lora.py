@@ -3,14 +3,14 @@
 Hu et al. 2021, *LoRA: Low-Rank Adaptation of Large Language Models*. The U-Net stays frozen; small
 matrices beside its layers learn with the U-Net's own loss.
 
-The thing is a rocket, which the picture book does not have: the blocks with attention are enough. A
-quarter of each batch are ordinary pages, so that the rest is not forgotten. The style is pencil,
-for which all layers change. All of its pages are in pencil; for colours, switch the LoRA off.
+The thing is a rocket, which the picture book does not have. A quarter of each batch are ordinary
+pages, so that the rest is not forgotten. The style is pencil. All of its pages are in pencil; for
+colours, switch the LoRA off. Both change all layers: without the convolutions, a rocket is blurred.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from PIL import Image
 
 from sdlearn.noising import Schedule
 from sdlearn.picturebook import draw, in_pencil, page_with, rocket, scene_at
-from sdlearn.train.adapters import ALL_LAYERS, ATTENTION_BLOCKS, SIZE, Frozen, save_lora
+from sdlearn.train.adapters import ALL_LAYERS, SIZE, Frozen, save_lora
 from sdlearn.train.loop import Batch, Moment, Recipe, fit
 from sdlearn.train.plans import plan_for
 from sdlearn.train.unet import Objective, paint
@@ -43,10 +43,9 @@ class Adapted(Objective):
         unet: UNet2DConditionModel,
         schedule: Schedule,
         no_caption: torch.Tensor,
-        layers: Sequence[str],
     ):
         super().__init__(unet.requires_grad_(False), schedule, no_caption)
-        chosen = LoraConfig(r=RANK, lora_alpha=RANK, target_modules=list(layers))
+        chosen = LoraConfig(r=RANK, lora_alpha=RANK, target_modules=list(ALL_LAYERS))
         self.unet.add_adapter(chosen, "new")
 
 
@@ -73,19 +72,18 @@ def train_thing(out: Path, work: Path, recipe: Recipe = RECIPE, pages: int = PAG
     old = Frozen.load(out, work, pages)
     new = old.with_pages(rocket_pages(pages))
     batch_at = partial(mixed, new, old, recipe.batch)
-    _train("rocket", ATTENTION_BLOCKS, old, batch_at, out, work, recipe)
+    _train("rocket", old, batch_at, out, work, recipe)
 
 
 def train_style(out: Path, work: Path, recipe: Recipe = RECIPE, pages: int = PAGES) -> None:
     """Teach the model in `out` to draw in pencil; the LoRA goes to `adapters/pencil` beside it."""
     old = Frozen.load(out, work, pages)
     new = old.with_pages(pencil_pages(pages))
-    _train("pencil", ALL_LAYERS, old, partial(new.pick, recipe.batch), out, work, recipe)
+    _train("pencil", old, partial(new.pick, recipe.batch), out, work, recipe)
 
 
 def _train(
     name: str,
-    layers: Sequence[str],
     frozen: Frozen,
     batch_at: Callable[[Moment], Batch],
     out: Path,
@@ -94,7 +92,7 @@ def _train(
 ) -> None:
     pipeline = frozen.pipeline
     schedule = Schedule.of(pipeline.scheduler)
-    objective = Adapted(pipeline.unet, schedule, frozen.no_caption, layers)
+    objective = Adapted(pipeline.unet, schedule, frozen.no_caption)
     objective.to(memory_format=torch.channels_last)
     plan_for(PartialState().device).prepare(objective.unet)
     sample = partial(paint, pipeline=pipeline, size=SIZE)
