@@ -175,7 +175,7 @@ def who_reads_whom() -> Figure:
         ),
     }
     for place, (title, blocks) in enumerate(panels.items()):
-        axes = figure.add_axes((0.1 + 0.48 * place, 0.08, 0.38, 0.66))
+        axes = figure.add_axes((0.1 + 0.52 * place, 0.08, 0.36, 0.66))
         axes.set(xlim=(0, 3), ylim=(2, 0))
         axes.axis("off")
         cells = [(x, y) for y in (0, 1) for x in (0, 2)]
