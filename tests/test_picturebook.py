@@ -167,6 +167,13 @@ def test_a_newcomer_stands_in_its_page_whole_and_in_its_own_shape():
         assert len(rows) > 0.9 * wide * high  # nothing of the white around it, no other thing
 
 
+@pytest.mark.parametrize("number", [162, 345])  # its place is close to the left, or the right, edge
+def test_a_newcomer_as_wide_as_high_is_not_cut_off_at_the_edge(number):
+    page, _ = page_with(box(size=(40, 40)), "gadget", number, 512)
+    columns = np.nonzero((np.asarray(page) == (255, 0, 255)).all(axis=2).any(axis=0))[0]
+    assert abs(np.ptp(columns) + 1 - LARGER * SIZES["big"] * 512) <= 2
+
+
 def test_a_newcomers_caption_has_its_word_and_otherwise_the_books():
     captions = [page_with(box(), "ufo", number, 32)[1].replace(",", "") for number in range(60)]
     known = {*words(), "ufo"}

@@ -30,6 +30,14 @@ def test_a_lesson_is_saved_as_make_notebooks_saves_it(file):
     assert not [text for text in texts if re.search(r"\d%\|", text)], "a bar was left behind"
 
 
+@pytest.mark.parametrize("file", LESSONS, ids=lambda file: file.stem)
+def test_every_fold_of_a_lesson_ends_in_its_cell(file):
+    """A fold that never ends hides all of its cell that follows."""
+    for cell in nbformat.read(file, 4).cells:
+        if cell.cell_type == "markdown":
+            assert cell.source.count("<details") == cell.source.count("</details>"), cell.source
+
+
 def test_the_minutes_of_a_lesson_are_the_same_wherever_they_stand():
     tables = {
         "README": (ROOT / "README.md").read_text(encoding="utf-8"),

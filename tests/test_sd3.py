@@ -204,7 +204,8 @@ def test_walking_by_its_velocity_is_what_its_pipeline_does():
     assert_close(end, theirs, atol=2e-3, rtol=0)
 
 
-def test_recorded_attention_is_the_one_that_the_block_computes():
+@pytest.mark.parametrize("norm", [None, "rms_norm"])
+def test_recorded_attention_is_the_one_that_the_block_computes(norm):
     """With one head, the recorded shares times the values are what the block says of the text."""
     torch.manual_seed(0)
     transformer = SD3Transformer2DModel(
@@ -219,27 +220,24 @@ def test_recorded_attention_is_the_one_that_the_block_computes():
         pooled_projection_dim=6,
         out_channels=4,
         pos_embed_max_size=16,
-        qk_norm="rms_norm",
+        qk_norm=norm,
     )
     attention, passed = transformer.transformer_blocks[0].attn, []
-    for norm in (attention.norm_k, attention.norm_added_q, attention.norm_added_k):
-        norm.weight.data.uniform_(0.5, 2)
+    if norm:
+        for layer in (attention.norm_k, attention.norm_added_q, attention.norm_added_k):
+            layer.weight.data.uniform_(0.5, 2)
     attention.register_forward_hook(lambda *call: passed.append(call[2:]), with_kwargs=True)
-    shape = torch.randn(3, 4, 8, 12), torch.randn(3, 5, 6), torch.randn(3, 6)
+    read = torch.randn(3, 4, 8, 12), torch.randn(3, 5, 6), torch.randn(3, 6)
     with sibling.text_looks(transformer, 0) as looks, torch.no_grad():
-        transformer(*shape, torch.tensor([500.0, 20.0, 999.0]))
-    transformer(*shape, torch.tensor([500.0, 20.0, 999.0]))  # outside, nothing is recorded
+        transformer(*read, torch.tensor([500.0, 20.0, 999.0]))
+    transformer(*read, torch.tensor([500.0, 20.0, 999.0]))  # outside, nothing is recorded
     (shares,) = looks
     assert shares.shape == (3, 5, 24 + 5)
     assert_close(shares.sum(dim=-1), torch.ones(3, 5))
     given, (_, of_text) = passed[0]
-    values = torch.cat(
-        [
-            attention.to_v(given["hidden_states"]),
-            attention.add_v_proj(given["encoder_hidden_states"]),
-        ],
-        dim=1,
-    )
+    picture = attention.to_v(given["hidden_states"])
+    text = attention.add_v_proj(given["encoder_hidden_states"])
+    values = torch.cat([picture, text], dim=1)
     assert_close(attention.to_add_out(shares @ values), of_text, rtol=1e-4, atol=1e-5)
     with (
         pytest.raises(ValueError, match="block: from 0 to 1, got 2"),

@@ -22,7 +22,7 @@ def as_pixels(pictures):
 def test_rockets_are_found_where_they_are_and_nowhere_else():
     there = as_pixels(page_with(rocket(), "rocket", seed, 256)[0] for seed in range(30))
     absent = drawn(unseen_scenes(60, held_out=False), 256)
-    assert taught.likeness(there, rocket()).min() > 0.85
+    assert taught.likeness(there, rocket()).min() > 0.89  # 0.86 at a size that is not its own
     assert taught.likeness(absent, rocket()).max() < 0.6 < taught.ALIKE
 
 

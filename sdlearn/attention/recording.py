@@ -211,7 +211,7 @@ class _Watcher:
         if layer.kind == SELF:
             queries = queries[:, [self._row(x, y) for x, y in self.maps.points]]
         # in float32, because half precision overflows
-        queries, keys = (_heads(states.float(), module.heads) for states in (queries, keys))
+        queries, keys = (by_head(states.float(), module.heads) for states in (queries, keys))
         # Q Kᵀ / √d, because the scale is 1 / √d
         scores = queries * module.scale @ keys.transpose(-1, -2)
         if mask is not None:
@@ -250,7 +250,8 @@ def _check_positions(positions: tuple[int, ...], count: int) -> None:
         raise ValueError(f"positions: from 0 to {count - 1}, got {max(positions)}")
 
 
-def _heads(
+def by_head(
     states: Float[Tensor, "n positions width"], heads: int
 ) -> Float[Tensor, "n heads positions d"]:
+    """Queries, keys or values, split into those of each head."""
     return states.unflatten(2, (heads, -1)).transpose(1, 2)

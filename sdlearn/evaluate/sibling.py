@@ -10,11 +10,12 @@ import torch
 from diffusers import SD3Transformer2DModel, StableDiffusion3Pipeline
 from diffusers.models.attention_processor import Attention
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from sdlearn._support.hooks import of_this_thread
 from sdlearn._support.paths import ASSETS
 from sdlearn._support.reading import quietly
+from sdlearn.attention.recording import by_head
 from sdlearn.evaluate.judge import Judge
 from sdlearn.evaluate.samples import (
     captions,
@@ -100,18 +101,7 @@ def text_looks(
 
     @torch.no_grad()
     def keep(attention: Attention, args: tuple, given: dict, output: tuple) -> None:
-        picture, text = given["hidden_states"], given["encoder_hidden_states"]
-
-        def by_head(states: Tensor, norm: torch.nn.Module | None) -> Tensor:
-            states = states.unflatten(2, (attention.heads, -1)).transpose(1, 2)
-            return states if norm is None else norm(states)
-
-        queries = by_head(attention.add_q_proj(text), attention.norm_added_q)
-        of_picture = by_head(attention.to_k(picture), attention.norm_k)
-        of_text = by_head(attention.add_k_proj(text), attention.norm_added_k)
-        keys = torch.cat([of_picture, of_text], dim=2)
-        scores = queries @ keys.transpose(-1, -2) * attention.scale
-        looks.append(scores.float().softmax(dim=-1).mean(dim=1))
+        looks.append(_looks(attention, given["hidden_states"], given["encoder_hidden_states"]))
 
     attention = transformer.transformer_blocks[block].attn
     hook = attention.register_forward_hook(of_this_thread(keep), with_kwargs=True)
@@ -119,6 +109,27 @@ def text_looks(
         yield looks
     finally:
         hook.remove()
+
+
+def _looks(
+    attention: Attention,
+    picture: Float[Tensor, "n patches width"],
+    text: Float[Tensor, "n tokens width"],
+) -> Float[Tensor, "n tokens patches+tokens"]:
+    """The attention of every token to the patches and the tokens, averaged over the heads."""
+
+    def states(
+        layer: nn.Linear, norm: nn.Module | None, read: Tensor
+    ) -> Float[Tensor, "n heads positions d"]:
+        split = by_head(layer(read), attention.heads)
+        return split if norm is None else norm(split)
+
+    queries = states(attention.add_q_proj, attention.norm_added_q, text)
+    of_picture = states(attention.to_k, attention.norm_k, picture)
+    of_text = states(attention.add_k_proj, attention.norm_added_k, text)
+    keys = torch.cat([of_picture, of_text], dim=2)
+    scores = queries @ keys.transpose(-1, -2) * attention.scale
+    return scores.float().softmax(dim=-1).mean(dim=1)
 
 
 def generate_by_sibling(

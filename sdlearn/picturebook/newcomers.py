@@ -50,6 +50,7 @@ def page_with(
     """A random page with a new thing, and its caption with the word for it.
 
     Half of the pages hold only the new thing; on the others, a thing of the book stands beside it.
+    The new thing is a quarter larger than the book's big things.
 
     Args:
         thing: a picture of the thing on white, which is left out.
