@@ -169,6 +169,32 @@ def test_doubling_lines_have_a_tick_at_each_power_of_two():
     assert np.isclose(places[1] - places[0], places[2] - places[1])
 
 
+def test_doubling_lines_have_a_tick_at_every_point():
+    few = {"a": ([2, 8, 24], [3, 4, 5]), "b": ([1, 4], [3, 4])}
+    (axes,) = plots.lines({"": few}, "x", doubling=True).axes
+    axes.figure.canvas.draw()
+    told = [label.get_text() for label in axes.get_xticklabels()]
+    assert told == ["1", "2", "4", "8", "16", "24"]
+
+
+def test_lines_that_coincide_stay_visible():
+    same = ((1, 2, 3), (0.1, 0.4, 0.2))
+    (axes,) = plots.lines({"": {"under": same, "over": same}}, "x").axes
+    under, over = axes.lines
+    assert under.get_zorder() <= over.get_zorder()
+    assert under.get_linewidth() > over.get_linewidth() + 0.5
+    assert under.get_markersize() > over.get_markersize() + 0.5
+
+
+@pytest.mark.parametrize(("count", "columns"), [(1, 1), (4, 4), (5, 3), (6, 6)])
+def test_a_strip_has_no_blank_band(count, columns):
+    pictures, titles = [np.zeros((64, 64, 3), np.uint8)] * count, ["a title of some words"] * count
+    shown = np.asarray(figure_to_picture(plots.strip(pictures, titles, columns)).convert("L"))
+    used = np.flatnonzero((shown < 200).any(axis=1))
+    assert used[0] in range(2, 16)
+    assert len(shown) - used[-1] in range(2, 16)
+
+
 def test_logarithmic_lines_have_plain_numbers_at_their_ticks():
     (axes,) = plots.lines({"": {"a": ([1, 2, 3], [0.08, 0.4, 3])}}, "x", log=True).axes
     axes.figure.canvas.draw()
@@ -198,7 +224,7 @@ def test_a_strip_leaves_no_room_above_and_below_wide_pictures():
         plots.strip(pictures, [""] * len(pictures)).get_figheight()
         for pictures in ([square], [wide], [np.asarray(square), wide])
     ]
-    assert heights == pytest.approx([9.4, 9 / 4 + 0.4, 4.9])
+    assert heights == pytest.approx([9.23, 9 / 4 + 0.23, 4.73])
 
 
 def test_pictures_of_several_sizes_keep_their_scale():

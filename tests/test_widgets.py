@@ -619,3 +619,17 @@ def test_an_error_in_live_work_is_said():
     assert live.said.value == "<b>ValueError</b>: a &lt;bad&gt; thing"
     assert isinstance(live.error, ValueError)
     assert not live.running
+
+
+def test_live_work_that_fails_before_its_first_picture_promises_none():
+    def broken():
+        yield Shown(1, "loss 0.1")
+        raise ValueError("bad")
+
+    live = Live(broken(), 2, start=False)
+    promise = live._still()
+    live.go_on()
+    live.wait(10)
+    assert live.image.layout.display == "none"
+    assert live._still() == to_jpeg(live_work._note("1 of 2: ended by an error"))
+    assert live._still() != promise

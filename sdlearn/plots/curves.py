@@ -26,6 +26,8 @@ Values = Sequence[float] | Tensor
 Points = tuple[Values, Values]
 FEW = 30
 """Lines of at most this many points get a marker at each point."""
+THINNER = 0.75
+"""Each of these lines is thinner than the one before, which stays visible where they coincide."""
 DECADES = 4
 """A logarithmic axis of fewer decades has plain numbers; a longer one has matplotlib's powers."""
 
@@ -117,7 +119,8 @@ def lines(
     log: make the y axis logarithmic.
     joined: if False, draw separate dots.
     level: if True, the panels have the same y axis.
-    doubling: if True, equal distances on the x axis are equal factors, with a tick at 1, 2, 4, 8 …
+    doubling: if True, equal distances on the x axis are equal factors, with ticks at 1, 2, 4, 8 …
+        and at every point.
     """
     if not panels:
         raise ValueError("panels: at least one, got none")
@@ -127,7 +130,8 @@ def lines(
     figure = new_figure(2.9)
     grid = figure.subplots(1, len(panels), squeeze=False, sharey=level)
     for axes, (title, named) in zip(grid.flat, panels.items(), strict=True):
-        for name, points in named.items():
+        measured: set[float] = set()
+        for order, (name, points) in enumerate(named.items()):
             look = {"color": colours[name], "label": name}
             if isinstance(points, tuple):
                 across, up = (torch.as_tensor(values).float().cpu() for values in points)
@@ -136,9 +140,14 @@ def lines(
                         f"panels: as many x as y for {name!r} in {title!r}, got "
                         f"{len(across)} and {len(up)}"
                     )
-                marker = "o" if len(across) <= FEW or not joined else ""
-                line = "-" if joined else ""
-                axes.plot(across, up, linestyle=line, marker=marker, markersize=4, **look)
+                measured |= {*across.tolist()}
+                look |= {"linestyle": "-" if joined else ""}
+                if not joined:
+                    look |= {"marker": "o", "markersize": 4}
+                elif len(across) <= FEW:
+                    size = THINNER**order
+                    look |= {"marker": "o", "markersize": 6 * size, "linewidth": 3 * size}
+                axes.plot(across, up, **look)
             else:
                 axes.axhline(points, linestyle="--", linewidth=1.2, **look)
         axes.set_title(title, fontsize=10, color=INK)
@@ -154,7 +163,11 @@ def lines(
                 axes.yaxis.set_minor_locator(NullLocator())
         if doubling:
             axes.set_xscale("log", base=2)
+            low, high = axes.get_xlim()
+            powers = {tick for tick in axes.get_xticks() if low <= tick <= high}
+            axes.set_xticks(sorted(powers | measured))
             axes.xaxis.set_major_formatter("{x:g}")
+            axes.xaxis.set_minor_locator(NullLocator())
         told = [name for name in named if not name.startswith("_")]
         if told and len(names) > 1 and not shared:
             below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.22), "ncols": len(told)}

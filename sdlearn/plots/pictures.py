@@ -44,9 +44,10 @@ def strip(
     letters = int(116 / columns)
     broken = ["\n".join(fill(line, letters) for line in title.split("\n")) for title in titles]
     lines = 1 + max(title.count("\n") for title in broken)
-    figure = new_figure(rows * (WIDTH / columns * tallest + 0.23 + 0.17 * lines))
+    figure = new_figure(rows * (WIDTH / columns * tallest + 0.06 + 0.17 * lines))
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
+        axes.set_anchor("S")
         axes.axis("off")
     for axes, picture, title in zip(grid.flat, pictures, broken, strict=False):
         axes.imshow(np.asarray(picture))

@@ -99,13 +99,16 @@ class Live(DrawingBox):
         for shown in self._steps:
             self._show(shown)
             yield _rest
-        self.finished = True
-        if not self._pictured:
-            self.image.layout.display = "none"
+        self._end()
 
     def _failed(self, error: Exception) -> None:
         super()._failed(error)
+        self._end()
+
+    def _end(self) -> None:
         self.finished = True
+        if not self._pictured:
+            self.image.layout.display = "none"
 
     def _busy(self, busy: bool) -> None:
         super()._busy(busy)
@@ -124,9 +127,10 @@ class Live(DrawingBox):
 
     def _still(self) -> bytes | memoryview:
         """The latest picture, or else how far the work is."""
-        if self._pictured or self.shown is None:
+        if self._pictured or not (self.error or self.shown):
             return self.image.value
-        return to_jpeg(_note(f"{self.progress.done} of {self.progress.total}: {self.shown.text}"))
+        last = "ended by an error" if self.error else self.shown.text
+        return to_jpeg(_note(f"{self.progress.done} of {self.progress.total}: {last}"))
 
     def _how_far(self, shown: Shown) -> str:
         """The line under the bar, such as "37 of 600, about 40 s left: loss 0.12"."""
