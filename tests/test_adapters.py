@@ -292,12 +292,12 @@ def test_only_the_last_row_is_trained(random_model):
 
 
 TRAININGS = {
-    "inversion": (inversion, "train"),
-    "lora": (lora, "train_thing"),
-    "style": (lora, "train_style"),
-    "few-steps": (few_steps, "train"),
-    "control": (control, "train"),
-    "edges": (control, "train_edges"),
+    "inversion": (inversion, "train", inversion.RECIPE),
+    "lora": (lora, "train_thing", lora.RECIPE),
+    "style": (lora, "train_style", lora.STYLE),
+    "few-steps": (few_steps, "train", few_steps.RECIPE),
+    "control": (control, "train", control.RECIPE),
+    "edges": (control, "train_edges", control.RECIPE),
 }
 
 
@@ -306,20 +306,20 @@ def trained(tmp_path_factory):
     """Every adapter after two steps on the small model, beside a copy of it."""
     home = tmp_path_factory.mktemp("adapters")
     shutil.copytree(TINY, home / "tiny-sd")
-    for module, train in TRAININGS.values():
-        recipe = replace(module.RECIPE, steps=2, batch=4)
+    for module, train, recipe in TRAININGS.values():
+        recipe = replace(recipe, steps=2, batch=4)
         getattr(module, train)(home / "tiny-sd", home / "work", recipe=recipe, pages=16)
     return home / "adapters"
 
 
 @pytest.mark.parametrize("part", TRAININGS)
 def test_the_command_trains_an_adapter_with_what_it_was_told(part, monkeypatch, tmp_path):
-    told, (module, train) = {}, TRAININGS[part]
+    told, (module, train, recipe) = {}, TRAININGS[part]
     monkeypatch.setattr(module, train, lambda **options: told.update(options))
     arguments = ["--out", str(tmp_path), "--work", "there", "--steps", "3", "--pages", "8"]
     monkeypatch.setattr("sys.argv", ["train", part, *arguments])
     command.main(command.parse())
-    assert told["recipe"] == replace(module.RECIPE, steps=3)
+    assert told["recipe"] == replace(recipe, steps=3)
     assert (told["out"], told["work"], told["pages"]) == (tmp_path, Path("there"), 8)
 
 

@@ -47,8 +47,7 @@ SAMPLES = (
     "a pink star at sunset",
 )
 """The twelve prompts of the README; prompt k is drawn with seed k."""
-ADAPTERS = ("inversion", "lora", "style", "few-steps", "control", "edges")
-TABLES = ("solvers", "sd3", *ADAPTERS)
+TABLES = ("solvers", "sd3", "inversion", "lora", "style", "few-steps", "control", "edges")
 """The tables that an option asks for, instead of the model's figures."""
 
 
@@ -154,7 +153,7 @@ def main() -> None:
     precision = (
         "the U-Net in bfloat16" if choice.bfloat16 else str(model.dtype).removeprefix("torch.")
     )
-    side = SIZE if choice.table in ("sd3", *ADAPTERS) else model.side
+    side = model.side if choice.table in ("figures", "solvers", "style") else SIZE
     about = f"Measured on {choice.count} unseen prompts of each sort, {side}², {precision}"
     if choice.table == "figures":
         rows = measure(model, judge, choice.count, choice.sheet)

@@ -121,11 +121,12 @@ def compare_pencil(model: Components, judge: Judge, count: int) -> Iterator[Row]
         parts = (f"{100 * colours[part].mean():.1f} %" for part in (~dark, dark))
         return name, *parts, f"{count}"
 
-    yield row(BOOK, _as_pixels(in_pencil(draw(scene, SIZE)) for scene in scenes))
-    yield row("the model, guidance 3", _draw(model, captions(scenes)))
+    yield row(BOOK, _as_pixels(in_pencil(draw(scene, model.side)) for scene in scenes))
+    asked = captions(scenes)
+    yield row("the model, guidance 3", _draw(model, asked, size=model.side))
     taught = with_lora(model, PENCIL)
     for guidance in (1.0, 2.0, 3.0):
-        pixels = _draw(taught, captions(scenes), guidance)
+        pixels = _draw(taught, asked, guidance, model.side)
         yield row(f"the model with the LoRA, guidance {guidance:g}", pixels)
 
 
@@ -187,5 +188,5 @@ def body_colours(pixels: Float[Tensor, "n 3 h w"], read: list[Reading]) -> list[
     return colours
 
 
-def _draw(model: Components, prompts: list[str], guidance: float = 3.0) -> Tensor:
-    return generate(model, prompts, seed=0, size=SIZE, steps=12, guidance=guidance)
+def _draw(model: Components, prompts: list[str], guidance: float = 3.0, size: int = SIZE) -> Tensor:
+    return generate(model, prompts, seed=0, size=size, steps=12, guidance=guidance)

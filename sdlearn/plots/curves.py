@@ -26,7 +26,7 @@ Values = Sequence[float] | Tensor
 Points = tuple[Values, Values]
 FEW = 30
 """Lines of at most this many points get a marker at each point."""
-THINNER = 0.75
+THINNER = 0.8
 """Each of these lines is thinner than the one before, which stays visible where they coincide."""
 DECADES = 4
 """A logarithmic axis of fewer decades has plain numbers; a longer one has matplotlib's powers."""

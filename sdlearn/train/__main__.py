@@ -122,7 +122,7 @@ def main(choice: argparse.Namespace) -> None:
         "families": lambda: families.train(choice.out, choice.steps, **pages),
         "inversion": lambda: inversion.train(**paths, **pages, recipe=changed(inversion.RECIPE)),
         "lora": lambda: lora.train_thing(**paths, **pages, recipe=changed(lora.RECIPE)),
-        "style": lambda: lora.train_style(**paths, **pages, recipe=changed(lora.RECIPE)),
+        "style": lambda: lora.train_style(**paths, **pages, recipe=changed(lora.STYLE)),
         "few-steps": lambda: few_steps.train(**paths, **pages, recipe=changed(few_steps.RECIPE)),
         "control": lambda: control.train(**paths, **pages, recipe=changed(control.RECIPE)),
         "edges": lambda: control.train_edges(**paths, **pages, recipe=changed(control.RECIPE)),

@@ -11,6 +11,7 @@ colours, switch the LoRA off. Both change all layers: without the convolutions, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -28,6 +29,8 @@ from sdlearn.train.plans import plan_for
 from sdlearn.train.unet import Objective, paint
 
 RECIPE = Recipe(steps=1000, batch=16, learning_rate=1e-3, warmup=50, weight_decay=0.0)
+STYLE, STYLE_SIZE = replace(RECIPE, steps=2000, batch=4, learning_rate=1.5e-3), 512
+"""The style is learned on large pages: on those of 256², thin lines become blurred and broken."""
 PAGES = 300
 """How many pages show the new thing or style."""
 RANK = 16
@@ -57,7 +60,7 @@ def rocket_pages(count: int) -> Iterable[tuple[Image.Image, str]]:
 def pencil_pages(count: int) -> Iterable[tuple[Image.Image, str]]:
     """Pages of the training book in pencil; their captions do not mention it."""
     scenes = map(scene_at, range(count))
-    return ((in_pencil(draw(scene, SIZE)), scene.caption) for scene in scenes)
+    return ((in_pencil(draw(scene, STYLE_SIZE)), scene.caption) for scene in scenes)
 
 
 def mixed(new: Frozen, old: Frozen, batch: int, moment: Moment) -> Batch:
@@ -72,14 +75,14 @@ def train_thing(out: Path, work: Path, recipe: Recipe = RECIPE, pages: int = PAG
     old = Frozen.load(out, work, pages)
     new = old.with_pages(rocket_pages(pages))
     batch_at = partial(mixed, new, old, recipe.batch)
-    _train("rocket", old, batch_at, out, work, recipe)
+    _train("rocket", old, batch_at, out, work, recipe, SIZE)
 
 
-def train_style(out: Path, work: Path, recipe: Recipe = RECIPE, pages: int = PAGES) -> None:
+def train_style(out: Path, work: Path, recipe: Recipe = STYLE, pages: int = PAGES) -> None:
     """Teach the model in `out` to draw in pencil; the LoRA goes to `adapters/pencil` beside it."""
     old = Frozen.load(out, work, pages)
     new = old.with_pages(pencil_pages(pages))
-    _train("pencil", old, partial(new.pick, recipe.batch), out, work, recipe)
+    _train("pencil", old, partial(new.pick, recipe.batch), out, work, recipe, STYLE_SIZE)
 
 
 def _train(
@@ -89,13 +92,14 @@ def _train(
     out: Path,
     work: Path,
     recipe: Recipe,
+    size: int,
 ) -> None:
     pipeline = frozen.pipeline
     schedule = Schedule.of(pipeline.scheduler)
     objective = Adapted(pipeline.unet, schedule, frozen.no_caption)
     objective.to(memory_format=torch.channels_last)
     plan_for(PartialState().device).prepare(objective.unet)
-    sample = partial(paint, pipeline=pipeline, size=SIZE)
+    sample = partial(paint, pipeline=pipeline, size=size)
     trained = fit(objective, batch_at, recipe, work / name, sample)
     if PartialState().is_main_process:
         layers = get_peft_model_state_dict(trained.unet, adapter_name="new")
