@@ -103,6 +103,7 @@ def test_the_pencils_table_measures_colour_by_day_and_by_night(tiny, draws_the_b
     assert rows[taught.BOOK][:2] == ["0.0 %", "0.0 %"]
     asked = [options["guidance"] for _, _, options in draws_the_book]
     assert asked == [3, 1, 2, 3]
+    assert {options["size"] for _, _, options in draws_the_book} == {tiny.side}
     day, night = (float(cell.split()[0]) for cell in rows["the model, guidance 3"][:2])
     scenes = unseen_scenes(12, held_out=False)
     colours = taught.colourfulness(drawn(scenes, 64))

@@ -140,7 +140,7 @@ def lines(
                         f"panels: as many x as y for {name!r} in {title!r}, got "
                         f"{len(across)} and {len(up)}"
                     )
-                measured |= {*across.tolist()}
+                measured.update(across.tolist())
                 look |= {"linestyle": "-" if joined else ""}
                 if not joined:
                     look |= {"marker": "o", "markersize": 4}
