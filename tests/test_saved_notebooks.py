@@ -38,6 +38,19 @@ def test_every_fold_of_a_lesson_ends_in_its_cell(file):
             assert cell.source.count("<details") == cell.source.count("</details>"), cell.source
 
 
+@pytest.mark.parametrize("file", LESSONS, ids=lambda file: file.stem)
+def test_every_exercise_is_set_before_it_is_checked(file):
+    """Headings "Exercise 1", "Exercise 2" … and checks take turns."""
+    seen = []
+    for cell in nbformat.read(file, 4).cells:
+        if cell.cell_type == "markdown":
+            seen += re.findall(r"^#+ Exercise (\d+)", cell.source, flags=re.MULTILINE)
+        else:
+            seen += re.findall(r"^check\.(\w+)\(\1\)$", cell.source, flags=re.MULTILINE)
+    numbers, checks = seen[::2], seen[1::2]
+    assert numbers == [str(number) for number in range(1, len(checks) + 1)], seen
+
+
 def test_the_minutes_of_a_lesson_are_the_same_wherever_they_stand():
     tables = {
         "README": (ROOT / "README.md").read_text(encoding="utf-8"),
