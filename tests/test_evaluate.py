@@ -279,8 +279,8 @@ def test_every_figure_of_the_shipped_model_is_measured(tiny, monkeypatch, tmp_pa
     assert len(measured) == len(rows) == 26
     for figure, value in measured.items():
         if figure.startswith(("generated", "…", "whole")):
-            assert value.startswith("100.0 %"), (figure, value)
-    assert measured["… relation right"] == "100.0 % (57–100)"
+            assert value.startswith("100.0%"), (figure, value)
+    assert measured["… relation right"] == "100.0% (57–100)"
     assert sum(figure.startswith("attention, ") for figure in measured) == 7
     assert (tmp_path / "sheet-held-out.png").exists()
     assert len((tmp_path / "sheet.txt").read_text().splitlines()) == 10

@@ -265,7 +265,7 @@ def test_a_blur_is_less_sharp_and_a_grain_is_no_edge():
 
 
 def test_sharpness_by_hand():
-    """An edge from 0 to 1 fills one column of steps in twenty, more than the top 2 %."""
+    """An edge from 0 to 1 fills one column of steps in twenty, more than the top 2%."""
     wall = torch.zeros(2, 3, 20, 21)
     wall[..., 10:] = 1
     assert sample_scores.sharpness(wall) == pytest.approx(1.0)

@@ -74,12 +74,12 @@ def test_the_rockets_table_tells_new_from_old(tiny, draws_the_book):
         "the model",
         *(f"the model with the LoRA at {strength:g}" for strength in taught.STRENGTHS),
     ]
-    assert rows[taught.BOOK][0].startswith("100.0 %")
-    assert rows[taught.BOOK][2].startswith("0.0 %")
+    assert rows[taught.BOOK][0].startswith("100.0%")
+    assert rows[taught.BOOK][2].startswith("0.0%")
     for name, (seen, whole, uninvited, _) in rows.items():
-        assert whole.startswith("100.0 %"), name
-        assert uninvited.startswith("0.0 %"), name
-        assert name == taught.BOOK or seen.startswith("0.0 %"), name
+        assert whole.startswith("100.0%"), name
+        assert uninvited.startswith("0.0%"), name
+        assert name == taught.BOOK or seen.startswith("0.0%"), name
     prompts = [asked for _, asked, _ in draws_the_book]
     assert all("rocket" in prompt for asked in prompts[::2] for prompt in asked)
     assert not any("rocket" in prompt for asked in prompts[1::2] for prompt in asked)
@@ -100,11 +100,11 @@ def test_a_strength_is_the_one_that_draws(tiny, monkeypatch):
 
 def test_the_pencils_table_measures_colour_by_day_and_by_night(tiny, draws_the_book):
     rows = rows_of(taught.compare_pencil, tiny, count=12)
-    assert rows[taught.BOOK][:2] == ["0.0 %", "0.0 %"]
+    assert rows[taught.BOOK][:2] == ["0.0%", "0.0%"]
     asked = [options["guidance"] for _, _, options in draws_the_book]
     assert asked == [3, 1, 2, 3]
     assert {options["size"] for _, _, options in draws_the_book} == {tiny.side}
-    day, night = (float(cell.split()[0]) for cell in rows["the model, guidance 3"][:2])
+    day, night = (float(cell.rstrip("%")) for cell in rows["the model, guidance 3"][:2])
     scenes = unseen_scenes(12, held_out=False)
     colours = taught.colourfulness(drawn(scenes, 64))
     dark = [scene.setting in ("night", "sunset") for scene in scenes]
@@ -124,9 +124,9 @@ def test_the_mimos_table_reads_shades_off_drawings(tiny, monkeypatch):
 
     monkeypatch.setattr(taught, "generate", draw)
     rows = rows_of(taught.compare_mimo, tiny)
-    assert rows[taught.BOOK][0].startswith("100.0 %")
-    assert rows[taught.BOOK][2].startswith("100.0 %")
-    assert not rows["“a <mimo>”"][2].startswith("100.0 %")  # other pages than those asked for
+    assert rows[taught.BOOK][0].startswith("100.0%")
+    assert rows[taught.BOOK][2].startswith("100.0%")
+    assert not rows["“a <mimo>”"][2].startswith("100.0%")  # other pages than those asked for
     for word, shade in shades.items():
         article = "an" if word == "orange cat" else "a"
         mean = float(rows[f"“{article} {word}”"][1].split()[0])

@@ -2,7 +2,7 @@
 
 Prints a table and, with `--card`, writes it into the model card. The judge
 (`sdlearn.evaluate.judge`) was trained on drawn pictures only. The first rows of the table give its
-own accuracy, so that you know how far to trust it. Beside each share, in brackets, is its 95 %
+own accuracy, so that you know how far to trust it. Beside each share, in brackets, is its 95%
 confidence interval.
 """
 

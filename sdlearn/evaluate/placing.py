@@ -12,6 +12,7 @@ from diffusers import ControlNetModel
 from jaxtyping import Bool, UInt8
 from PIL import Image
 
+from sdlearn._support.share import share_of
 from sdlearn.control import controlled, find_edges
 from sdlearn.evaluate.judge import Judge
 from sdlearn.evaluate.samples import (
@@ -20,7 +21,6 @@ from sdlearn.evaluate.samples import (
     drawn,
     generate,
     readings,
-    share_of,
     shares,
     unseen_scenes,
     verdicts,

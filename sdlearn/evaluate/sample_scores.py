@@ -38,7 +38,7 @@ def diversity(real: Float[Tensor, "n d"], made: Float[Tensor, "m d"]) -> float:
 def sharpness(pixels: Float[Tensor, "n 3 h w"]) -> float:
     """How strong the strongest edges of a picture are, averaged over the pictures.
 
-    We take all steps in brightness from one pixel to the next, and of these the step that 98 % do
+    We take all steps in brightness from one pixel to the next, and of these the step that 98% do
     not exceed. A blur makes it small. A faint grain everywhere does not make it large, although it
     would raise the mean of all steps.
     """

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from math import sqrt
 
 import numpy as np
 import torch
 from diffusers import DiffusionPipeline, StableDiffusionPipeline
 from tqdm.auto import tqdm
 
+from sdlearn._support.share import Share, share_of
 from sdlearn.compression import decode
 from sdlearn.evaluate.judge import Judge, Reading, Verdict, verdict_on
 from sdlearn.images import to_pixels
@@ -103,40 +102,6 @@ def verdicts(judge: Judge, scenes: list[Scene], pixels: torch.Tensor) -> list[Ve
 
 
 # --- figures --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Share:
-    """How many answers were right, out of how many."""
-
-    right: int
-    of: int
-
-    @property
-    def value(self) -> float:
-        return self.right / self.of if self.of else float("nan")
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The 95 % confidence interval for the share over all prompts (Wilson 1927)."""
-        if not self.of:
-            return float("nan"), float("nan")
-        z, n = 1.96, self.of
-        middle = (self.value + z * z / (2 * n)) / (1 + z * z / n)
-        half = z / (1 + z * z / n) * sqrt(self.value * (1 - self.value) / n + z * z / (4 * n * n))
-        return max(0.0, middle - half), min(1.0, middle + half)
-
-    def __str__(self) -> str:
-        if not self.of:
-            return "none"
-        low, high = self.interval
-        return f"{100 * self.value:.1f} % ({100 * low:.0f}–{100 * high:.0f})"
-
-
-def share_of(answers: Iterable[bool]) -> Share:
-    """How many of the answers are True."""
-    listed = list(answers)
-    return Share(sum(listed), len(listed))
 
 
 def shares(verdicts: list[Verdict]) -> dict[str, Share]:

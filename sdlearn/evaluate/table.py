@@ -7,17 +7,16 @@ from pathlib import Path
 import torch
 from PIL import Image
 
+from sdlearn._support.share import Share, share_of
 from sdlearn.compression import decode, encode, scale
 from sdlearn.evaluate.judge import Judge
 from sdlearn.evaluate.map_scores import of_different_kinds, score_maps
 from sdlearn.evaluate.samples import (
-    Share,
     captions,
     drawn,
     generate,
     generate_by_diffusers,
     grain,
-    share_of,
     shares,
     unseen_scenes,
     variety,
@@ -77,12 +76,12 @@ def rows_of_parts(model: Components, judge: Judge, scenes: list[Scene]) -> list[
         (
             "judge on drawn pictures: worst of setting, kind, colour, relation",
             str(worst[0]),
-            "99 %",
+            "99%",
             "",
         ),
-        ("judge on VAE round trips: worst of the same", str(worst[1]), "99 %", ""),
+        ("judge on VAE round trips: worst of the same", str(worst[1]), "99%", ""),
         (f"VAE PSNR at {model.side}²", f"{psnr(restored, pictures):.1f} dB", "30 dB", "36 dB"),
-        (f"CLIP, picture → caption, top-1 of {CHOICES}", str(clip_accuracy(model)), "90 %", "98 %"),
+        (f"CLIP, picture → caption, top-1 of {CHOICES}", str(clip_accuracy(model)), "90%", "98%"),
     ]
 
 
@@ -101,21 +100,21 @@ def rows_of_samples(
     made, by_count = shares(read), whole_by_count(scenes, read)
     new = shares(verdicts(judge, held_out, unseen))
     return [
-        ("generated: setting right", str(made["setting"]), "99 %", "99 %"),
-        ("… each thing's kind right", str(made["kind"]), "96 %", "99 %"),
-        ("… each thing's colour right", str(made["colour"]), "95 %", "99 %"),
-        ("… relation right", str(made["relation"]), "94 %", "98 %"),
-        ("… nothing there that was not asked for", str(made["nothing else"]), "93 %", "98 %"),
-        ("… whole prompt right", str(made["whole"]), "90 %", "97 %"),
+        ("generated: setting right", str(made["setting"]), "99%", "99%"),
+        ("… each thing's kind right", str(made["kind"]), "96%", "99%"),
+        ("… each thing's colour right", str(made["colour"]), "95%", "99%"),
+        ("… relation right", str(made["relation"]), "94%", "98%"),
+        ("… nothing there that was not asked for", str(made["nothing else"]), "93%", "98%"),
+        ("… whole prompt right", str(made["whole"]), "90%", "97%"),
         ("… whole prompt right, one thing", str(by_count[1]), "", ""),
         ("… whole prompt right, two things", str(by_count[2]), "", ""),
-        ("… whole prompt right, three things", str(by_count[3]), "65 %", "92 %"),
-        ("… whole prompt right, held-out compositions", str(new["whole"]), "82 %", "93 %"),
+        ("… whole prompt right, three things", str(by_count[3]), "65%", "92%"),
+        ("… whole prompt right, held-out compositions", str(new["whole"]), "82%", "93%"),
         (
             "variety: two samples of a prompt against two drawings of it",
-            f"{100 * differ:.0f} %",
-            "60 %",
-            "90 %",
+            f"{100 * differ:.0f}%",
+            "60%",
+            "90%",
         ),
         (
             f"grain in a plain sky, of 255; drawn: {grain(scenes, drawn(scenes, model.side)):.1f}",
@@ -156,7 +155,7 @@ def rows_of_attention(model: Components, scenes: list[Scene]) -> list[Row]:
             f"attention, {group}: a thing's word points into it; IoU",
             f"{Share(round(points * words), words)}; {overlaps:.2f}",
             "",
-            "90 %",
+            "90%",
         )
         for group, (points, overlaps) in score_maps(model, scenes).items()
     ]

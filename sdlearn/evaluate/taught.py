@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from sdlearn._support.checked import checked
+from sdlearn._support.share import share_of
 from sdlearn.adapters import MIMO, PENCIL, ROCKET, with_lora, with_word
 from sdlearn.evaluate.judge import Judge, Reading, shrink
 from sdlearn.evaluate.samples import (
@@ -24,7 +25,6 @@ from sdlearn.evaluate.samples import (
     drawn,
     generate,
     readings,
-    share_of,
     shares,
     unseen_scenes,
     verdicts,
@@ -118,7 +118,7 @@ def compare_pencil(model: Components, judge: Judge, count: int) -> Iterator[Row]
     def row(name: str, pixels: Tensor) -> Row:
         colours = colourfulness(pixels)
         dark = torch.tensor([scene.setting in ("night", "sunset") for scene in scenes])
-        parts = (f"{100 * colours[part].mean():.1f} %" for part in (~dark, dark))
+        parts = (f"{100 * colours[part].mean():.1f}%" for part in (~dark, dark))
         return name, *parts, f"{count}"
 
     yield row(BOOK, _as_pixels(in_pencil(draw(scene, model.side)) for scene in scenes))

@@ -458,7 +458,7 @@ def own_map(answer: Callable[[Maps, list[int]], Tensor]) -> tuple[Callable, floa
     if pointing < POINTING:
         mine, least = unlike(100 * pointing, 100 * POINTING, digits=0)
         raise Unmet(
-            f"your maps point into the thing {mine} % of the time; at least {least} % was asked "
+            f"your maps point into the thing {mine}% of the time; at least {least}% was asked "
             "for. Take the layers that score well in section 4"
         )
     if yours < (least := of_all + BETTER):

@@ -408,11 +408,11 @@ def _broken(bars: Tensor) -> Iterator[str]:
         (
             early + late,
             IDLE,
-            f"{{}} of the steps are idle, and at most {{}} is allowed. {early:.1f} % are so at the "
-            f"beginning (ᾱ above 0.99) and {late:.1f} % at the end (ᾱ below 0.001). There are more "
+            f"{{}} of the steps are idle, and at most {{}} is allowed. {early:.1f}% are so at the "
+            f"beginning (ᾱ above 0.99) and {late:.1f}% at the end (ᾱ below 0.001). There are more "
             f"{more_idle}",
         ),
     ):
         if percent > most:
             mine, bound = unlike(percent, most, digits=1)
-            yield says.format(f"{mine} %", f"{bound} %")
+            yield says.format(f"{mine}%", f"{bound}%")

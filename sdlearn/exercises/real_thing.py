@@ -443,7 +443,7 @@ CLAIMS = {
         {
             859_520_964 / 123_060_480: "this compares the U-Net with the text encoder alone",
             1_066_235_307 / 859_520_964: "upside down: a share is at most 1",
-            100 * 859_520_964 / 1_066_235_307: "a share is from 0 to 1; 80 % is 0.8",
+            100 * 859_520_964 / 1_066_235_307: "a share is from 0 to 1; 80% is 0.8",
         },
     ),
     "runs": Claim(
@@ -464,7 +464,7 @@ CLAIMS = {
     ),
 }
 NEAR = 0.01
-"""A number may be rounded: 1 % off is near enough."""
+"""A number may be rounded: 1% off is near enough."""
 
 
 def _near(number: float, other: float) -> bool:

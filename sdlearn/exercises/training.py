@@ -277,7 +277,7 @@ ema.mistakes(
     lambda history, half_life: _averaged(history, 1 - 0.5 ** (1 / half_life)),
     "with a decay of 1 - 1 / half_life more than half is forgotten: decay ** half_life is 0.5",
     lambda history, half_life: _averaged(history, 1 - 1 / half_life),
-    "with a decay of exp(-1 / half_life) only 37 % is left after so many steps; half was asked for",
+    "with a decay of exp(-1 / half_life) only 37% is left after so many steps; half was asked for",
     lambda history, half_life: _averaged(history, np.exp(-1 / half_life)),
     "half of it is forgotten at *every* step; all half_life steps together should forget half",
     lambda history, half_life: _averaged(history, 0.5),

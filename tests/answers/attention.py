@@ -687,7 +687,7 @@ WRONG = {
     ),
     "own_map": (
         (lambda maps, at: maps.of_words(at), "one map [h, w] was expected"),
-        (lambda maps, at: maps.select(side=8).of_words(at)[0], "at least 60 % was asked"),
+        (lambda maps, at: maps.select(side=8).of_words(at)[0], "at least 60% was asked"),
         (lambda maps, at: maps.of_words(at)[0] / 0, "NaN or infinity"),
         (lambda maps, at: maps.of_words(at)[0], "combine layers that score well"),
         (lambda maps, at: maps.select(side=32).of_words(at)[0], "combine layers that score well"),

@@ -442,7 +442,7 @@ WRONG = {
         (lambda steps: torch.linspace(1e-4, 0.02, 1000), "shape 20 was expected, got 1000"),
         (lambda steps: None, "your function returned None"),
         (lambda steps: torch.linspace(-0.1, 0.02, steps), "a share above 0 and below"),
-        (lambda steps: torch.linspace(1e-4, 0.02, steps), "20.2 % of the steps are"),
+        (lambda steps: torch.linspace(1e-4, 0.02, steps), "20.2% of the steps are"),
         (lambda steps: torch.full((steps,), 0.02), "of the picture's variance is gone"),
         (lambda steps: torch.full((steps,), 1e-4), "variance is left"),
         (
@@ -457,7 +457,7 @@ WRONG = {
         (lambda steps: torch.linspace(1e-4, 0.01, steps), "add up to too little"),
         (
             lambda steps: torch.linspace(0.00085**0.5, 0.012**0.5, steps) ** 2,
-            "0.5 % of the picture's variance",
+            "0.5% of the picture's variance",
         ),
         (lambda steps: torch.linspace(1e-4, steps, 0.015), "received an invalid combination"),
         (lambda steps: torch.linspace(1e-4, 0.015, steps)[:, None], "got 20×1"),

@@ -572,7 +572,7 @@ WRONG = {
     "ema": (
         (lambda history, half_life: ema_of_decay(history, 1 - 2 ** (-1 / half_life)), "wrong one"),
         (lambda history, half_life: ema_of_decay(history, 1 - 1 / half_life), "more than half"),
-        (lambda history, half_life: ema_of_decay(history, math.exp(-1 / half_life)), "only 37 %"),
+        (lambda history, half_life: ema_of_decay(history, math.exp(-1 / half_life)), "only 37%"),
         (lambda history, half_life: ema_of_decay(history, 0.5), "at *every* step"),
         (lambda history, half_life: torch.stack(list(history)).mean(0), "plain mean"),
         (lambda history, half_life: history[0], "never moves"),
