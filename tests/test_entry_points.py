@@ -37,6 +37,7 @@ from sdlearn import (
     unet,
     widgets,
 )
+from sdlearn._support.share import Share
 from sdlearn.adapters import MIMO
 from sdlearn.attention import (
     attention_layers,
@@ -325,6 +326,9 @@ def calls(model) -> dict:
         (plots.ladder_marks, {"stops": stops}),
         (plots.control_net, {"unet": model.unet}),
         (plots.low_rank, {"out": 6, "wide": 4, "rank": 2}),
+        (plots.new_row, {"words": ["a", "b"], "new": "b", "rows": 4, "wide": 2}),
+        (plots.shares, {"named": {"a": Share(1, 2)}}),
+        (plots.moved, {"panels": {"a": {"b": (0.1, 0.2)}}, "x": "cosine"}),
         (plots.tokens, {"read": text.pieces(model.tokenizer, PROMPT), "per_row": 4}),
         (plots.strip, {"pictures": [PAGE], "titles": ["page"], "columns": 2}),
         (plots.beside_bars, {"picture": PAGE, "values": {"a": 0.5}, "title": "t"}),

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 from conftest import WIDTH, small_unet
-from matplotlib.patches import Circle, Polygon, Rectangle
+from matplotlib.patches import Circle, FancyArrowPatch, Polygon, Rectangle
 from PIL import Image
 
 from sdlearn import plots
+from sdlearn._support.share import Share
 from sdlearn.denoising import Step
 from sdlearn.images import figure_to_picture
 from sdlearn.noising import Schedule
@@ -340,6 +341,75 @@ def test_a_layer_with_lora_is_drawn_to_scale_and_counts_its_numbers():
     areas = [np.mean(pair) * np.ptp(p[:, 0]) for pair, p in zip(sides, (down, up), strict=True)]
     assert np.allclose(areas, [5 * 100, 40 * 5])
     assert "W: 4,000 numbers.  A and B: 700 numbers, 18% as many." in texts_of(figure)
+
+
+def test_each_word_of_a_prompt_has_an_arrow_to_a_row_and_only_the_new_row_is_lit():
+    words = ["a", "<mimo>", "and", "a", "hat"]
+    (axes,) = plots.new_row(words, "<mimo>", rows=631, wide=128).axes
+    rows = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+    colours = {row.get_y() + row.get_height() / 2: row.get_facecolor() for row in rows}
+    arrows = [p for p in axes.patches if isinstance(p, FancyArrowPatch)][: len(words)]
+    tips = [
+        max(arrow.get_path().vertices.tolist()) for arrow in arrows
+    ]  # the points furthest right
+    ends = [y for _, y in tips]
+    reached = [min(colours, key=lambda y, end=end: abs(y - end)) for end in ends]
+    assert reached[0] == reached[3]  # one word, one row
+    assert len(set(reached)) == 4
+    assert np.allclose(reached, ends, atol=0.2)
+    looks = [colours[y] for y in reached]
+    assert looks[0] == looks[2] == looks[4] != looks[1]
+    assert reached[1] == min(colours)  # the new row comes last in the table
+    assert list(colours.values()).count(looks[1]) == 1
+    assert list(colours.values()).count(looks[0]) == 3  # the rows that nobody reads are pale
+    assert "631 rows of 128 numbers" in texts_of(axes.figure)
+    with pytest.raises(ValueError, match="new: one of the words, got 'cat', which is not"):
+        plots.new_row(words, "cat", 631, 128)
+    with pytest.raises(ValueError, match="words: at most 15 different ones, got 16"):
+        plots.new_row([f"{n}" for n in range(16)], "3", 631, 128)
+    plots.new_row([f"{n}" for n in range(15)], "3", 631, 128)
+
+
+def test_a_share_is_a_bar_with_its_range_and_its_count():
+    named = {"before": Share(48, 50), "after": Share(5, 20)}
+    (axes,) = plots.shares(named).axes
+    assert [bar.get_width() for bar in axes.patches] == [96, 25]
+    ranges = [line.get_xdata() for line in axes.lines]
+    assert np.allclose(ranges, [np.multiply(100, share.interval) for share in named.values()])
+    assert texts_of(axes.figure).split("  ")[0].strip() == "48 of 50"
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == list(named)
+    with pytest.raises(ValueError, match="at least one answer, but 'none' has none"):
+        plots.shares({"none": Share(0, 0)})
+    with pytest.raises(ValueError, match="named: at least one share, got none"):
+        plots.shares({})
+
+
+def test_what_moved_has_a_ring_before_a_dot_now_and_numbers_on_the_outer_sides():
+    panels = {"left": {"cat": (1.0, 0.6), "fog": (-0.1, 0.37)}, "right": {"sun": (-0.001, 0.2)}}
+    figure = plots.moved(panels, "cosine")
+    for axes, named in zip(figure.axes, panels.values(), strict=True):
+        points = [line.get_xdata()[0] for line in axes.lines]
+        assert points == [value for pair in named.values() for value in pair]
+        hollow = [line.get_markerfacecolor() == "#ffffff" for line in axes.lines]
+        assert hollow == [True, False] * len(named)
+        for pair, texts in zip(named.values(), (axes.texts[:2], axes.texts[2:]), strict=False):
+            sides = [text.get_ha() for text in texts]
+            assert sides == (["left", "right"] if pair[0] > pair[1] else ["right", "left"])
+    assert [text.get_text() for text in figure.axes[1].texts] == ["0.00", "0.20"]  # not "-0.00"
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.texts] == ["before", "now"]
+    assert legend.legend_handles[0].get_markerfacecolor() == "#ffffff"
+    with pytest.raises(ValueError, match="panels: at least one name in each, but 'a' has none"):
+        plots.moved({"a": {}}, "cosine")
+    with pytest.raises(ValueError, match="panels: at least one, got none"):
+        plots.moved({}, "cosine")
+
+
+def test_a_white_picture_of_a_grid_has_an_edge():
+    (axes,) = plots.grid({"row": [Image.new("RGB", (8, 8), "white")]}).axes
+    assert axes.axison
+    assert all(spine.get_visible() for spine in axes.spines.values())
+    assert [*axes.get_xticks(), *axes.get_yticks()] == []
 
 
 def test_the_links_of_consistency_join_neighbouring_answers_and_end_in_the_picture():

@@ -35,6 +35,7 @@ WORDS = {
     "Image": "a PIL picture",
     "Maps": "maps from sdlearn.attention.record",
     "Scene": "a Scene from sdlearn.compose",
+    "Share": "a Share from sdlearn.evaluate.samples",
     "CLIPImageProcessorPil": "CLIP's image processor",
 }
 """How errors describe what fits, by class or by class name."""

@@ -1,8 +1,9 @@
 """Pictures of values: functions that return matplotlib Figures, without pyplot's hidden state."""
 
 from sdlearn.plots.adapters import control_net, low_rank, who_reads_whom
+from sdlearn.plots.changes import moved, shares
 from sdlearn.plots.curves import lines, rung, schedules, similarity, table
-from sdlearn.plots.diagrams import consistency, mixture, tokens
+from sdlearn.plots.diagrams import consistency, mixture, new_row, tokens
 from sdlearn.plots.history import scoreboard, timeline
 from sdlearn.plots.ladder import blocks_of, ladder_marks, unet_ladder
 from sdlearn.plots.look import DIVERGING, INK, LINES, PAPER, SEQUENTIAL, new_figure
@@ -39,7 +40,9 @@ __all__ = [
     "lines",
     "low_rank",
     "mixture",
+    "moved",
     "new_figure",
+    "new_row",
     "on_a_map",
     "one_path",
     "outlined",
@@ -50,6 +53,7 @@ __all__ = [
     "rung",
     "schedules",
     "scoreboard",
+    "shares",
     "similarity",
     "strip",
     "table",

@@ -114,21 +114,25 @@ def low_rank(out: int, wide: int, rank: int) -> Figure:
         axes.text(x, ends, name, va="center", **said)
     corner = (46 - across / 2, above - tall / 2)
     axes.add_patch(Rectangle(corner, across, tall, fc=BLUE[0], ec="none", zorder=2))
-    axes.text(46, above + tall / 2 + 1, f"W: {out}×{wide}, frozen", va="bottom", **said)
+    axes.text(46, above, "W", va="center", **said | LETTER)
+    axes.text(46, above + tall / 2 + 1, f"{out}×{wide}, frozen", va="bottom", **said)
     widths = []
     for x, left, right, colour, name in (
-        (29, across, thin, GREEN[1], f"A: {rank}×{wide}, trained"),
-        (63, thin, tall, AMBER[1], f"B: {out}×{rank}, trained"),
+        (29, across, thin, GREEN[1], f"A {rank}×{wide}, trained"),
+        (63, thin, tall, AMBER[1], f"B {out}×{rank}, trained"),
     ):
         width = 2 * left * right / (left + right)
         xs = (x - width / 2, x - width / 2, x + width / 2, x + width / 2)
         ys = (below - left / 2, below + left / 2, below + right / 2, below - right / 2)
         corners = list(zip(xs, ys, strict=True))
         axes.add_patch(Polygon(corners, fc=colour, ec="none", zorder=2))
+        letter, name = name.split(maxsplit=1)
+        axes.text(x, below, letter, va="center", **said | LETTER | {"color": PAPER})
         axes.text(x, below + max(left, right) / 2 + 1, name, va="bottom", **said)
         widths.append(width)
     axes.text(46, below, f"{rank}\nnumbers", va="center", **said)
     axes.text(75, below, "× α / r", va="center", **said)
+    axes.text(75, above, "+ b", va="center", **said)
     axes.text(46, 1.2, _share(out, wide, rank), va="bottom", **said)
     split, plus = 15.5, 82
     axes.plot([12.7, split], [ends, ends], color=ARROW, lw=1.3)
@@ -142,11 +146,16 @@ def low_rank(out: int, wide: int, rank: int) -> Figure:
         (below, (63 + widths[1] / 2, 70)),
     ):
         arrow(axes, (stops[0], y), (stops[1], y))
-    for start, y in ((46 + across / 2, above), (79.5, below)):
+    arrow(axes, (46 + across / 2, above), (72.5, above))
+    for start, y in ((77.5, above), (79.5, below)):
         axes.plot([start, plus, plus], [y, y, ends], color=ARROW, lw=1.3)
     arrow(axes, (plus, ends), (87.3, ends))
     _plus(axes, (plus, ends))
     return figure
+
+
+LETTER = {"fontsize": 12, "weight": "bold"}
+"""The letters in the shapes of the matrices."""
 
 
 def _share(out: int, wide: int, rank: int) -> str:

@@ -7,11 +7,11 @@ from itertools import pairwise
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle, FancyBboxPatch
+from matplotlib.patches import Circle, FancyBboxPatch, Rectangle
 
 from sdlearn._support.arguments import whole_number
 from sdlearn._support.checked import checked
-from sdlearn.plots.look import AMBER, BLUE, GREEN, GREY, INK, LINES, arrow, new_figure
+from sdlearn.plots.look import AMBER, ARROW, BLUE, GREEN, GREY, INK, LINES, PAPER, arrow, new_figure
 from sdlearn.text import Token
 
 
@@ -86,6 +86,63 @@ def mixture(values: Sequence[float], weights: Sequence[float]) -> Figure:
 def _ball(axes: Axes, middle: tuple[float, float], text: str, colour: str) -> None:
     axes.add_patch(Circle(middle, 0.34, fc=colour, ec=INK))
     axes.text(*middle, text, ha="center", va="center", fontsize=11, weight="bold", color=INK)
+
+
+@checked
+def new_row(words: Sequence[str], new: str, rows: int, wide: int) -> Figure:
+    """Textual inversion: each word looks up its row of the table, and only the new row is trained.
+
+    words: those of a prompt, at most 15 different ones; `new` is among them.
+    rows, wide: the shape of the table before the new row.
+    """
+    if new not in words:
+        raise ValueError(f"new: one of the words, got {new!r}, which is not among them")
+    known = [word for word in dict.fromkeys(words) if word != new]
+    if len(known) >= DRAWN:
+        raise ValueError(f"words: at most {DRAWN} different ones, got {len(known) + 1}")
+    whole_number("rows", rows, 1, 1_000_000)
+    whole_number("wide", wide, 1, 100_000)
+    figure = new_figure(3.0, layout=None)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, 90), ylim=(3.5, 33.5), aspect="equal")
+    axes.axis("off")
+    said = {"fontsize": 10, "color": INK, "ha": "center", "va": "center"}
+    left, right, low, high, tall = 24.0, 40.0, 9.0, 30.0, 21.0 / DRAWN
+    places = [high - tall * (n + 0.5) for n in range(DRAWN)]
+    row_of = dict(zip(known, places[1 :: DRAWN // (len(known) + 1)], strict=False))
+    back = row_of[new] = low - 1.2 - tall / 2
+    for place in (*places, back):
+        colour = LINES[4] if place in row_of.values() else BLUE[0]
+        look = {"fc": AMBER[1] if place == back else colour, "ec": PAPER, "lw": 1.5}
+        axes.add_patch(Rectangle((left, place - tall / 2), right - left, tall, **look))
+    axes.text((left + right) / 2, high + 1.8, f"the table: {rows} rows of {wide} numbers", **said)
+    axes.text((left + right) / 2, back - tall / 2 - 1.8, "the new row, trained", **said)
+    apart = (high - back) / len(words)
+    for n, word in enumerate(words):
+        y = high - apart * (n + 0.5)
+        pale, strong = (AMBER[0], AMBER[1]) if word == new else (BLUE[0], ARROW)
+        shape = "round,pad=0,rounding_size=0.8"
+        axes.add_patch(FancyBboxPatch((3, y - 1.3), 10, 2.6, shape, fc=pale, ec="none"))
+        axes.text(8, y, word, **said)
+        arrow(axes, (13.4, y), (left - 0.3, row_of[word]), strong)
+    middle = (high + low) / 2
+    for x, name in ((47, "text encoder,\nthe layers\nbehind the table"), (66, "U-Net")):
+        shape = "round,pad=0,rounding_size=1.4"
+        axes.add_patch(FancyBboxPatch((x, middle - 5), 13, 10, shape, fc=GREY[0], ec="none"))
+        axes.text(x + 6.5, middle, name, **said)
+    axes.text(63, middle + 7, "frozen", **said)
+    axes.text(85.5, middle, "loss", **said)
+    for start, end in ((right + 0.4, 46.8), (60.2, 65.8), (79.2, 82.8)):
+        arrow(axes, (start, middle), (end, middle))
+    way = [85.5, 85.5, right + 2.5], [middle - 2, back, back]
+    axes.plot(*way, color=AMBER[1], lw=1.4, ls="--")
+    arrow(axes, (right + 2.5, back), (right + 0.2, back), AMBER[1])
+    axes.text(63, back - 1.8, "the gradient changes nothing but this row", **said)
+    return figure
+
+
+DRAWN = 15
+"""How many rows of the table are drawn."""
 
 
 def consistency() -> Figure:

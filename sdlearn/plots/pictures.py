@@ -103,7 +103,8 @@ def grid(
             box = (left + GAP, below + GAP, side - 2 * GAP, tall - 2 * GAP)
             axes = figure.add_axes(np.divide(box, (width, height, width, height)))
             axes.imshow(np.asarray(picture))
-            axes.axis("off")
+            axes.set(xticks=(), yticks=())
+            axes.spines[:].set(visible=True, linewidth=0.5)  # so that white pages have an edge
         if name in notes:
             below -= LINE
             for column, note in enumerate(notes[name]):
