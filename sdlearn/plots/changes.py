@@ -37,7 +37,7 @@ def shares(named: Mapping[str, Share]) -> Figure:
 
 @checked
 def moved(panels: Mapping[str, Mapping[str, tuple[float, float]]], x: str) -> Figure:
-    """For each name, an arrow from the value before (a ring) to the value now (a dot).
+    """For each name, an arrow from the value at the start (a ring) to the value now (a dot).
 
     panels: by title, the two values of each name.
     x: what the values are, written below.
@@ -58,7 +58,7 @@ def moved(panels: Mapping[str, Mapping[str, tuple[float, float]]], x: str) -> Fi
         axes.grid(axis="x", alpha=0.25)
         axes.margins(x=0.18)
     rings, dots = axes.lines[:2]
-    figure.legend([rings, dots], ["before", "now"], **LEGEND)
+    figure.legend([rings, dots], ["at the start", "now"], **LEGEND)
     return figure
 
 
@@ -66,7 +66,7 @@ LEGEND = {"loc": "outside lower center", "ncols": 2, "fontsize": 8.5, "frameon":
 
 
 def _pair(axes: Axes, row: int, before: float, now: float) -> None:
-    arrow(axes, (before, row), (now, row), ARROW)
+    arrow(axes, (before, row), (now, row), ARROW, short=4.5)
     axes.plot(before, row, "o", markersize=7, mfc=PAPER, mec=ARROW, mew=1.3, zorder=3)
     axes.plot(now, row, "o", markersize=8, color=LINES[0], zorder=4)
     for value, other, weight in ((before, now, "normal"), (now, before, "bold")):

@@ -64,8 +64,12 @@ def new_figure(height: float, layout: Layout = "constrained") -> Figure:
 
 
 def arrow(
-    axes: Axes, start: tuple[float, float], end: tuple[float, float], colour: str = ARROW
+    axes: Axes,
+    start: tuple[float, float],
+    end: tuple[float, float],
+    colour: str = ARROW,
+    short: float = 0,
 ) -> None:
-    """A straight arrow of a diagram, which touches both points."""
-    look = {"arrowstyle": "-|>", "mutation_scale": 10, "lw": 1.3, "shrinkA": 0, "shrinkB": 0}
+    """A straight arrow of a diagram, which ends `short` typographic points before `end`."""
+    look = {"arrowstyle": "-|>", "mutation_scale": 10, "lw": 1.3, "shrinkA": 0, "shrinkB": short}
     axes.add_patch(FancyArrowPatch(start, end, color=colour, **look))
