@@ -396,6 +396,7 @@ def test_what_moved_has_a_ring_before_a_dot_now_and_numbers_on_the_outer_sides()
             sides = [text.get_ha() for text in texts]
             assert sides == (["left", "right"] if pair[0] > pair[1] else ["right", "left"])
     assert [text.get_text() for text in figure.axes[1].texts] == ["0.00", "0.20"]  # not "-0.00"
+    assert "−0.10" in [text.get_text() for text in figure.axes[0].texts]  # a minus, not a hyphen
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.texts] == ["at the start", "now"]
     assert legend.legend_handles[0].get_markerfacecolor() == "#ffffff"

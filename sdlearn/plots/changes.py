@@ -74,7 +74,7 @@ def _pair(axes: Axes, row: int, before: float, now: float) -> None:
         said = {"ha": "left" if right else "right", "va": "center", "fontsize": 9, "color": INK}
         aside = (8 if right else -8, 0)
         axes.annotate(
-            f"{round(value, 2) + 0:.2f}",
+            f"{round(value, 2) + 0:.2f}".replace("-", "−"),
             (value, row),
             aside,
             textcoords="offset points",

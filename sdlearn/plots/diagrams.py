@@ -129,15 +129,18 @@ def new_row(words: Sequence[str], new: str, rows: int, wide: int) -> Figure:
     for x, name in ((47, "text encoder,\nthe layers\nbehind the table"), (66, "U-Net")):
         shape = "round,pad=0,rounding_size=1.4"
         axes.add_patch(FancyBboxPatch((x, middle - 5), 13, 10, shape, fc=GREY[0], ec="none"))
-        axes.text(x + 6.5, middle, name, **said)
+        axes.text(x + 6.5, middle + 0.6, name, **said)
     axes.text(63, middle + 7, "frozen", **said)
     axes.text(85.5, middle, "loss", **said)
     for start, end in ((right + 0.4, 46.8), (60.2, 65.8), (79.2, 82.8)):
         arrow(axes, (start, middle), (end, middle))
-    way = [85.5, 85.5, right + 2.5], [middle - 2, back, back]
-    axes.plot(*way, color=AMBER[1], lw=1.4, ls="--")
+    turn, under = right + 3.5, middle - 3.8
+    way = [85.5, 85.5, turn, turn, right + 2.5], [middle - 2, under, under, back, back]
+    axes.plot(*way, color=AMBER[1], lw=1.4, ls="--", zorder=3)  # back through both boxes
     arrow(axes, (right + 2.5, back), (right + 0.2, back), AMBER[1])
-    axes.text(63, back - 1.8, "the gradient changes nothing but this row", **said)
+    axes.text(
+        turn + 1.5, back, "the gradient changes nothing but this row", **said | {"ha": "left"}
+    )
     return figure
 
 
