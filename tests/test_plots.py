@@ -349,10 +349,7 @@ def test_each_word_of_a_prompt_has_an_arrow_to_a_row_and_only_the_new_row_is_lit
     rows = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
     colours = {row.get_y() + row.get_height() / 2: row.get_facecolor() for row in rows}
     arrows = [p for p in axes.patches if isinstance(p, FancyArrowPatch)][: len(words)]
-    tips = [
-        max(arrow.get_path().vertices.tolist()) for arrow in arrows
-    ]  # the points furthest right
-    ends = [y for _, y in tips]
+    ends = [max(arrow.get_path().vertices.tolist())[1] for arrow in arrows]  # furthest right
     reached = [min(colours, key=lambda y, end=end: abs(y - end)) for end in ends]
     assert reached[0] == reached[3]  # one word, one row
     assert len(set(reached)) == 4
